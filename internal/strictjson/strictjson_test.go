@@ -1,0 +1,131 @@
+package strictjson_test
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"mayfly.internal/internal/strictjson"
+)
+
+func TestRefused(t *testing.T) {
+	for _, tt := range []struct{ name, text, detail string }{
+		{"nothing", "", "the text ends where a value is expected"},
+		{"only white space", " \n", "the text ends where a value is expected"},
+		{"two values", "{} {}", "more text after the value"},
+		{"a NUL after the value", "{}\x00", "more text after the value"},
+		{"a byte order mark", "\ufeff{}", "a value is expected here"},
+		{"duplicate name", `{"a":1,"a":2}`, `the name "a" stands twice`},
+		{"duplicate name in two spellings", `{"a":1,"\u0061":2}`, `the name "a" stands twice`},
+		{"duplicate name below", `{"x":[{"a":1,"b":2,"a":1}]}`, `the name "a" stands twice`},
+		{"trailing comma in an object", `{"a":1,}`, "a name in double quotes"},
+		{"trailing comma in an array", `[1,]`, "a value is expected here"},
+		{"unquoted name", `{a:1}`, "a name in double quotes"},
+		{"single quotes", `{'a':1}`, "a name in double quotes"},
+		{"missing colon", `{"a" 1}`, "a colon is expected"},
+		{"missing comma", `[1 2]`, "a comma or the end of the array"},
+		{"open object", `{"a":1`, "a comma or the end of the object"},
+		{"open array", `[1`, "a comma or the end of the array"},
+		{"open string", `"a`, "does not end"},
+		{"open string with an escape", `"\n`, "does not end"},
+		{"leading zero", `01`, "may not begin with 0"},
+		{"leading plus", `+1`, "a value is expected here"},
+		{"bare minus", `-`, "not a number"},
+		{"point without digits", `1.`, "after the decimal point"},
+		{"exponent without digits", `1e`, "in the exponent"},
+		{"hexadecimal", `0x1`, "more text"},
+		{"NaN", `NaN`, "a value is expected here"},
+		{"True", `True`, "a value is expected here"},
+		{"raw newline in a string", "\"a\nb\"", "control character"},
+		{"raw newline after an escape", "\"\\ta\nb\"", "control character"},
+		{"unknown escape", `"\x41"`, "unknown escape"},
+		{"lone high surrogate", `"\ud800"`, "not a Unicode escape"},
+		{"lone low surrogate", `"\udc00"`, "not a Unicode escape"},
+		{"high surrogate twice", `"\ud800\ud800"`, "not a Unicode escape"},
+		{"short escape", `"\u12"`, "not a Unicode escape"},
+		{"signed escape", `"\u+123"`, "not a Unicode escape"},
+		{"broken UTF-8", "\"\xff\"", "not valid UTF-8"},
+		{"broken UTF-8 beside an escape", "\"\\n\xff\"", "not valid UTF-8"},
+		{"comment", "{} // x", "more text"},
+		{"nested too deep", strings.Repeat("[", 40) + strings.Repeat("]", 40), "nested deeper than 32"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			v, err := strictjson.Parse([]byte(tt.text))
+			se, ok := errors.AsType[*strictjson.SyntaxError](err)
+			if !ok || !strings.Contains(se.Detail, tt.detail) {
+				t.Errorf("error = %v, want one that says %q", err, tt.detail)
+			}
+			if v.Kind() != strictjson.Missing {
+				t.Error("a refused text gave a value")
+			}
+		})
+	}
+}
+
+func TestPositions(t *testing.T) {
+	_, err := strictjson.Parse([]byte("{\n  \"a\": 1,\n  \"a\": 2\n}"))
+	if err == nil || !strings.HasPrefix(err.Error(), "line 3, column 3: ") {
+		t.Errorf("error = %v", err)
+	}
+}
+
+func TestAccepted(t *testing.T) {
+	v, err := strictjson.Parse([]byte(` {"s":"a\u00e9\ud83d\ude00\/\"","n":-12.50e+3,"i":9007199254740993,"b":true,"z":null,"l":[1,[]],"o":{},"S":"other"} `))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, ok := v.Get("s").Text(); !ok || s != "aé😀/\"" {
+		t.Errorf("s = %q, %v", s, ok)
+	}
+	if s, _ := v.Get("S").Text(); s != "other" {
+		t.Errorf("names are folded: S = %q", s)
+	}
+	if n, ok := v.Get("n").Number(); !ok || n != "-12.50e+3" {
+		t.Errorf("n = %q, %v: numbers are kept as written", n, ok)
+	}
+	if _, ok := v.Get("n").Int64(); ok {
+		t.Error("-12.50e+3 passed for an integer")
+	}
+	if i, ok := v.Get("i").Int64(); !ok || i != 9007199254740993 {
+		t.Errorf("i = %d, %v: not exact", i, ok)
+	}
+	if b, ok := v.Get("b").Bool(); !ok || !b {
+		t.Error("b is not true")
+	}
+	if v.Get("z").Kind() != strictjson.Null || v.Get("nope").Kind() != strictjson.Missing {
+		t.Error("null and missing are confused")
+	}
+	if l := v.Get("l").Items(); len(l) != 2 || l[1].Kind() != strictjson.Array {
+		t.Errorf("l = %v", l)
+	}
+	if _, ok := v.Get("n").Text(); ok {
+		t.Error("a number passed for a string")
+	}
+}
+
+// What we accept, encoding/json accepts with the same meaning; the reverse is
+// not so, which is the point of the package.
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{`{"a":[1,2.5,"x\u00e9",null,true,{}]}`, `"\ud83d\ude00"`, `[[[[]]]]`, `-0.0e-1`, `{"a":1,"a":1}`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		v, err := strictjson.Parse(data)
+		if err != nil {
+			if v.Kind() != strictjson.Missing {
+				t.Fatal("error with a value")
+			}
+			return
+		}
+		if !json.Valid(data) {
+			t.Fatalf("accepted what encoding/json refuses: %q", data)
+		}
+		if s, ok := v.Text(); ok {
+			var want string
+			if err := json.Unmarshal(data, &want); err != nil || s != want {
+				t.Fatalf("%q read as %q, encoding/json reads %q (%v)", data, s, want, err)
+			}
+		}
+	})
+}
