@@ -19,6 +19,8 @@ func TestNothingPrintsASecret(t *testing.T) {
 		struct{ S secret.String }{secret.New(canary)},
 		&struct{ B secret.Bytes }{secret.NewBytes([]byte(canary))},
 		map[string]secret.String{"k": secret.New(canary)},
+		struct{ s secret.String }{secret.New(canary)}, // fmt calls no method of an unexported field
+		&struct{ in struct{ b []secret.Bytes } }{struct{ b []secret.Bytes }{[]secret.Bytes{secret.NewBytes([]byte(canary))}}},
 	} {
 		var log bytes.Buffer
 		slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "v", v)
