@@ -1,0 +1,185 @@
+package eks
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"mayfly.internal/internal/arn"
+)
+
+// EntryType is the kind of an access entry. Only STANDARD exists here.
+const Standard = "STANDARD"
+
+// nodeTypes are the entry types of AWS's own nodes. Their user names carry a
+// caller-chosen session name into system:node:…, so they are refused by name.
+var nodeTypes = []string{"FARGATE_LINUX", "EC2_LINUX", "EC2_WINDOWS", "EC2", "HYBRID_LINUX", "HYPERPOD_LINUX"}
+
+// AccessEntry ties a principal to a Kubernetes identity in one cluster.
+type AccessEntry struct {
+	ClusterID    string
+	Cluster      string // its name
+	PrincipalARN string // as given: a role's ARN
+	PrincipalID  string // the role's id at creation: AROA…; a role made anew under the name is another
+	UUID         string
+	Username     string // a template; empty: the default of the principal
+	Groups       []string
+	Tags         map[string]string
+	Created      time.Time
+	Modified     time.Time
+	Policies     []Association
+}
+
+// Association is one access policy of an entry.
+type Association struct {
+	PolicyARN  string
+	Scope      Scope
+	Associated time.Time
+	Modified   time.Time
+}
+
+// ARN is the entry's own name:
+// arn:aws:eks:REGION:ACCOUNT:access-entry/CLUSTER/role/ACCOUNT/ROLE/UUID.
+func (e AccessEntry) ARN(c Cluster) string {
+	role, err := arn.ParseRole(e.PrincipalARN)
+	if err != nil {
+		return "" // unreachable: entries are made for roles only
+	}
+	return arn.ARN{Partition: arn.Partition, Service: "eks", Region: c.Region, Account: string(c.Account),
+		Resource: "access-entry/" + c.Name + "/role/" + string(role.Account) + "/" + role.Name + "/" + e.UUID}.String()
+}
+
+// UsernameTemplate is the entry's user name before its placeholders are
+// filled in (EKS User Guide, "Create access entries", default user names).
+func (e AccessEntry) UsernameTemplate() string {
+	if e.Username != "" {
+		return e.Username
+	}
+	role, err := arn.ParseRole(e.PrincipalARN)
+	if err != nil {
+		return "" // unreachable
+	}
+	return "arn:" + arn.Partition + ":sts::" + string(role.Account) + ":assumed-role/" + role.Name + "/{{SessionName}}"
+}
+
+// Limits of the EKS model.
+const (
+	maxGroups     = 50  // our bound: the API server takes any number
+	maxGroupLen   = 253 // our bound: the length of a Kubernetes name
+	maxUsername   = 1024
+	maxTags       = 50 // EKS model, TagMap
+	maxNamespaces = 100
+)
+
+// reservedUsernames are the prefixes EKS refuses for user names.
+var reservedUsernames = []string{"system:", "eks:", "aws:", "amazon:", "iam:"}
+
+// CheckType refuses every entry type but STANDARD, by name.
+func CheckType(t string) error {
+	switch {
+	case t == "" || t == Standard:
+		return nil
+	case slices.Contains(nodeTypes, t):
+		return refuse(NotSupported, "The access entry type %s is not supported: only STANDARD is. Its user name would be made of a session name that the caller chooses.", t)
+	}
+	return refuse(InvalidValue, "The access entry type %q is not known.", clip(t))
+}
+
+// CheckUsername checks an explicit user name of an entry.
+func CheckUsername(name string) error {
+	for _, prefix := range reservedUsernames {
+		if strings.HasPrefix(name, prefix) {
+			return refuse(InvalidValue, "The username must not begin with %s", prefix)
+		}
+	}
+	if len(name) > maxUsername {
+		return refuse(InvalidValue, "The username is longer than %d characters", maxUsername)
+	}
+	if hasControl(name) {
+		return refuse(InvalidValue, "The username holds a control character")
+	}
+	t, err := parseTemplate(name)
+	if err != nil {
+		return err
+	}
+	return t.checkUsername()
+}
+
+// CheckGroups checks the Kubernetes groups of an entry. A group is fixed text:
+// a placeholder in it would let the caller choose its own group.
+func CheckGroups(groups []string) error {
+	if len(groups) > maxGroups {
+		return refuse(InvalidValue, "More than %d Kubernetes groups", maxGroups)
+	}
+	for _, g := range groups {
+		switch {
+		case g == "" || len(g) > maxGroupLen || hasControl(g):
+			return refuse(InvalidValue, "The kubernetes group name %q is invalid: 1 to %d characters without control characters are wanted", clip(g), maxGroupLen)
+		case strings.HasPrefix(g, "system:"):
+			return refuse(InvalidValue, "The kubernetes group name %s is invalid, it cannot start with system:", clip(g))
+		case strings.Contains(g, "{{"):
+			return refuse(InvalidValue, "The kubernetes group name %s is invalid: a group is fixed text, placeholders are not allowed in it", clip(g))
+		}
+	}
+	return nil
+}
+
+// CheckScope checks an access scope as it arrives.
+func CheckScope(s Scope) error {
+	switch s.Type {
+	case ClusterScope:
+		if len(s.Namespaces) > 0 {
+			return refuse(InvalidValue, "The access scope of type cluster takes no namespaces")
+		}
+		return nil
+	case NamespaceScope:
+		if len(s.Namespaces) == 0 || len(s.Namespaces) > maxNamespaces {
+			return refuse(InvalidValue, "The access scope of type namespace needs 1 to %d namespaces", maxNamespaces)
+		}
+		for _, ns := range s.Namespaces {
+			if !isNamespacePattern(ns) {
+				return refuse(InvalidValue, "The namespace %q is invalid: a DNS label is wanted, in which * may stand for any run of characters", clip(ns))
+			}
+		}
+		return nil
+	}
+	return refuse(InvalidValue, "The access scope type %q is invalid: cluster or namespace is wanted", clip(string(s.Type)))
+}
+
+// isNamespacePattern reports whether some DNS label (RFC 1123 §2.1) could match
+// the text.
+func isNamespacePattern(text string) bool {
+	if text == "" || len(text) > 63 || text[0] == '-' || text[len(text)-1] == '-' {
+		return false
+	}
+	return strings.Trim(text, "abcdefghijklmnopqrstuvwxyz0123456789-*") == "" && !strings.Contains(text, "**")
+}
+
+func hasControl(s string) bool {
+	return strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r == 0x7f })
+}
+
+// Associate is the entry with a policy associated, replacing the scope of one
+// that is associated already (EKS AssociateAccessPolicy).
+func (e AccessEntry) Associate(policyARN string, s Scope, now time.Time) AccessEntry {
+	e.Policies = slices.Clone(e.Policies)
+	for i, a := range e.Policies {
+		if a.PolicyARN == policyARN {
+			e.Policies[i].Scope, e.Policies[i].Modified = s, now
+			return e
+		}
+	}
+	e.Policies = append(e.Policies, Association{PolicyARN: policyARN, Scope: s, Associated: now, Modified: now})
+	return e
+}
+
+// Disassociate is the entry without a policy; ok is false if it had none of
+// that ARN.
+func (e AccessEntry) Disassociate(policyARN string) (_ AccessEntry, ok bool) {
+	i := slices.IndexFunc(e.Policies, func(a Association) bool { return a.PolicyARN == policyARN })
+	if i < 0 {
+		return e, false
+	}
+	e.Policies = slices.Delete(slices.Clone(e.Policies), i, i+1)
+	return e, true
+}

@@ -1,0 +1,200 @@
+// Package ekswire is the EKS 2017-11-01 request and answer shapes for clusters,
+// access entries and access policies. It decides nothing.
+package ekswire
+
+import (
+	"mayfly.internal/internal/wire/awsrest"
+)
+
+// CreateAccessEntry is that operation's body.
+type CreateAccessEntry struct {
+	PrincipalARN string
+	Groups       []string
+	Username     string
+	Type         string
+	Tags         map[string]string
+	ClientToken  string
+}
+
+// DecodeCreateAccessEntry reads the body of CreateAccessEntry.
+func DecodeCreateAccessEntry(data []byte) (CreateAccessEntry, error) {
+	b, err := awsrest.ParseBody(data)
+	if err != nil {
+		return CreateAccessEntry{}, err
+	}
+	in := CreateAccessEntry{PrincipalARN: b.Text("principalArn"), Username: b.Text("username"), Type: b.Text("type"), Tags: b.TextMap("tags"), ClientToken: b.Text("clientRequestToken")}
+	in.Groups, _ = b.Texts("kubernetesGroups")
+	if err := b.Check(); err != nil {
+		return CreateAccessEntry{}, err
+	}
+	if in.PrincipalARN == "" {
+		return CreateAccessEntry{}, &awsrest.ShapeError{Detail: "principalArn is missing"}
+	}
+	return in, nil
+}
+
+// UpdateAccessEntry is that operation's body; an absent field stays as it is.
+type UpdateAccessEntry struct {
+	Groups      []string
+	GroupsGiven bool
+	Username    *string
+	ClientToken string
+}
+
+// DecodeUpdateAccessEntry reads the body of UpdateAccessEntry.
+func DecodeUpdateAccessEntry(data []byte) (UpdateAccessEntry, error) {
+	b, err := awsrest.ParseBody(data)
+	if err != nil {
+		return UpdateAccessEntry{}, err
+	}
+	in := UpdateAccessEntry{Username: b.OptionalText("username"), ClientToken: b.Text("clientRequestToken")}
+	in.Groups, in.GroupsGiven = b.Texts("kubernetesGroups")
+	if err := b.Check(); err != nil {
+		return UpdateAccessEntry{}, err
+	}
+	return in, nil
+}
+
+// Scope is an access scope on the wire.
+type Scope struct {
+	Type       string   `json:"type"`
+	Namespaces []string `json:"namespaces"`
+}
+
+// DecodeAssociateAccessPolicy reads the body of AssociateAccessPolicy.
+func DecodeAssociateAccessPolicy(data []byte) (policyARN string, scope Scope, err error) {
+	b, err := awsrest.ParseBody(data)
+	if err != nil {
+		return "", Scope{}, err
+	}
+	policyARN = b.Text("policyArn")
+	inner := b.Object("accessScope")
+	if inner != nil {
+		scope.Type = inner.Text("type")
+		scope.Namespaces, _ = inner.Texts("namespaces")
+		if err := inner.Check(); err != nil {
+			return "", Scope{}, err
+		}
+	}
+	if err := b.Check(); err != nil {
+		return "", Scope{}, err
+	}
+	if policyARN == "" || inner == nil {
+		return "", Scope{}, &awsrest.ShapeError{Detail: "policyArn and accessScope are wanted"}
+	}
+	return policyARN, scope, nil
+}
+
+// Cluster is a cluster on the wire. Objects that Mayfly has nothing to say of
+// are present and empty: clients read through them.
+type Cluster struct {
+	Name                 string               `json:"name"`
+	ARN                  string               `json:"arn"`
+	CreatedAt            awsrest.Time         `json:"createdAt"`
+	Endpoint             string               `json:"endpoint"`
+	ResourcesVPCConfig   VPCConfig            `json:"resourcesVpcConfig"`
+	NetworkConfig        NetworkConfig        `json:"kubernetesNetworkConfig"`
+	Logging              Logging              `json:"logging"`
+	Identity             ClusterIdentity      `json:"identity"`
+	Status               string               `json:"status"`
+	CertificateAuthority CertificateAuthority `json:"certificateAuthority"`
+	Tags                 map[string]string    `json:"tags"`
+	AccessConfig         AccessConfig         `json:"accessConfig"`
+}
+
+type (
+	// VPCConfig is empty: a registered cluster's network is not Mayfly's.
+	VPCConfig struct {
+		SubnetIDs        []string `json:"subnetIds"`
+		SecurityGroupIDs []string `json:"securityGroupIds"`
+	}
+	// NetworkConfig is empty, as VPCConfig is.
+	NetworkConfig struct{}
+	// Logging is empty: the cluster's logs are not Mayfly's.
+	Logging struct {
+		ClusterLogging []struct{} `json:"clusterLogging"`
+	}
+	// ClusterIdentity is empty: the cluster's own issuer is not Mayfly's.
+	ClusterIdentity struct{}
+	// CertificateAuthority holds the endpoint's CA: base64 of PEM.
+	CertificateAuthority struct {
+		Data []byte `json:"data"` // JSON writes bytes as base64
+	}
+	// AccessConfig holds the authentication mode.
+	AccessConfig struct {
+		AuthenticationMode string `json:"authenticationMode"`
+	}
+)
+
+// DescribeCluster answers DescribeCluster.
+type DescribeCluster struct {
+	Cluster Cluster `json:"cluster"`
+}
+
+// ListClusters answers ListClusters.
+type ListClusters struct {
+	Clusters  []string `json:"clusters"`
+	NextToken string   `json:"nextToken,omitempty"`
+}
+
+// AccessEntry is an access entry on the wire.
+type AccessEntry struct {
+	ClusterName      string            `json:"clusterName"`
+	PrincipalARN     string            `json:"principalArn"`
+	KubernetesGroups []string          `json:"kubernetesGroups"`
+	ARN              string            `json:"accessEntryArn"`
+	CreatedAt        awsrest.Time      `json:"createdAt"`
+	ModifiedAt       awsrest.Time      `json:"modifiedAt"`
+	Tags             map[string]string `json:"tags"`
+	Username         string            `json:"username"`
+	Type             string            `json:"type"`
+}
+
+// OneAccessEntry answers Create-, Describe- and UpdateAccessEntry.
+type OneAccessEntry struct {
+	AccessEntry AccessEntry `json:"accessEntry"`
+}
+
+// ListAccessEntries answers ListAccessEntries.
+type ListAccessEntries struct {
+	AccessEntries []string `json:"accessEntries"`
+	NextToken     string   `json:"nextToken,omitempty"`
+}
+
+// AssociatedPolicy is an association on the wire.
+type AssociatedPolicy struct {
+	PolicyARN    string       `json:"policyArn"`
+	Scope        Scope        `json:"accessScope"`
+	AssociatedAt awsrest.Time `json:"associatedAt"`
+	ModifiedAt   awsrest.Time `json:"modifiedAt"`
+}
+
+// AssociateAccessPolicy answers AssociateAccessPolicy.
+type AssociateAccessPolicy struct {
+	ClusterName  string           `json:"clusterName"`
+	PrincipalARN string           `json:"principalArn"`
+	Associated   AssociatedPolicy `json:"associatedAccessPolicy"`
+}
+
+// ListAssociatedAccessPolicies answers that operation.
+type ListAssociatedAccessPolicies struct {
+	ClusterName  string             `json:"clusterName"`
+	PrincipalARN string             `json:"principalArn"`
+	Associated   []AssociatedPolicy `json:"associatedAccessPolicies"`
+	NextToken    string             `json:"nextToken,omitempty"`
+}
+
+// AccessPolicy is a name in ListAccessPolicies.
+type AccessPolicy struct {
+	Name string `json:"name"`
+	ARN  string `json:"arn"`
+}
+
+// ListAccessPolicies answers that operation.
+type ListAccessPolicies struct {
+	AccessPolicies []AccessPolicy `json:"accessPolicies"`
+	NextToken      string         `json:"nextToken,omitempty"`
+}
+
+// Empty answers the deletes.
+type Empty struct{}

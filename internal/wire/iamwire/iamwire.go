@@ -1,0 +1,261 @@
+// Package iamwire is the IAM 2010-05-08 request and answer shapes for the
+// operations Mayfly serves. It decides nothing.
+package iamwire
+
+import (
+	"net/url"
+	"strings"
+	"unicode"
+
+	"mayfly.internal/internal/wire/awsquery"
+)
+
+// Version and Namespace of the API.
+const (
+	Version   = "2010-05-08"
+	Namespace = "https://iam.amazonaws.com/doc/2010-05-08/"
+)
+
+func isName(c rune) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune("_+=,.@-", c)
+}
+
+func isPath(c rune) bool { return 0x21 <= c && c <= 0x7e }
+
+func isDocument(c rune) bool { return c == '\t' || c == '\n' || c == '\r' || ' ' <= c && c <= 0xff }
+
+func isDescription(c rune) bool {
+	return c == '\t' || c == '\n' || c == '\r' || ' ' <= c && c <= 0x7e || 0xa1 <= c && c <= 0xff
+}
+
+func isTag(c rune) bool {
+	return unicode.In(c, unicode.L, unicode.Z, unicode.N) || strings.ContainsRune("_.:/=+-@", c)
+}
+
+// The rules of the parameters, as the IAM model has them.
+var (
+	roleName    = awsquery.Rule{Required: true, Min: 1, Max: 64, Alphabet: isName, Pattern: `[\w+=,.@-]+`}
+	policyName  = awsquery.Rule{Required: true, Min: 1, Max: 128, Alphabet: isName, Pattern: `[\w+=,.@-]+`}
+	path        = awsquery.Rule{Min: 1, Max: 512, Alphabet: isPath, Pattern: `(\u002F)|(\u002F[\u0021-\u007E]+\u002F)`}
+	document    = awsquery.Rule{Required: true, Min: 1, Max: 131072, Alphabet: isDocument, Pattern: `[\u0009\u000A\u000D\u0020-\u00FF]+`}
+	description = awsquery.Rule{Max: 1000, Alphabet: isDescription, Pattern: `[\u0009\u000A\u000D\u0020-\u007E\u00A1-\u00FF]*`}
+	providerARN = awsquery.Rule{Required: true, Min: 20, Max: 2048}
+	tagKey      = awsquery.Rule{Required: true, Min: 1, Max: 128, Alphabet: isTag, Pattern: `[\p{L}\p{Z}\p{N}_.:/=+\-@]+`}
+	tagValue    = awsquery.Rule{Max: 256, Alphabet: isTag, Pattern: `[\p{L}\p{Z}\p{N}_.:/=+\-@]*`}
+	clientID    = awsquery.Rule{Required: true, Min: 1, Max: 255}
+	thumbprint  = awsquery.Rule{Required: true, Min: 40, Max: 40, Alphabet: func(c rune) bool {
+		return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
+	}, Pattern: `[0-9a-fA-F]{40}`}
+)
+
+const maxTags = 50 // IAM model, tagListType
+
+// Tag is a tag on the wire.
+type Tag struct {
+	Key   string `xml:"Key"`
+	Value string `xml:"Value"`
+}
+
+func tags(r *awsquery.Request) []Tag {
+	var out []Tag
+	for _, p := range r.Pairs("Tags", maxTags, tagKey, tagValue) {
+		out = append(out, Tag{p[0], p[1]})
+	}
+	return out
+}
+
+// CreateProvider is the request CreateOpenIDConnectProvider.
+type CreateProvider struct {
+	URL         string
+	ClientIDs   []string
+	Thumbprints []string
+	Tags        []Tag
+}
+
+// DecodeCreateProvider reads the parameters of CreateOpenIDConnectProvider. The
+// quotas on the lists are the caller's, so that their own errors can be given.
+func DecodeCreateProvider(r *awsquery.Request) (CreateProvider, error) {
+	in := CreateProvider{
+		URL:         r.Text("Url", awsquery.Rule{Required: true, Min: 1, Max: 255}),
+		ClientIDs:   r.List("ClientIDList", 200, clientID),
+		Thumbprints: r.List("ThumbprintList", 20, thumbprint),
+		Tags:        tags(r),
+	}
+	return in, r.Check()
+}
+
+// DecodeProviderARN reads the parameters of an operation that names one
+// provider and nothing else.
+func DecodeProviderARN(r *awsquery.Request) (string, error) {
+	arn := r.Text("OpenIDConnectProviderArn", providerARN)
+	return arn, r.Check()
+}
+
+// DecodeClientID reads the parameters of AddClientIDToOpenIDConnectProvider and
+// RemoveClientIDFromOpenIDConnectProvider.
+func DecodeClientID(r *awsquery.Request) (arn, id string, err error) {
+	arn, id = r.Text("OpenIDConnectProviderArn", providerARN), r.Text("ClientID", clientID)
+	return arn, id, r.Check()
+}
+
+// DecodeThumbprints reads the parameters of
+// UpdateOpenIDConnectProviderThumbprint.
+func DecodeThumbprints(r *awsquery.Request) (arn string, prints []string, err error) {
+	arn, prints = r.Text("OpenIDConnectProviderArn", providerARN), r.List("ThumbprintList", 20, thumbprint)
+	return arn, prints, r.Check()
+}
+
+// CreateRole is the request CreateRole.
+type CreateRole struct {
+	Path, Name, Trust, Description string
+	MaxSessionSeconds              int // 0: not given
+	Tags                           []Tag
+}
+
+// DecodeCreateRole reads the parameters of CreateRole. PermissionsBoundary is
+// not read and so refused by name.
+func DecodeCreateRole(r *awsquery.Request) (CreateRole, error) {
+	in := CreateRole{
+		Path: r.Text("Path", path), Name: r.Text("RoleName", roleName), Trust: r.Text("AssumeRolePolicyDocument", document),
+		Description: r.Text("Description", description), MaxSessionSeconds: r.Int("MaxSessionDuration", 3600, 43200), Tags: tags(r),
+	}
+	return in, r.Check()
+}
+
+// DecodeRoleName reads the parameters of an operation that names one role and
+// nothing else.
+func DecodeRoleName(r *awsquery.Request) (string, error) {
+	name := r.Text("RoleName", roleName)
+	return name, r.Check()
+}
+
+// UpdateRole is the request UpdateRole; an absent field stays as it is.
+type UpdateRole struct {
+	Name              string
+	Description       *string
+	MaxSessionSeconds int // 0: not given
+}
+
+// DecodeUpdateRole reads the parameters of UpdateRole.
+func DecodeUpdateRole(r *awsquery.Request) (UpdateRole, error) {
+	in := UpdateRole{Name: r.Text("RoleName", roleName), MaxSessionSeconds: r.Int("MaxSessionDuration", 3600, 43200)}
+	if text := r.Text("Description", description); r.Has("Description") {
+		in.Description = &text
+	}
+	return in, r.Check()
+}
+
+// DecodeUpdateTrust reads the parameters of UpdateAssumeRolePolicy.
+func DecodeUpdateTrust(r *awsquery.Request) (name, trust string, err error) {
+	name, trust = r.Text("RoleName", roleName), r.Text("PolicyDocument", document)
+	return name, trust, r.Check()
+}
+
+// DecodePutRolePolicy reads the parameters of PutRolePolicy.
+func DecodePutRolePolicy(r *awsquery.Request) (role, policy, text string, err error) {
+	role, policy, text = r.Text("RoleName", roleName), r.Text("PolicyName", policyName), r.Text("PolicyDocument", document)
+	return role, policy, text, r.Check()
+}
+
+// DecodeRolePolicyName reads the parameters of GetRolePolicy and
+// DeleteRolePolicy.
+func DecodeRolePolicyName(r *awsquery.Request) (role, policy string, err error) {
+	role, policy = r.Text("RoleName", roleName), r.Text("PolicyName", policyName)
+	return role, policy, r.Check()
+}
+
+// Page is how much of a list is asked for, and from where.
+type Page struct {
+	Marker   string
+	MaxItems int // 0: 100, as IAM does
+}
+
+func page(r *awsquery.Request) Page {
+	return Page{Marker: r.Text("Marker", awsquery.Rule{Min: 1, Max: 320}), MaxItems: r.Int("MaxItems", 1, 1000)}
+}
+
+// DecodeListRoles reads the parameters of ListRoles.
+func DecodeListRoles(r *awsquery.Request) (prefix string, p Page, err error) {
+	prefix, p = r.Text("PathPrefix", awsquery.Rule{Min: 1, Max: 512, Alphabet: isPath, Pattern: `\u002F[\u0021-\u007F]*`}), page(r)
+	return prefix, p, r.Check()
+}
+
+// DecodeRolePage reads the parameters of the lists of one role.
+func DecodeRolePage(r *awsquery.Request) (name string, p Page, err error) {
+	name, p = r.Text("RoleName", roleName), page(r)
+	return name, p, r.Check()
+}
+
+// CreateProviderResult answers CreateOpenIDConnectProvider.
+type CreateProviderResult struct {
+	ARN  string                 `xml:"OpenIDConnectProviderArn"`
+	Tags *awsquery.Members[Tag] `xml:"Tags,omitempty"`
+}
+
+// GetProviderResult answers GetOpenIDConnectProvider. URL stands without its
+// scheme, as AWS gives it.
+type GetProviderResult struct {
+	URL         string                   `xml:"Url"`
+	ClientIDs   awsquery.Members[string] `xml:"ClientIDList"`
+	Thumbprints awsquery.Members[string] `xml:"ThumbprintList"`
+	CreateDate  string                   `xml:"CreateDate"`
+	Tags        awsquery.Members[Tag]    `xml:"Tags"`
+}
+
+// ListProvidersResult answers ListOpenIDConnectProviders.
+type ListProvidersResult struct {
+	Providers awsquery.Members[ProviderARN] `xml:"OpenIDConnectProviderList"`
+}
+
+// ProviderARN is an entry of that list.
+type ProviderARN struct {
+	ARN string `xml:"Arn"`
+}
+
+// Role is a role on the wire.
+type Role struct {
+	Path        string                 `xml:"Path"`
+	Name        string                 `xml:"RoleName"`
+	ID          string                 `xml:"RoleId"`
+	ARN         string                 `xml:"Arn"`
+	CreateDate  string                 `xml:"CreateDate"`
+	Trust       string                 `xml:"AssumeRolePolicyDocument"` // as Document gives it
+	Description string                 `xml:"Description,omitempty"`
+	MaxSession  int                    `xml:"MaxSessionDuration"` // seconds
+	Tags        *awsquery.Members[Tag] `xml:"Tags,omitempty"`
+}
+
+// RoleResult answers CreateRole and GetRole.
+type RoleResult struct {
+	Role Role `xml:"Role"`
+}
+
+// UpdateRoleResult answers UpdateRole: an empty element.
+type UpdateRoleResult struct{}
+
+// ListRolesResult answers ListRoles.
+type ListRolesResult struct {
+	Roles       awsquery.Members[Role] `xml:"Roles"`
+	IsTruncated bool                   `xml:"IsTruncated"`
+	Marker      string                 `xml:"Marker,omitempty"`
+}
+
+// RolePolicyResult answers GetRolePolicy.
+type RolePolicyResult struct {
+	Role     string `xml:"RoleName"`
+	Name     string `xml:"PolicyName"`
+	Document string `xml:"PolicyDocument"`
+}
+
+// ListRolePoliciesResult answers ListRolePolicies.
+type ListRolePoliciesResult struct {
+	Names       awsquery.Members[string] `xml:"PolicyNames"`
+	IsTruncated bool                     `xml:"IsTruncated"`
+	Marker      string                   `xml:"Marker,omitempty"`
+}
+
+// Document is a policy document as IAM puts it into an answer: percent-encoded
+// by RFC 3986.
+func Document(text []byte) string {
+	return strings.ReplaceAll(url.QueryEscape(string(text)), "+", "%20")
+}

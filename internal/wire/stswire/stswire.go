@@ -1,0 +1,86 @@
+// Package stswire is the STS 2011-06-15 request and answer shapes. It decides
+// nothing.
+package stswire
+
+import (
+	"time"
+
+	"mayfly.internal/internal/wire/awsquery"
+)
+
+// Version and Namespace of the API.
+const (
+	Version   = "2011-06-15"
+	Namespace = "https://sts.amazonaws.com/doc/2011-06-15/"
+)
+
+// isName is [\w+=,.@-].
+func isName(c rune) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' || c == '+' || c == '=' || c == ',' || c == '.' || c == '@' || c == '-'
+}
+
+// isPolicy is [\t\n\r -\u00FF].
+func isPolicy(c rune) bool {
+	return c == '\t' || c == '\n' || c == '\r' || ' ' <= c && c <= 0xff
+}
+
+// AssumeRoleWithWebIdentity is the request of that operation.
+type AssumeRoleWithWebIdentity struct {
+	RoleARN     string
+	SessionName string
+	Token       string
+	ProviderID  string
+	PolicyARNs  []string
+	Policy      string
+	Duration    time.Duration // 0: not given
+}
+
+// DecodeAssumeRoleWithWebIdentity reads the request's parameters; limits as in
+// the STS model.
+func DecodeAssumeRoleWithWebIdentity(r *awsquery.Request) (AssumeRoleWithWebIdentity, error) {
+	in := AssumeRoleWithWebIdentity{
+		RoleARN:     r.Text("RoleArn", awsquery.Rule{Required: true, Min: 20, Max: 2048}),
+		SessionName: r.Text("RoleSessionName", awsquery.Rule{Required: true, Min: 2, Max: 64, Alphabet: isName, Pattern: `[\w+=,.@-]*`}),
+		Token:       r.Text("WebIdentityToken", awsquery.Rule{Required: true, Min: 4, Max: 20000, Secret: true}),
+		ProviderID:  r.Text("ProviderId", awsquery.Rule{Min: 4, Max: 2048}),
+		Policy:      r.Text("Policy", awsquery.Rule{Min: 1, Max: 2048, Alphabet: isPolicy, Pattern: `[\u0009\u000A\u000D\u0020-\u00FF]+`}),
+		Duration:    time.Duration(r.Int("DurationSeconds", 900, 43200)) * time.Second,
+	}
+	for _, item := range r.Each("PolicyArns", 10) {
+		in.PolicyARNs = append(in.PolicyARNs, r.Text(item+".arn", awsquery.Rule{Required: true, Min: 20, Max: 2048}))
+	}
+	return in, r.Check()
+}
+
+// AssumedRoleUser names a role session.
+type AssumedRoleUser struct {
+	AssumedRoleID string `xml:"AssumedRoleId" json:"AssumedRoleId"`
+	ARN           string `xml:"Arn" json:"Arn"`
+}
+
+// Credentials are temporary credentials on the wire: the one place outside
+// session where a secret key is plain text, because the client must have it.
+type Credentials struct {
+	AccessKeyID     string `xml:"AccessKeyId" json:"AccessKeyId"`
+	SecretAccessKey string `xml:"SecretAccessKey" json:"SecretAccessKey"`
+	SessionToken    string `xml:"SessionToken" json:"SessionToken"`
+	Expiration      string `xml:"Expiration" json:"Expiration"`
+}
+
+// WebIdentityResult is the answer to AssumeRoleWithWebIdentity.
+type WebIdentityResult struct {
+	Subject          string          `xml:"SubjectFromWebIdentityToken" json:"SubjectFromWebIdentityToken"`
+	Audience         string          `xml:"Audience" json:"Audience"`
+	Provider         string          `xml:"Provider" json:"Provider"`
+	SourceIdentity   string          `xml:"SourceIdentity,omitempty" json:"SourceIdentity,omitempty"`
+	PackedPolicySize int             `xml:"PackedPolicySize,omitempty" json:"PackedPolicySize,omitempty"`
+	AssumedRoleUser  AssumedRoleUser `xml:"AssumedRoleUser" json:"AssumedRoleUser"`
+	Credentials      Credentials     `xml:"Credentials" json:"Credentials"`
+}
+
+// CallerIdentityResult is the answer to GetCallerIdentity.
+type CallerIdentityResult struct {
+	ARN     string `xml:"Arn" json:"Arn"`
+	UserID  string `xml:"UserId" json:"UserId"`
+	Account string `xml:"Account" json:"Account"`
+}
