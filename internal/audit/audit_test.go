@@ -1,0 +1,168 @@
+package audit_test
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"mayfly.internal/internal/audit"
+)
+
+func event(i int) audit.Event {
+	return audit.Event{
+		Time: time.Date(2026, 11, 23, 3, 0, i, 5000, time.UTC), Action: "sts:AssumeRoleWithWebIdentity", Outcome: audit.Allowed, Request: fmt.Sprint("r", i), Source: "127.0.0.1",
+		Resource: "arn:aws:iam::111122223333:role/deploy", Provider: "arn:aws:iam::111122223333:oidc-provider/gitlab.com", Token: strings.Repeat("0", 64),
+		Claims: map[string]string{"sub": "project_path:g/p:ref_type:branch:ref:\";rm -rf /<script>", "project_id": "7"}, Issued: "00ff", As: "arn:aws:sts::111122223333:assumed-role/deploy/s",
+		Expires: time.Date(2026, 11, 23, 3, 15, i, 0, time.UTC), Matched: []string{"Branch"}, Detail: map[string]string{"b": "2", "a": "1"},
+	}
+}
+
+func TestEncodeIsStableAndReversible(t *testing.T) {
+	a, err := event(1).Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		if b, _ := event(1).Encode(); string(a) != string(b) {
+			t.Fatalf("two encodings differ:\n%s\n%s", a, b)
+		}
+	}
+	if strings.ContainsAny(string(a), "\n<>") {
+		t.Errorf("the line holds a line break or markup: %s", a)
+	}
+	got, err := audit.Decode(a)
+	if err != nil || !reflect.DeepEqual(got, event(1)) {
+		t.Errorf("decoded %+v, %v", got, err)
+	}
+}
+
+func log(t *testing.T, n int) (lines [][]byte, checkpoint string, key note.Verifier) {
+	t.Helper()
+	skey, vkey, err := note.GenerateKey(rand.Reader, "mayfly.test/audit")
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, _ := note.NewSigner(skey)
+	key, _ = note.NewVerifier(vkey)
+	var tree audit.Tree
+	for i := range n {
+		line, err := event(i).Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines = append(lines, line)
+		if _, err := tree.Append(line); err != nil {
+			t.Fatal(err)
+		}
+	}
+	checkpoint, err = tree.Checkpoint(signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return lines, checkpoint, key
+}
+
+func verify(lines [][]byte, checkpoint string, key note.Verifier) (int64, error) {
+	var v audit.Verifier
+	for _, l := range lines {
+		if err := v.Add(l); err != nil {
+			return 0, err
+		}
+	}
+	return v.Finish(checkpoint, key)
+}
+
+func TestVerify(t *testing.T) {
+	for _, n := range []int{0, 1, 2, 3, 7, 8, 33} {
+		lines, checkpoint, key := log(t, n)
+		if got, err := verify(lines, checkpoint, key); err != nil || got != int64(n) {
+			t.Errorf("%d events: %d, %v", n, got, err)
+		}
+	}
+}
+
+func TestVerifyRefuses(t *testing.T) {
+	lines, checkpoint, key := log(t, 9)
+	_, otherCheckpoint, otherKey := log(t, 9)
+	change := func(f func(l [][]byte) [][]byte) [][]byte {
+		c := make([][]byte, len(lines))
+		for i := range lines {
+			c[i] = append([]byte(nil), lines[i]...)
+		}
+		return f(c)
+	}
+	for name, tt := range map[string]struct {
+		lines      [][]byte
+		checkpoint string
+		key        note.Verifier
+	}{
+		"one bit of one event":    {change(func(l [][]byte) [][]byte { l[4][20] ^= 1; return l }), checkpoint, key},
+		"the last event removed":  {lines[:8], checkpoint, key},
+		"the first event removed": {lines[1:], checkpoint, key},
+		"two events swapped":      {change(func(l [][]byte) [][]byte { l[2], l[3] = l[3], l[2]; return l }), checkpoint, key},
+		"an event added":          {append(append([][]byte(nil), lines...), lines[0]), checkpoint, key},
+		"an event doubled":        {append(append([][]byte(nil), lines[:8]...), lines[7]), checkpoint, key},
+		"another server's key":    {lines, checkpoint, otherKey},
+		"another server's head":   {lines, otherCheckpoint, key},
+		"an edited checkpoint":    {lines[:8], strings.Replace(checkpoint, "\n9\n", "\n8\n", 1), key},
+		"no checkpoint":           {lines, "", key},
+		"a checkpoint of no tree": {lines, "hello\n", key},
+		"no events":               {nil, checkpoint, key},
+	} {
+		_, err := verify(tt.lines, tt.checkpoint, tt.key)
+		if _, ok := errors.AsType[*audit.VerifyError](err); !ok {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestTreeRecovers(t *testing.T) {
+	var whole audit.Tree
+	stored := map[int64]audit.Hash{}
+	for i := range 40 {
+		again, err := audit.LoadTree(whole.Size(), func(index int64) (audit.Hash, error) { return stored[index], nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		line, _ := event(i).Encode()
+		if _, err := again.Append(line); err != nil {
+			t.Fatal(err)
+		}
+		hashes, err := whole.Append(line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, h := range hashes {
+			stored[h.Index] = h.Hash
+		}
+		a, _ := again.Root()
+		b, _ := whole.Root()
+		if a != b {
+			t.Fatalf("after %d events a recovered tree has another root", i+1)
+		}
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	line, _ := event(1).Encode()
+	f.Add(line)
+	f.Fuzz(func(t *testing.T, line []byte) {
+		e, err := audit.Decode(line)
+		if err != nil {
+			return
+		}
+		again, err := e.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e2, err := audit.Decode(again); err != nil || !reflect.DeepEqual(e, e2) {
+			t.Fatalf("%+v became %+v, %v", e, e2, err)
+		}
+	})
+}
