@@ -1,0 +1,222 @@
+package policy
+
+import (
+	"strings"
+
+	"mayfly.internal/internal/arn"
+	"mayfly.internal/internal/wildcard"
+)
+
+// trustActions are the actions a trust policy can be about.
+var trustActions = []string{
+	"sts:AssumeRole", "sts:AssumeRoleWithWebIdentity", "sts:AssumeRoleWithSAML",
+	"sts:TagSession", "sts:SetSourceIdentity", "sts:SetContext",
+}
+
+// awsTrustActions is AWS's sentence for any other.
+const awsTrustActions = "AssumeRole policy may only specify STS AssumeRole actions."
+
+// trustable reports whether an action pattern of a trust policy is one of STS
+// and covers an action that trust policies are about.
+func trustable(pattern string) bool {
+	vendor, _, _ := strings.Cut(pattern, ":")
+	if foldKey(vendor) != "sts" {
+		return false
+	}
+	p := wildcard.Compile(pattern)
+	for _, name := range trustActions {
+		if p.MatchFold(name) {
+			return true
+		}
+	}
+	return false
+}
+
+// needsTrust reports whether the resource's own policy must allow an action,
+// whatever identity policies say: no one becomes a role that does not trust
+// them.
+func needsTrust(action string) bool {
+	switch foldKey(action) {
+	case "sts:assumerole", "sts:assumerolewithwebidentity", "sts:assumerolewithsaml":
+		return true
+	}
+	return false
+}
+
+// Trusts reports whether the statement allows something to those whom an
+// identity provider vouches for: it is an Allow and names the provider, or
+// everyone.
+func (s *Statement) Trusts(p arn.Provider) bool {
+	if s.deny || s.principals == nil || s.principals.not {
+		return false
+	}
+	who := FederatedPrincipal(p)
+	return s.principals.grant(&who, s.strict) != notNamed
+}
+
+// TestsKey reports whether the statement confines a key: under a positive
+// String operator, which fails when the key is absent, with values of which
+// each holds some text that is neither a wildcard nor a variable. Identity
+// provider controls ask this of shared issuers' subjects. (IAM User Guide,
+// "Identity provider controls for shared OIDC providers".)
+//
+// Negated operators, IfExists and ForAllValues confine nothing: they hold for
+// strangers, or for no value at all.
+func (s *Statement) TestsKey(key string) bool {
+	folded := foldKey(key)
+	for i := range s.conditions {
+		if c := &s.conditions[i]; c.folded == folded && c.confines() {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *Condition) confines() bool {
+	if !c.positiveString() || len(c.values) == 0 {
+		return false
+	}
+	for i := range c.values {
+		if !c.values[i].saysSomething() {
+			return false
+		}
+	}
+	return true
+}
+
+// positiveString: the condition holds only if the key is there and its value is
+// among those the policy lists.
+func (c *Condition) positiveString() bool {
+	o := c.operator
+	return o.Test <= StringLike && !o.Negated && !o.IfExists && o.Set != ForAllValues
+}
+
+// saysSomething: the value holds literal text other than wildcards, and no
+// variable, which could stand for the very value it is compared with.
+func (v *Value) saysSomething() bool {
+	literal := false
+	for _, p := range v.parts {
+		switch p.Kind {
+		case Variable:
+			return false
+		case Literal:
+			literal = literal || strings.Trim(p.Text, "*? ") != ""
+		}
+	}
+	return literal
+}
+
+// Untested is the first statement that trusts the provider without confining
+// the key; nil if there is none.
+func (d *Document) Untested(p arn.Provider, key string) *Statement {
+	for _, s := range d.statements {
+		if s.Trusts(p) && !s.TestsKey(key) {
+			return s
+		}
+	}
+	return nil
+}
+
+// Project says which project a verified token belongs to.
+type Project struct {
+	Provider arn.Provider
+	// Subject is the leading component of the token's sub, like
+	// "project_path:acme/web".
+	Subject     string
+	ProjectID   string
+	NamespaceID string
+}
+
+// Knows reports whether some Allow statement, reduced to its issuer and project
+// terms, would accept a token of the project: whether the caller may be told
+// which of its own claims failed. The terms are the project part of sub,
+// project_id and namespace_id; a statement must have at least one, all it has
+// must accept the token, and none may have a wildcard before the first slash of
+// its value.
+func (d *Document) Knows(p Project) bool {
+	for _, s := range d.statements {
+		if s.Trusts(p.Provider) && s.CoversAction("sts:AssumeRoleWithWebIdentity") && s.knows(p) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *Statement) knows(p Project) bool {
+	prefix, terms := p.Provider.URL+":", 0
+	for i := range s.conditions {
+		c := &s.conditions[i]
+		var own string
+		switch c.folded {
+		case foldKey(prefix + "sub"):
+			own = p.Subject
+		case foldKey(prefix + "project_id"):
+			own = p.ProjectID
+		case foldKey(prefix + "namespace_id"):
+			own = p.NamespaceID
+		default:
+			continue
+		}
+		if !c.acceptsTerm(own) {
+			return false
+		}
+		terms++
+	}
+	return terms > 0
+}
+
+// acceptsTerm reports whether the condition, cut to its project part, accepts
+// the token's own.
+func (c *Condition) acceptsTerm(own string) bool {
+	if own == "" || !c.positiveString() {
+		return false
+	}
+	for i := range c.values {
+		if t, ok := c.values[i].projectPart(); ok && t.Match(own) {
+			return true
+		}
+	}
+	return false
+}
+
+// projectPart is the value up to its second colon, as a pattern; false if a
+// variable or a wildcard stands in it before a slash has come.
+func (v *Value) projectPart() (wildcard.Pattern, bool) {
+	var b wildcard.Builder
+	colons, slash := 0, false
+	for _, p := range v.parts {
+		switch p.Kind {
+		case Variable:
+			return wildcard.Pattern{}, false
+		case AnyRun, AnyChar:
+			if !slash {
+				return wildcard.Pattern{}, false
+			}
+			if p.Kind == AnyRun {
+				b.AnyRun()
+			} else {
+				b.AnyChar()
+			}
+		case Literal:
+			text, ended := untilColon(p.Text, &colons)
+			b.Literal(text)
+			if ended {
+				return b.Compile(), true
+			}
+			slash = slash || strings.Contains(text, "/")
+		}
+	}
+	return b.Compile(), true
+}
+
+// untilColon is text up to the second colon counted over all pieces.
+func untilColon(text string, colons *int) (part string, ended bool) {
+	for i := 0; i < len(text); i++ {
+		if text[i] == ':' {
+			if *colons++; *colons == 2 {
+				return text[:i], true
+			}
+		}
+	}
+	return text, false
+}
