@@ -124,6 +124,19 @@ func CheckGroups(groups []string) error {
 	return nil
 }
 
+// CheckTags checks the tags of a cluster or an entry.
+func CheckTags(tags map[string]string) error {
+	if len(tags) > maxTags {
+		return refuse(InvalidValue, "More than %d tags", maxTags)
+	}
+	for k, v := range tags {
+		if k == "" || len(k) > 128 || len(v) > 256 || strings.HasPrefix(strings.ToLower(k), "aws:") {
+			return refuse(InvalidValue, "The tag %q is invalid: a key of 1 to 128 characters that does not begin with aws: and a value of 256 at most are wanted", clip(k))
+		}
+	}
+	return nil
+}
+
 // CheckScope checks an access scope as it arrives.
 func CheckScope(s Scope) error {
 	switch s.Type {

@@ -1,0 +1,55 @@
+// Package stsapi is the STS API: it decodes a Query request, calls sts, and
+// encodes what came of it, as XML or as JSON.
+package stsapi
+
+import (
+	"context"
+
+	"mayfly.internal/internal/request"
+	"mayfly.internal/internal/session"
+	"mayfly.internal/internal/sts"
+	"mayfly.internal/internal/wire/awsquery"
+	"mayfly.internal/internal/wire/stswire"
+)
+
+// API serves STS operations.
+type API struct{ STS *sts.Service }
+
+// Unsigned reports whether an action is one that needs no signature: the token
+// in it is the proof.
+func Unsigned(action string) bool { return action == "AssumeRoleWithWebIdentity" }
+
+// Serves reports whether an action is one of STS's that is served here.
+func Serves(action string) bool { return Unsigned(action) || action == "GetCallerIdentity" }
+
+// AssumeRoleWithWebIdentity answers that operation.
+func (a *API) AssumeRoleWithWebIdentity(ctx context.Context, info request.Info, r *awsquery.Request) (any, error) {
+	in, err := stswire.DecodeAssumeRoleWithWebIdentity(r)
+	if err != nil {
+		return nil, err
+	}
+	out, err := a.STS.AssumeRoleWithWebIdentity(ctx, sts.WebIdentityInput{RoleARN: in.RoleARN, SessionName: in.SessionName, Token: in.Token, ProviderID: in.ProviderID,
+		PolicyARNs: in.PolicyARNs, Policy: in.Policy, Duration: in.Duration, Info: info})
+	if err != nil {
+		return nil, err
+	}
+	return stswire.WebIdentityResult{
+		Subject: out.Subject, Audience: out.Audience, Provider: out.Provider.ARN().String(), SourceIdentity: out.Session.SourceIdentity, PackedPolicySize: out.PackedPercent,
+		AssumedRoleUser: stswire.AssumedRoleUser{AssumedRoleID: out.Principal.UserID(), ARN: out.Principal.ARN().String()},
+		Credentials:     EncodeCredentials(out.Credentials),
+	}, nil
+}
+
+// EncodeCredentials is credentials on their way to the client they are for.
+func EncodeCredentials(c session.Credentials) stswire.Credentials {
+	return stswire.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.Secret.Reveal(), SessionToken: c.Token.Reveal(), Expiration: awsquery.Time(c.Expires)}
+}
+
+// GetCallerIdentity answers that operation: allowed to every caller that is
+// somebody.
+func (a *API) GetCallerIdentity(who session.Principal, r *awsquery.Request) (any, error) {
+	if err := r.Check(); err != nil {
+		return nil, err
+	}
+	return stswire.CallerIdentityResult{ARN: who.ARN().String(), UserID: who.UserID(), Account: string(who.Account)}, nil
+}
