@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"sort"
 	"strings"
 
 	"mayfly.internal/internal/arn"
@@ -95,6 +96,7 @@ type parser struct {
 	kind    Kind
 	text    []byte
 	version string
+	lines   []int  // offsets where lines begin, once asked for
 	where   string // "statement 2", for explanations
 	found   *SyntaxError
 	phase   phase // of found
@@ -113,9 +115,18 @@ func (p *parser) refuse(ph phase, offset int, reason Reason, detail, format stri
 	p.found = &SyntaxError{Position: p.position(offset), Reason: reason, Detail: detail, Explanation: explanation}
 }
 
+// position finds a line by bisection: a document has many positions.
 func (p *parser) position(offset int) Position {
-	line, column := strictjson.Position(p.text, offset)
-	return Position{Offset: offset, Line: line, Column: column}
+	if p.lines == nil {
+		p.lines = []int{0}
+		for i, c := range p.text {
+			if c == '\n' {
+				p.lines = append(p.lines, i+1)
+			}
+		}
+	}
+	line := sort.SearchInts(p.lines, offset+1)
+	return Position{Offset: offset, Line: line, Column: offset - p.lines[line-1] + 1}
 }
 
 func (p *parser) refuseJSON(err error) error {

@@ -88,7 +88,10 @@ const maxYear = 292_278_993
 func parseInstant(s string) (instant, bool) {
 	if digits(s) {
 		n, err := strconv.ParseInt(s, 10, 64)
-		return instant{seconds: n}, err == nil
+		if err != nil {
+			return instant{}, false
+		}
+		return instant{seconds: n}, true
 	}
 	day, clock := s, ""
 	if t := strings.IndexAny(s, "Tt"); t >= 0 {
@@ -98,8 +101,11 @@ func parseInstant(s string) (instant, bool) {
 	if !ok {
 		return instant{}, false
 	}
-	h, ok := parseClock(clock)
-	return instant{seconds: d + h.seconds, nanos: h.nanos}, ok
+	c, ok := parseClock(clock)
+	if !ok {
+		return instant{}, false
+	}
+	return instant{seconds: d + c.seconds, nanos: c.nanos}, true
 }
 
 // parseDay reads [-]Y[-M[-D]] as seconds since the epoch at its midnight.
