@@ -2,6 +2,7 @@ package labgitlab
 
 import (
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -95,6 +96,26 @@ func (l variableList) expandAll() (variableList, error) { return l.expandWith(fa
 // expandForJob also makes the runner's own last pass: $$ becomes $, and
 // whatever shell-like form is left in a value that is not raw becomes nothing.
 func (l variableList) expandForJob() (variableList, error) { return l.expandWith(true) }
+
+// withFiles expands for a job whose file variables lie in dir: other variables
+// that name one get its path, the variable itself keeps the content to write.
+func (l variableList) withFiles(dir string) (variableList, error) {
+	contents := map[string]string{}
+	paths := slices.Clone(l)
+	for i, v := range paths {
+		if v.File {
+			contents[v.Key] = v.Value
+			paths[i].Value = filepath.Join(dir, v.Key)
+		}
+	}
+	out, err := paths.expandForJob()
+	for i, v := range out {
+		if v.File {
+			out[i].Value = contents[v.Key]
+		}
+	}
+	return out, err
+}
 
 func (l variableList) expandWith(forJob bool) (variableList, error) {
 	x := expander{list: l, forJob: forJob, done: map[int]string{}}

@@ -80,8 +80,9 @@ type Project struct {
 	BuildTimeout          time.Duration
 	SubComponents         []string // ci_id_token_sub_claim_components
 	ForkedFrom            string
-	ProtectMergeRequests  bool // protect_merge_request_pipelines
-	RunForksInParent      bool // ci_allow_fork_pipelines_to_run_in_parent_project
+	ProtectMergeRequests  bool        // protect_merge_request_pipelines
+	RunForksInParent      bool        // ci_allow_fork_pipelines_to_run_in_parent_project
+	PipelineVariables     AccessLevel // ci_pipeline_variables_minimum_override_role; NoAccess is no one
 	Members               []Member
 	Variables             []WorldVariable
 	Branches              []Ref
@@ -139,7 +140,8 @@ type WorldVariable struct {
 type RunnerIdentity struct {
 	ID          int64
 	Description string
-	Environment string // runner_environment: self-hosted or gitlab-hosted
+	Environment string        // runner_environment: self-hosted or gitlab-hosted
+	MaxTimeout  time.Duration // maximum_timeout; zero is none
 }
 
 // BurnedPath is a project path that another project once held; GitLab 19.1 and

@@ -71,6 +71,7 @@ func (r *worldReader) world(root *node) *World {
 		w.Runner.ID = inner.number("id", w.Runner.ID)
 		w.Runner.Description = inner.textOr("description", w.Runner.Description)
 		w.Runner.Environment = inner.oneOf("environment", w.Runner.Environment, "self-hosted", "gitlab-hosted")
+		w.Runner.MaxTimeout = inner.duration("maximum_timeout", 0)
 		inner.done()
 	}
 	rec.done()
@@ -146,6 +147,7 @@ func (r *worldReader) project(rec *record) Project {
 		ForkedFrom:            rec.text("forked_from_project"),
 		ProtectMergeRequests:  rec.boolean("protect_merge_request_pipelines", true),
 		RunForksInParent:      rec.boolean("ci_allow_fork_pipelines_to_run_in_parent_project", true),
+		PipelineVariables:     readOverrideRole(rec),
 		Members:               recordsOf(rec, "members", "a member", readMember),
 		Variables:             recordsOf(rec, "variables", "a variable", readWorldVariable),
 		Branches:              r.refs(rec, "branches"),
@@ -162,6 +164,16 @@ func (r *worldReader) project(rec *record) Project {
 		p.SubComponents = []string{"project_path", "ref_type", "ref"}
 	}
 	return p
+}
+
+// readOverrideRole reads who may set variables when starting a pipeline.
+func readOverrideRole(rec *record) AccessLevel {
+	role := rec.oneOf("ci_pipeline_variables_minimum_override_role", "developer", "no_one_allowed", "developer", "maintainer", "owner")
+	level, err := parseAccessLevel(role)
+	if err != nil {
+		return NoAccess // no_one_allowed
+	}
+	return level
 }
 
 func (r *worldReader) directory(rec *record) string {
