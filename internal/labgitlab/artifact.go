@@ -25,13 +25,16 @@ func (r *jobReader) artifacts() error {
 		return malformed(unknown.pos, "jobs:%s artifacts config contains unknown keys: %s", r.job.name, unknown.key)
 	}
 	a := &Artifacts{When: "on_success"}
-	for key, into := range map[string]*[]string{"paths": &a.Paths, "exclude": &a.Exclude} {
-		if list := value.get(key); !list.null() {
-			commands, ok := parseCommands(list)
+	for _, part := range []struct {
+		key  string
+		into *[]string
+	}{{"paths", &a.Paths}, {"exclude", &a.Exclude}} {
+		if list := value.get(part.key); !list.null() {
+			patterns, ok := parseCommands(list)
 			if !ok {
-				return malformed(list.pos, "jobs:%s artifacts %s should be an array of strings", r.job.name, key)
+				return malformed(list.pos, "jobs:%s artifacts %s should be an array of strings", r.job.name, part.key)
 			}
-			*into = commands
+			*part.into = patterns
 		}
 	}
 	if when := value.get("when"); !when.null() {

@@ -145,7 +145,9 @@ func TestClaimsOfRefsAndPeople(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := create(t, server, tt.request)
-			i := slices.IndexFunc(p.Jobs, func(j labgitlab.PlannedJob) bool { return len(j.IDTokens) > 0 && j.When != "manual" && j.Name != "deploy_job" })
+			i := slices.IndexFunc(p.Jobs, func(j labgitlab.PlannedJob) bool {
+				return len(j.IDTokens) > 0 && j.When != "manual" && j.Name != "deploy_job"
+			})
 			started := start(t, server, p, p.Jobs[i].Name)
 			got := tokenClaims(t, value(t, started, "ID_TOKEN"))
 			for name, want := range tt.want {

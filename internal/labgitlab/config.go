@@ -13,19 +13,15 @@ type CIFile struct {
 	content *node
 }
 
-// ParseCIFile reads one CI file. It accepts every keyword GitLab knows or may
-// come to know; only what is not YAML, not a mapping, or not readable as
-// id_tokens is refused, as a *Refusal of ReasonMalformed.
+// ParseCIFile reads one CI file on its own. Only what is not a YAML mapping is
+// refused, as a *Refusal of ReasonMalformed: what a file means is known when
+// its includes are, which is LoadPipeline's work.
 func ParseCIFile(name string, content []byte) (*CIFile, error) {
 	d, err := parseDocument(name, content)
 	if err != nil {
 		return nil, err
 	}
-	f := &CIFile{name: name, content: d.content}
-	if _, err := f.idTokens(); err != nil {
-		return nil, err
-	}
-	return f, nil
+	return &CIFile{name: name, content: d.content}, nil
 }
 
 // DeclaredToken is an id_tokens entry where it is written: in a job, in a
@@ -35,28 +31,24 @@ type DeclaredToken struct {
 	IDToken
 }
 
-// IDTokens lists the tokens that a file declares, in its order.
+// IDTokens lists the tokens that a file declares in so many words, in its
+// order. What GitLab would refuse, or stands elsewhere behind a !reference, is
+// not among them.
 func (f *CIFile) IDTokens() []DeclaredToken {
-	tokens, _ := f.idTokens() // checked by ParseCIFile
-	return tokens
-}
-
-func (f *CIFile) idTokens() ([]DeclaredToken, error) {
 	var out []DeclaredToken
 	for _, e := range f.content.entries {
 		declared := e.value.get("id_tokens")
-		if declared.null() || declared.is(kindReference) {
+		if !declared.is(kindMap) {
 			continue
 		}
-		tokens, err := parseIDTokens(declared, e.key)
-		if err != nil {
-			return nil, err
-		}
-		for _, token := range tokens {
-			out = append(out, DeclaredToken{Job: e.key, IDToken: token})
+		for _, token := range declared.entries {
+			read, err := parseIDTokens(newMap(token.pos, []entry{token}), e.key)
+			if err == nil {
+				out = append(out, DeclaredToken{Job: e.key, IDToken: read[0]})
+			}
 		}
 	}
-	return out, nil
+	return out
 }
 
 // Jobs lists the names of a file's visible jobs, in its order.
@@ -164,7 +156,10 @@ func readConfig(root *node) (*PipelineConfig, error) {
 	if len(c.jobs) == 0 {
 		return nil, malformed(root.pos, "jobs config should contain at least one visible job")
 	}
-	return c, c.check()
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // maxJobName is GitLab's limit on names.

@@ -117,16 +117,19 @@ func (r *jobReader) scripts() error {
 	if r.node.has("script") && r.node.has("trigger") {
 		return r.malformed("trigger", "config these keys cannot be used together: script, trigger")
 	}
-	for key, into := range map[string]*[]string{"before_script": &r.job.before, "script": &r.job.script, "after_script": &r.job.after} {
-		value := r.node.get(key)
+	for _, part := range []struct {
+		key  string
+		into *[]string
+	}{{"before_script", &r.job.before}, {"script", &r.job.script}, {"after_script", &r.job.after}} {
+		value := r.node.get(part.key)
 		if value.null() {
 			continue
 		}
 		commands, ok := parseCommands(value)
 		if !ok {
-			return r.malformed(key, "%s config should be a string or a nested array of strings up to 10 levels deep", key)
+			return r.malformed(part.key, "%s config should be a string or a nested array of strings up to 10 levels deep", part.key)
 		}
-		*into = commands
+		*part.into = commands
 	}
 	if r.node.has("script") && len(r.job.script) == 0 {
 		return r.malformed("script", "script can't be blank")
@@ -229,15 +232,18 @@ func (r *jobReader) inherit() error {
 }
 
 func (r *jobReader) policies() (err error) {
-	for key, into := range map[string]**policy{"only": &r.job.only, "except": &r.job.except} {
-		value := r.node.get(key)
+	for _, part := range []struct {
+		key  string
+		into **policy
+	}{{"only", &r.job.only}, {"except", &r.job.except}} {
+		value := r.node.get(part.key)
 		if value.null() {
 			continue
 		}
 		if r.node.has("rules") {
-			return r.malformed(key, "config key may not be used with rules: %s", key)
+			return r.malformed(part.key, "config key may not be used with rules: %s", part.key)
 		}
-		if *into, err = parsePolicy(value, r.job.name+" "+key, key == "only"); err != nil {
+		if *part.into, err = parsePolicy(value, r.job.name+" "+part.key, part.key == "only"); err != nil {
 			return err
 		}
 	}
@@ -394,15 +400,18 @@ func (r *jobReader) environment() error {
 }
 
 func (r *jobReader) environmentParts(value *node, env *environmentKeyword) error {
-	for key, into := range map[string]*string{"name": &env.name, "url": &env.url, "action": &env.action, "deployment_tier": &env.tier} {
-		part := value.get(key)
-		if part.null() {
+	for _, part := range []struct {
+		key  string
+		into *string
+	}{{"name", &env.name}, {"url", &env.url}, {"action", &env.action}, {"deployment_tier", &env.tier}} {
+		text := value.get(part.key)
+		if text.null() {
 			continue
 		}
-		if !part.is(kindString) {
-			return malformed(part.pos, "jobs:%s environment %s should be a string", r.job.name, key)
+		if !text.is(kindString) {
+			return malformed(text.pos, "jobs:%s environment %s should be a string", r.job.name, part.key)
 		}
-		*into = part.text
+		*part.into = text.text
 	}
 	if !slices.Contains([]string{"start", "stop", "prepare", "verify", "access"}, env.action) {
 		return malformed(value.keyPos("action"), "jobs:%s environment action should be start, stop, prepare, verify, or access", r.job.name)

@@ -82,16 +82,15 @@ func (r *pipelineRun) jobs(ctx context.Context) error {
 			return nil
 		}
 		report, idle := r.schedule.idle(j)
-		if idle && report.Status != JobNotAsked {
-			r.say("", "Job %s: %s, %s", j.Name, report.Status, report.Why)
+		if ctx.Err() != nil {
+			report, idle = JobReport{Job: j, Status: JobCanceled, Why: "the run was interrupted"}, true
 		}
 		var err error
 		switch {
-		case idle:
-		case ctx.Err() != nil:
-			report = JobReport{Job: j, Status: JobCanceled, Why: "the run was interrupted"}
-		default:
+		case !idle:
 			report, err = r.job(ctx, j)
+		case report.Status != JobNotAsked:
+			r.say("", "Job %s: %s, %s", j.Name, report.Status, report.Why)
 		}
 		r.schedule.reports[j.Name] = report
 		if err != nil {

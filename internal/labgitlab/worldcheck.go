@@ -159,26 +159,29 @@ func (c *worldCheck) refs(at *node, p *Project) {
 	if len(p.Branches) == 0 {
 		c.fail(at, "project %s has no branches", p.Path)
 	}
-	for kind, refs := range map[string][]Ref{"branch": p.Branches, "tag": p.Tags} {
-		seen := map[string]bool{}
-		for _, ref := range refs {
-			if problem := checkRefName(ref.Name); problem != "" {
-				c.fail(at, "%s name %q %s", kind, ref.Name, problem)
-			}
-			if seen[ref.Name] {
-				c.fail(at, "%s %s is listed twice", kind, ref.Name)
-			}
-			seen[ref.Name] = true
-			if ref.Directory == "" && p.Directory == "" {
-				c.fail(at, "%s %s has no directory, and neither has project %s", kind, ref.Name, p.Path)
-			}
-			if kind == "tag" && ref.Name == p.DefaultBranch {
-				c.fail(at, "a tag may not be called like the default branch %s", ref.Name)
-			}
-		}
-	}
+	c.refList(at, p, Branch, p.Branches)
+	c.refList(at, p, Tag, p.Tags)
 	if _, ok := p.Ref(Branch, p.DefaultBranch); !ok && len(p.Branches) > 0 {
 		c.fail(at, "project %s has no branch %s, its default_branch", p.Path, p.DefaultBranch)
+	}
+}
+
+func (c *worldCheck) refList(at *node, p *Project, kind RefType, refs []Ref) {
+	seen := map[string]bool{}
+	for _, ref := range refs {
+		if problem := checkRefName(ref.Name); problem != "" {
+			c.fail(at, "%s name %q %s", kind, ref.Name, problem)
+		}
+		if seen[ref.Name] {
+			c.fail(at, "%s %s is listed twice", kind, ref.Name)
+		}
+		seen[ref.Name] = true
+		if ref.Directory == "" && p.Directory == "" {
+			c.fail(at, "%s %s has no directory, and neither has project %s", kind, ref.Name, p.Path)
+		}
+		if kind == Tag && ref.Name == p.DefaultBranch {
+			c.fail(at, "a tag may not be called like the default branch %s", ref.Name)
+		}
 	}
 }
 
