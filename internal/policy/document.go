@@ -79,11 +79,11 @@ func (d *Document) Statements() []*Statement { return d.statements }
 
 // Statement is one statement of a document.
 type Statement struct {
+	kind       Kind // the document's
 	index      int
 	position   Position
 	sid        string
 	deny       bool
-	strict     bool // names of roles count only when bound: an Allow of a trust policy
 	principals *principals
 	actions    []action
 	notAction  bool
@@ -139,6 +139,10 @@ func (s *Statement) Actions() (patterns []string, not bool) {
 	}
 	return patterns, s.notAction
 }
+
+// strict: names of roles count only when bound to an id. So it is for what a
+// trust policy allows; what is denied by name stays denied.
+func (s *Statement) strict() bool { return s.kind == Trust && !s.deny }
 
 // CoversAction reports whether the statement is about an action.
 func (s *Statement) CoversAction(name string) bool { return s.matchAction(name) }

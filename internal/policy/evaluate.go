@@ -138,7 +138,7 @@ func (e *evaluation) matchPrincipal(s *Statement) (grant, truth) {
 	if s.principals == nil {
 		return namesCaller, yes
 	}
-	g := s.principals.grant(&e.req.Principal, s.strict)
+	g := s.principals.grant(&e.req.Principal, s.strict())
 	if s.principals.not {
 		named := g != notNamed && !(e.bounded && e.req.Principal.inAccount())
 		return notNamed, truthOf(!named && e.req.Principal.kind != nobody)

@@ -82,6 +82,9 @@ func (x Explanation) Text(values bool) string {
 	for i := range x.Traces {
 		t := &x.Traces[i]
 		if t.Matched {
+			if x.Effect != Allow && !t.Denies() {
+				fmt.Fprintf(&b, "%s allows, and that is not enough\n", t.String())
+			}
 			continue
 		}
 		outcome := "does not match"
@@ -98,11 +101,13 @@ func (x Explanation) Text(values bool) string {
 
 // String says where the statement stands: `identity policy 2, statement "Read"`.
 func (r StatementRef) String() string {
-	which := ""
-	if r.Layer != LayerResource && r.Layer != LayerBoundary {
-		which = " " + strconv.Itoa(r.Document+1)
+	switch {
+	case r.kind == Trust:
+		return r.kind.String() + ", " + r.Name()
+	case r.Layer == LayerBoundary:
+		return r.Layer.String() + ", " + r.Name()
 	}
-	return r.Layer.String() + which + ", " + r.Name()
+	return r.Layer.String() + " " + strconv.Itoa(r.Document+1) + ", " + r.Name()
 }
 
 // headline is the effect, and whose word made it.
@@ -118,7 +123,11 @@ func (x Explanation) headline() string {
 		}
 	}
 	for _, l := range x.Silent {
-		by = append(by, "the "+l.String()+" does not allow it")
+		name := l.String()
+		if l == LayerResource && needsTrust(x.Request.Action) {
+			name = Trust.String()
+		}
+		by = append(by, "the "+name+" does not allow it")
 	}
 	switch {
 	case len(by) == 0:
@@ -134,7 +143,7 @@ func (x Explanation) headline() string {
 func (x Explanation) Sentence(f Failure, values bool) string {
 	switch f.Element {
 	case ElementPrincipal:
-		return "Principal: it does not name " + x.Request.Principal.String()
+		return "Principal: it does not name the caller, " + x.Request.Principal.String()
 	case ElementAction:
 		return "Action: it is not about " + strconv.Quote(x.Request.Action)
 	case ElementResource:
@@ -144,7 +153,7 @@ func (x Explanation) Sentence(f Failure, values bool) string {
 		return "Resource: it is not about " + strconv.Quote(x.Request.Resource)
 	}
 	s := "Condition " + f.Condition.operator.String() + ": " + f.reason()
-	if values && (f.Why == NoMatch || f.Why == Excluded || f.Why == Absent || f.Why == Incomparable) {
+	if values && f.Condition.operator.Test != Null && f.Why != NoValues {
 		s += "; the policy lists " + quoteAll(f.Condition.texts())
 	}
 	return s
@@ -156,17 +165,20 @@ func (f Failure) reason() string {
 	is := c.key + " is " + quoteAll(f.Seen)
 	switch f.Why {
 	case NoMatch:
-		return is + ", wanted is " + c.wanted()
+		return is + ", " + c.wanted()
 	case Excluded:
 		return is + ", and that is excluded"
 	case Absent:
-		return "the request has no " + c.key + ", wanted is " + c.wanted()
+		if c.operator.Test == Null {
+			return "the request has no " + c.key + ", and it must have one"
+		}
+		return "the request has no " + c.key + ", " + c.wanted()
 	case Present:
-		return is + ", wanted is a request without it"
+		return is + ", and the request must not have it"
 	case ManyValues:
 		return c.key + " has several values (" + quoteAll(f.Seen) + "), and the operator is for keys with one"
 	case Incomparable:
-		return is + ", which cannot be compared: wanted is " + c.wanted()
+		return is + ", which cannot be compared: " + c.wanted()
 	case NoValues:
 		return "the policy lists no values for " + c.key
 	}
@@ -175,17 +187,28 @@ func (f Failure) reason() string {
 
 // wanted says what kind of value a condition asks for.
 func (c *Condition) wanted() string {
-	switch c.operator.Test {
+	kind := c.wantedKind()
+	switch c.operator.Set {
+	case ForAllValues:
+		return "every value must be " + kind
+	case ForAnyValue:
+		return "some value must be " + kind
+	}
+	return "wanted is " + kind
+}
+
+func (c *Condition) wantedKind() string {
+	switch t := c.operator.Test; t {
 	case StringEquals:
-		return "a value listed"
+		return "a text listed"
 	case StringEqualsIgnoreCase:
-		return "a value listed, whatever its case"
+		return "a text listed, whatever its case"
 	case StringLike:
-		return "a value that fits a pattern"
+		return "a text that fits a pattern"
 	case NumericEquals, NumericLessThan, NumericLessThanEquals, NumericGreaterThan, NumericGreaterThanEquals:
-		return "a number" + bounds[c.operator.Test-NumericEquals]
+		return "a number" + bounds[t-NumericEquals]
 	case DateEquals, DateLessThan, DateLessThanEquals, DateGreaterThan, DateGreaterThanEquals:
-		return "a date" + bounds[c.operator.Test-DateEquals]
+		return "a date" + bounds[t-DateEquals]
 	case Bool:
 		return "true or false, as listed"
 	case BinaryEquals:
@@ -195,7 +218,7 @@ func (c *Condition) wanted() string {
 	case ARNLike:
 		return "an ARN that fits a pattern"
 	}
-	return "the key" // Null
+	return "" // unreachable: Null has its own words
 }
 
 // bounds words an order, in the order of the order type.

@@ -245,7 +245,7 @@ func (p *parser) uniqueSids(all []*Statement) {
 
 func (p *parser) statement(index int, v strictjson.Value) *Statement {
 	p.where = fmt.Sprintf("statement %d", index+1)
-	s := &Statement{index: index, position: p.position(v.Offset())}
+	s := &Statement{kind: p.kind, index: index, position: p.position(v.Offset())}
 	if v.Kind() != strictjson.Object {
 		p.syntax(v.Offset(), ReasonStructure, "a statement is an object, this is %s", articled(v.Kind()))
 		return s
@@ -254,7 +254,6 @@ func (p *parser) statement(index int, v strictjson.Value) *Statement {
 		p.element(s, m)
 	}
 	p.whole(s, v)
-	s.strict = p.kind == Trust && !s.deny
 	return s
 }
 

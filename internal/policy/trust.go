@@ -51,7 +51,7 @@ func (s *Statement) Trusts(p arn.Provider) bool {
 		return false
 	}
 	who := FederatedPrincipal(p)
-	return s.principals.grant(&who, s.strict) != notNamed
+	return s.principals.grant(&who, s.strict()) != notNamed
 }
 
 // TestsKey reports whether the statement confines a key: under a positive
