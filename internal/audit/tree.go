@@ -1,7 +1,9 @@
 package audit
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
@@ -165,4 +167,15 @@ func (v *Verifier) Finish(checkpoint string, key note.Verifier) (int64, error) {
 		return 0, &VerifyError{v.tree.size, "an event was changed, removed, added or moved"}
 	}
 	return want.N, nil
+}
+
+// CheckpointSize is the number of events a checkpoint states. It does not check
+// the signature: only Verifier.Finish does.
+func CheckpointSize(checkpoint string) (int64, error) {
+	text, _, found := strings.Cut(checkpoint, "\n\n")
+	tree, err := tlog.ParseTree([]byte(text + "\n"))
+	if !found || err != nil {
+		return 0, errors.New("not an audit checkpoint")
+	}
+	return tree.N, nil
 }

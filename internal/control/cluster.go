@@ -356,3 +356,22 @@ func (s *Service) changeEntry(ctx context.Context, c Call, action, cluster, prin
 	})
 	return k, entry, err
 }
+
+// IssueWebhook authorises and records the issue of a client certificate for a
+// cluster's API server.
+func (s *Service) IssueWebhook(ctx context.Context, c Call, name string) (eks.Cluster, error) {
+	var k eks.Cluster
+	err := s.change(ctx, c, "mayfly:IssueClusterWebhook", clusterARN(c, name), nil, func(snap *registry.Snapshot) ([]registry.Change, error) {
+		var err error
+		k, err = findCluster(snap, "", name)
+		return nil, err
+	})
+	return k, err
+}
+
+// ReadAudit authorises a reading of the audit log.
+func (s *Service) ReadAudit(ctx context.Context, c Call) error {
+	log := arn.ARN{Partition: arn.Partition, Service: "mayfly", Account: string(c.Caller.Account), Resource: "audit-log"}
+	_, err := s.read(ctx, c, "mayfly:ReadAudit", fixed(log.String()))
+	return err
+}

@@ -85,7 +85,7 @@ func authorize(snap *registry.Snapshot, c Call, action, resource string) error {
 	if !ok {
 		return &DeniedError{Caller: c.Caller.ARN().String(), Action: action, Resource: resource}
 	}
-	set := policy.Set{Identity: role.Permissions()}
+	set := policy.Set{Identity: role.Permissions(), ResourceAccount: snap.Account}
 	if text := c.Caller.Session.Policy; text != "" {
 		d, err := policy.Parse(policy.SessionPolicy, []byte(text))
 		if err != nil {

@@ -220,7 +220,7 @@ func decideTrust(k webIdentityFacts, claims oidc.Claims, keys policy.Context) ([
 	who := policy.FederatedPrincipal(k.provider.ARN())
 	var matched []string
 	for _, action := range actions {
-		d := policy.Evaluate(policy.Request{Principal: who, Action: action, Resource: k.role.ARN().String(), Context: keys}, policy.Set{Resource: []*policy.Document{k.role.Trust}})
+		d := policy.Evaluate(policy.Request{Principal: who, Action: action, Resource: k.role.ARN().String(), Context: keys}, policy.Set{Resource: []*policy.Document{k.role.Trust}, ResourceAccount: k.snapshot.Account})
 		if !d.Allowed() {
 			return nil, refuse(NotTrusted, errors.New(action+": "+d.Effect.String()), notAuthorized)
 		}

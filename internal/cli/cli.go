@@ -1,0 +1,171 @@
+// Package cli is the program mayfly: one file per verb, the rules of speech,
+// exit codes.
+//
+// How it speaks: what was asked for goes to standard output and nothing else
+// does; everything for a person goes to standard error; an error is one line
+// of fact, then hints of what to do. Exit status 0 is success, 1 a refusal or
+// failure, 2 a wrong call.
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"mayfly.internal/internal/client"
+	"mayfly.internal/internal/secret"
+	"mayfly.internal/internal/sigv4"
+)
+
+// Version is the program's version, set when it is built.
+var Version = "0.0.0-dev"
+
+// HintError is an error with hints of what to do about it.
+type HintError struct {
+	Err   error
+	Hints []string
+}
+
+func (e *HintError) Error() string { return e.Err.Error() }
+func (e *HintError) Unwrap() error { return e.Err }
+
+func hint(err error, hints ...string) error { return &HintError{err, hints} }
+
+// usageError is a wrong call: exit status 2.
+type usageError struct{ err error }
+
+func (e *usageError) Error() string { return e.err.Error() }
+
+// Main runs a command line and gives the exit status.
+func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	root := newRoot(stdin, stdout, stderr)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	return Report("mayfly", err, stderr)
+}
+
+// Report writes an error for a person and gives the exit status it means.
+func Report(program string, err error, stderr io.Writer) int {
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintf(stderr, "%s: error: %s\n", program, strings.ReplaceAll(err.Error(), "\n", "\n  "))
+	if h, ok := errors.AsType[*HintError](err); ok {
+		for _, text := range h.Hints {
+			fmt.Fprintf(stderr, "%s: hint: %s\n", program, text)
+		}
+	}
+	if _, ok := errors.AsType[*usageError](err); ok || strings.HasPrefix(err.Error(), "unknown command") {
+		fmt.Fprintf(stderr, "%s: hint: %s --help says what there is\n", program, program)
+		return 2
+	}
+	return 1
+}
+
+// app is what every verb needs.
+type app struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+
+	server, region, caFile, output string
+}
+
+func newRoot(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
+	a := &app{stdin: stdin, stdout: stdout, stderr: stderr}
+	root := &cobra.Command{Use: "mayfly", Short: "Deploy from CI jobs with no stored secret", Version: Version, SilenceErrors: true, SilenceUsage: true,
+		Long: `mayfly talks to a Mayfly server: it registers clusters, prints what their API
+servers need, and reads the audit log.
+
+It signs with the credentials in AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and
+AWS_SESSION_TOKEN; on the server's machine, 'mayflyd admin credentials' prints
+some.`}
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
+	f := root.PersistentFlags()
+	f.StringVar(&a.server, "server", "", "the server's URL (default $MAYFLY_SERVER, $AWS_ENDPOINT_URL_STS, $AWS_ENDPOINT_URL)")
+	f.StringVar(&a.region, "region", "", "region to sign for (default $AWS_REGION, $AWS_DEFAULT_REGION, us-east-1)")
+	f.StringVar(&a.caFile, "ca-file", "", "PEM file of the CA that vouches for the server (default $AWS_CA_BUNDLE)")
+	f.StringVarP(&a.output, "output", "o", "text", "output format: text or json")
+	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+		if a.output != "text" && a.output != "json" {
+			return &usageError{fmt.Errorf("-o %s: text and json are known", a.output)}
+		}
+		return nil
+	}
+	root.AddCommand(newCluster(a), newAudit(a))
+	return root
+}
+
+// exactArgs is cobra.ExactArgs with our exit status and the argument's name.
+func exactArgs(names ...string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) < len(names) {
+			return &usageError{fmt.Errorf("%s is missing", names[len(args)])}
+		}
+		if len(args) > len(names) {
+			return &usageError{fmt.Errorf("unexpected argument %q", args[len(names)])}
+		}
+		return nil
+	}
+}
+
+func firstOf(values ...string) string {
+	for _, v := range values {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+// client is the client for the server that is meant.
+func (a *app) client() (*client.Client, error) {
+	server := firstOf(a.server, os.Getenv("MAYFLY_SERVER"), os.Getenv("AWS_ENDPOINT_URL_STS"), os.Getenv("AWS_ENDPOINT_URL"))
+	if server == "" {
+		return nil, hint(errors.New("no server is named"), "name it with --server URL or MAYFLY_SERVER", "on the server's machine: eval \"$(mayflyd admin credentials)\"")
+	}
+	c, err := client.New(client.Config{
+		Endpoint: server, Region: firstOf(a.region, os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION"), "us-east-1"), CAFile: firstOf(a.caFile, os.Getenv("AWS_CA_BUNDLE")),
+		Credentials: sigv4.Credentials{AccessKeyID: os.Getenv("AWS_ACCESS_KEY_ID"), SecretKey: secret.New(os.Getenv("AWS_SECRET_ACCESS_KEY")), SessionToken: os.Getenv("AWS_SESSION_TOKEN")},
+		UserAgent:   "mayfly/" + Version,
+	})
+	if err != nil {
+		return nil, &usageError{err}
+	}
+	return c, nil
+}
+
+// explain adds what to do to an error of the server.
+func explain(err error) error {
+	e, ok := errors.AsType[*client.Error](err)
+	if !ok {
+		if strings.Contains(err.Error(), "certificate") {
+			return hint(err, "name the CA that vouches for the server with --ca-file or AWS_CA_BUNDLE")
+		}
+		return err
+	}
+	switch {
+	case e.Code == "MissingAuthenticationToken":
+		return hint(err, "there are no credentials in AWS_ACCESS_KEY_ID; on the server's machine: eval \"$(mayflyd admin credentials)\"")
+	case e.Code == "ExpiredToken", e.Code == "InvalidClientTokenId":
+		return hint(err, "get new credentials; on the server's machine: eval \"$(mayflyd admin credentials)\"")
+	case e.Status == http.StatusForbidden && e.Code == "AccessDenied":
+		return hint(err, "the role's permission policy must allow the action named")
+	}
+	return err
+}
+
+func (a *app) json(v any) error {
+	e := json.NewEncoder(a.stdout)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}

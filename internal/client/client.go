@@ -1,0 +1,208 @@
+// Package client is Mayfly's own Go client, for the command line. It signs
+// requests with SigV4 and speaks the wire rooms' shapes.
+package client
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"mayfly.internal/internal/sigv4"
+	"mayfly.internal/internal/wire/mayflywire"
+)
+
+// Config says which server to ask, and as whom.
+type Config struct {
+	Endpoint    string // https://host:port
+	Region      string
+	Credentials sigv4.Credentials
+	CAFile      string // PEM; empty: the system's
+	UserAgent   string
+	Now         func() time.Time // nil: time.Now
+}
+
+// Client asks one server. It is safe for concurrent use.
+type Client struct {
+	config Config
+	base   *url.URL
+	http   *http.Client
+}
+
+// requestTimeout bounds one request.
+const requestTimeout = 30 * time.Second
+
+// New makes a Client. It makes no network call.
+func New(c Config) (*Client, error) {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	base, err := url.Parse(c.Endpoint)
+	if err != nil || base.Host == "" || base.Scheme != "https" && base.Scheme != "http" {
+		return nil, fmt.Errorf("%q is no URL of a server, such as https://mayfly.example.com", c.Endpoint)
+	}
+	t := &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}}
+	if c.CAFile != "" {
+		pem, err := os.ReadFile(c.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("the server's CA: %w", err)
+		}
+		t.TLSClientConfig.RootCAs = x509.NewCertPool()
+		if !t.TLSClientConfig.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("the server's CA: %s holds no PEM certificate", c.CAFile)
+		}
+	}
+	return &Client{config: c, base: base, http: &http.Client{Transport: t, Timeout: requestTimeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}, nil // a signed request is for one server
+}
+
+// Error is an answer that refuses.
+type Error struct {
+	Status  int
+	Code    string
+	Message string
+	Request string // the server's id of the request
+}
+
+func (e *Error) Error() string {
+	text := e.Message
+	if e.Code != "" {
+		text = e.Code + ": " + text
+	}
+	if e.Request != "" {
+		text += " (request " + e.Request + ")"
+	}
+	return text
+}
+
+// maxAnswer bounds an answer; the largest is a page of audit events.
+const maxAnswer = 64 << 20
+
+// do asks for a path of the own API and decodes the answer into out.
+func (c *Client) do(ctx context.Context, method, path string, query url.Values, in, out any) error {
+	var body []byte
+	if in != nil {
+		var err error
+		if body, err = json.Marshal(in); err != nil {
+			return err
+		}
+	}
+	u := *c.base
+	u.Path = strings.TrimSuffix(u.Path, "/") + path
+	u.RawQuery = query.Encode()
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	if len(body) > 0 {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if err := c.sign(req, body); err != nil {
+		return err
+	}
+	req.Header.Set("User-Agent", c.config.UserAgent)
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return fmt.Errorf("ask %s: %w", c.base.Host, err)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	switch {
+	case err != nil:
+		return fmt.Errorf("read the answer of %s: %w", c.base.Host, err)
+	case len(answer) > maxAnswer:
+		return fmt.Errorf("the answer of %s is larger than %d bytes", c.base.Host, maxAnswer)
+	case resp.StatusCode != http.StatusOK:
+		e := &Error{Status: resp.StatusCode, Request: resp.Header.Get("X-Amzn-Requestid")}
+		var w mayflywire.Error
+		if json.Unmarshal(answer, &w) != nil || w.Message == "" {
+			w.Message = fmt.Sprintf("%s answered %s; is it a Mayfly server?", c.base.Host, resp.Status)
+		}
+		e.Code, e.Message = w.Code, w.Message
+		return e
+	}
+	if err := json.Unmarshal(answer, out); err != nil {
+		return fmt.Errorf("the answer of %s is not what this version knows: %w", c.base.Host, err)
+	}
+	return nil
+}
+
+// sign signs a request for Mayfly's own API; without credentials it stays
+// unsigned.
+func (c *Client) sign(req *http.Request, body []byte) error {
+	if c.config.Credentials.AccessKeyID == "" {
+		return nil
+	}
+	r := sigv4.Request{Method: req.Method, Host: req.URL.Host, Path: req.URL.EscapedPath(), RawQuery: req.URL.RawQuery, Body: body}
+	for name, values := range req.Header {
+		for _, v := range values {
+			r.Headers = append(r.Headers, sigv4.Header{Name: name, Value: v})
+		}
+	}
+	add, err := sigv4.Sign(r, c.config.Credentials, c.config.Region, mayflywire.Service, c.config.Now())
+	if err != nil {
+		return err
+	}
+	for _, h := range add {
+		req.Header.Set(h.Name, h.Value)
+	}
+	return nil
+}
+
+// Server says who the server is. It needs no credentials.
+func (c *Client) Server(ctx context.Context) (out mayflywire.Server, err error) {
+	err = c.do(ctx, http.MethodGet, "/mayfly/v1/server", nil, nil, &out)
+	return out, err
+}
+
+// RegisterCluster makes a cluster known.
+func (c *Client) RegisterCluster(ctx context.Context, in mayflywire.Cluster) (out mayflywire.Cluster, err error) {
+	err = c.do(ctx, http.MethodPost, "/mayfly/v1/clusters", nil, in, &out)
+	return out, err
+}
+
+// Clusters lists the registered clusters.
+func (c *Client) Clusters(ctx context.Context) ([]mayflywire.Cluster, error) {
+	var out mayflywire.Clusters
+	err := c.do(ctx, http.MethodGet, "/mayfly/v1/clusters", nil, nil, &out)
+	return out.Clusters, err
+}
+
+// Cluster describes one.
+func (c *Client) Cluster(ctx context.Context, name string) (out mayflywire.Cluster, err error) {
+	err = c.do(ctx, http.MethodGet, "/mayfly/v1/clusters/"+name, nil, nil, &out)
+	return out, err
+}
+
+// DeregisterCluster forgets one.
+func (c *Client) DeregisterCluster(ctx context.Context, name string) error {
+	return c.do(ctx, http.MethodDelete, "/mayfly/v1/clusters/"+name, nil, nil, &struct{}{})
+}
+
+// WebhookConfig issues what a cluster's API server needs.
+func (c *Client) WebhookConfig(ctx context.Context, name string) (out mayflywire.WebhookConfig, err error) {
+	err = c.do(ctx, http.MethodPost, "/mayfly/v1/clusters/"+name+"/webhook-config", nil, nil, &out)
+	return out, err
+}
+
+// Audit reads events from first on, and a checkpoint of the whole log.
+func (c *Client) Audit(ctx context.Context, first int64, limit int) (out mayflywire.Audit, err error) {
+	err = c.do(ctx, http.MethodGet, "/mayfly/v1/audit/events", url.Values{"first": {strconv.FormatInt(first, 10)}, "limit": {strconv.Itoa(limit)}}, nil, &out)
+	return out, err
+}
+
+// IsNotFound reports whether a server said that something does not exist.
+func IsNotFound(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Status == http.StatusNotFound
+}

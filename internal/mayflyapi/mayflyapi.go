@@ -1,0 +1,234 @@
+// Package mayflyapi is Mayfly's own API, /mayfly/v1: what AWS has no word for.
+// Requests are signed like all others, for the service mayfly, and authorised
+// by the same policies.
+package mayflyapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"mayfly.internal/internal/arn"
+	"mayfly.internal/internal/control"
+	"mayfly.internal/internal/eks"
+	"mayfly.internal/internal/fault"
+	"mayfly.internal/internal/httpedge"
+	"mayfly.internal/internal/session"
+	"mayfly.internal/internal/sigv4"
+	"mayfly.internal/internal/sts"
+	"mayfly.internal/internal/wire/awsrest"
+	"mayfly.internal/internal/wire/mayflywire"
+)
+
+// Webhooks issues what a cluster's API server needs to ask this server.
+type Webhooks interface {
+	WebhookConfig(c eks.Cluster) (mayflywire.WebhookConfig, error)
+}
+
+// AuditLog reads the audit log: events by index, and the newest checkpoint,
+// which states at least as many events as were given.
+type AuditLog interface {
+	AuditPage(ctx context.Context, first int64, limit int) (lines []mayflywire.AuditLine, checkpoint string, err error)
+}
+
+// API serves /mayfly/v1.
+type API struct {
+	Control  *control.Service
+	Caller   func(r sigv4.Request, service string) (session.Principal, string, error)
+	Webhooks Webhooks
+	Audit    AuditLog
+	Server   mayflywire.Server
+}
+
+// Handler routes the API's paths.
+func (a *API) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /mayfly/v1/server", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, a.Server) })
+	mux.HandleFunc("POST /mayfly/v1/clusters", a.signed(a.registerCluster))
+	mux.HandleFunc("GET /mayfly/v1/clusters", a.signed(a.listClusters))
+	mux.HandleFunc("GET /mayfly/v1/clusters/{name}", a.signed(a.describeCluster))
+	mux.HandleFunc("DELETE /mayfly/v1/clusters/{name}", a.signed(a.deregisterCluster))
+	mux.HandleFunc("POST /mayfly/v1/clusters/{name}/webhook-config", a.signed(a.webhookConfig))
+	mux.HandleFunc("GET /mayfly/v1/audit/events", a.signed(a.auditEvents))
+	mux.HandleFunc("/mayfly/v1/", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusNotFound, mayflywire.Error{Code: "UnknownOperation", Message: "There is no such operation in this version"})
+	})
+	return mux
+}
+
+// maxBody bounds a request; the largest is a cluster with its CA.
+const maxBody = 256 << 10
+
+// signed is the door of every operation but one: body, caller, operation,
+// answer.
+func (a *API) signed(do func(ctx context.Context, c control.Call, r *http.Request, body []byte) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		body, err := httpedge.Body(w, r, maxBody)
+		if err != nil {
+			answer(w, http.StatusRequestEntityTooLarge, mayflywire.Error{Code: "TooLarge", Message: "The request body is too large or could not be read"})
+			return
+		}
+		who, region, err := a.Caller(httpedge.Signed(r, body), mayflywire.Service)
+		if err != nil {
+			refuse(w, err)
+			return
+		}
+		info := httpedge.Info(r)
+		info.Region = region
+		out, err := do(r.Context(), control.Call{Caller: who, Info: info}, r, body)
+		if err != nil {
+			refuse(w, err)
+			return
+		}
+		answer(w, http.StatusOK, out)
+	}
+}
+
+func answer(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	w.Write(awsrest.Encode(v))
+}
+
+// refuse turns an error into an answer; what is not known says nothing.
+func refuse(w http.ResponseWriter, err error) {
+	status, code, message := http.StatusInternalServerError, "Internal", "There was an internal error"
+	if e, ok := errors.AsType[*awsrest.ShapeError](err); ok {
+		status, code, message = http.StatusBadRequest, "InvalidParameter", e.Detail
+	} else if e, ok := errors.AsType[*eks.Error](err); ok {
+		status, code, message = http.StatusBadRequest, "InvalidParameter", e.Detail
+	} else if e, ok := errors.AsType[*control.ClusterError](err); ok {
+		status, code, message = clusterStatus(e.Reason), "Refused", e.Detail
+	} else if e, ok := errors.AsType[*control.DeniedError](err); ok {
+		status, code, message = http.StatusForbidden, "AccessDenied", e.Error()
+	} else if e, ok := errors.AsType[*sts.CallerError](err); ok {
+		status, code, message = http.StatusForbidden, callerCode(e.Reason), e.Error()
+	} else if e, ok := errors.AsType[*fault.Error](err); ok && e.Kind != fault.Internal {
+		status, code, message = http.StatusServiceUnavailable, "Unavailable", e.Public
+	}
+	answer(w, status, mayflywire.Error{Code: code, Message: message})
+}
+
+func clusterStatus(r control.Reason) int {
+	switch r {
+	case control.NoSuchCluster, control.NoSuchEntry, control.NoSuchAssociation:
+		return http.StatusNotFound
+	case control.ClusterExists, control.EntryExists:
+		return http.StatusConflict
+	}
+	return http.StatusBadRequest
+}
+
+func callerCode(r sts.CallerReason) string {
+	switch r {
+	case sts.NoSignature:
+		return "MissingAuthenticationToken"
+	case sts.SessionExpired:
+		return "ExpiredToken"
+	case sts.UnknownToken:
+		return "InvalidClientTokenId"
+	}
+	return "SignatureDoesNotMatch"
+}
+
+func (a *API) registerCluster(ctx context.Context, c control.Call, _ *http.Request, body []byte) (any, error) {
+	in, err := mayflywire.DecodeCluster(body)
+	if err != nil {
+		return nil, err
+	}
+	k := eks.Cluster{Name: in.Name, Region: in.Region, Endpoint: in.Endpoint, CA: []byte(in.CA), Mode: eks.AuthenticationMode(in.AuthenticationMode), Tags: in.Tags}
+	for _, text := range in.TrustAWSAccounts {
+		id, err := arn.ParseAccountID(text)
+		if err != nil {
+			return nil, &awsrest.ShapeError{Detail: "trustAwsAccounts: " + err.Error()}
+		}
+		k.TrustAccounts = append(k.TrustAccounts, id)
+	}
+	if in.BearerMaxAge != "" {
+		if k.BearerMaxAge, err = time.ParseDuration(in.BearerMaxAge); err != nil {
+			return nil, &awsrest.ShapeError{Detail: "bearerMaxAge is no time span such as 15m"}
+		}
+	}
+	k, err = a.Control.RegisterCluster(ctx, c, k)
+	if err != nil {
+		return nil, err
+	}
+	return encodeCluster(k), nil
+}
+
+func encodeCluster(k eks.Cluster) mayflywire.Cluster {
+	out := mayflywire.Cluster{Name: k.Name, ARN: k.ARN().String(), ID: k.ID, Region: k.Region, Endpoint: k.Endpoint, CA: string(k.CA), AuthenticationMode: string(k.Mode),
+		BearerMaxAge: k.BearerMaxAge.String(), Tags: k.Tags, CreatedAt: k.Created}
+	for _, id := range k.TrustAccounts {
+		out.TrustAWSAccounts = append(out.TrustAWSAccounts, string(id))
+	}
+	return out
+}
+
+func (a *API) listClusters(ctx context.Context, c control.Call, _ *http.Request, _ []byte) (any, error) {
+	list, err := a.Control.Clusters(ctx, c, "")
+	if err != nil {
+		return nil, err
+	}
+	out := mayflywire.Clusters{Clusters: []mayflywire.Cluster{}}
+	for _, k := range list {
+		out.Clusters = append(out.Clusters, encodeCluster(k))
+	}
+	return out, nil
+}
+
+func (a *API) describeCluster(ctx context.Context, c control.Call, r *http.Request, _ []byte) (any, error) {
+	k, err := a.Control.Cluster(ctx, c, "eks:DescribeCluster", "", r.PathValue("name"))
+	if err != nil {
+		return nil, err
+	}
+	return encodeCluster(k), nil
+}
+
+func (a *API) deregisterCluster(ctx context.Context, c control.Call, r *http.Request, _ []byte) (any, error) {
+	return struct{}{}, a.Control.DeregisterCluster(ctx, c, r.PathValue("name"))
+}
+
+func (a *API) webhookConfig(ctx context.Context, c control.Call, r *http.Request, _ []byte) (any, error) {
+	k, err := a.Control.IssueWebhook(ctx, c, r.PathValue("name"))
+	if err != nil {
+		return nil, err
+	}
+	return a.Webhooks.WebhookConfig(k)
+}
+
+// auditPage is how many events one answer holds at most.
+const auditPage = 1000
+
+func (a *API) auditEvents(ctx context.Context, c control.Call, r *http.Request, _ []byte) (any, error) {
+	if err := a.Control.ReadAudit(ctx, c); err != nil {
+		return nil, err
+	}
+	first, err := number(r, "first", 0)
+	if err != nil {
+		return nil, err
+	}
+	limit, err := number(r, "limit", auditPage)
+	if err != nil {
+		return nil, err
+	}
+	lines, checkpoint, err := a.Audit.AuditPage(ctx, first, int(min(limit, auditPage)))
+	if err != nil {
+		return nil, err
+	}
+	return mayflywire.Audit{Events: lines, Checkpoint: checkpoint}, nil
+}
+
+func number(r *http.Request, name string, absent int64) (int64, error) {
+	text := r.URL.Query().Get(name)
+	if text == "" {
+		return absent, nil
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 0 {
+		return 0, &awsrest.ShapeError{Detail: name + " is no whole number"}
+	}
+	return n, nil
+}

@@ -1,0 +1,335 @@
+package server
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"mayfly.internal/internal/arn"
+	"mayfly.internal/internal/eks"
+	"mayfly.internal/internal/jwks"
+	"mayfly.internal/internal/jwt"
+	"mayfly.internal/internal/oidc"
+)
+
+// Config is the server's configuration file. Every key may be left out; the
+// comments say what then holds. An unknown key is an error.
+type Config struct {
+	// Listen is the one address of every API: HOST:PORT for HTTPS, or
+	// http://HOST:PORT on a loopback address, for trying things out and for a
+	// proxy on the same machine. Default 127.0.0.1:8443.
+	Listen string `yaml:"listen"`
+	// PublicURL is how clients reach the server. It goes into certificates,
+	// printed configurations and the admin's environment. Default: made of
+	// Listen, with the host localhost.
+	PublicURL string `yaml:"public_url"`
+	// Region is the region clients are told to use. Default us-east-1.
+	Region string `yaml:"region"`
+	// AccountID is the account of a new data directory: twelve digits. Default:
+	// drawn once. It cannot be changed later.
+	AccountID string `yaml:"account_id"`
+	// TLS names a certificate and key to serve with; both are read anew when
+	// they change. Default: a certificate of the server's own CA (DATA/ca.pem).
+	TLS TLSConfig `yaml:"tls"`
+	// MetricsListen is where /metrics is, in plain HTTP. Default
+	// 127.0.0.1:9464; "off" closes it.
+	MetricsListen string `yaml:"metrics_listen"`
+	// TrustedProxies are the addresses whose X-Forwarded-For and
+	// X-Forwarded-Proto are believed. Default: none.
+	TrustedProxies []netip.Prefix `yaml:"trusted_proxies"`
+	// Admin is the Unix socket of the first administrator.
+	Admin AdminConfig `yaml:"admin"`
+	// MaxSessionDuration is the longest any session lasts, whatever its role
+	// allows: 15m to 12h. Default 1h.
+	MaxSessionDuration Duration `yaml:"max_session_duration"`
+	// Audit is about the audit log.
+	Audit AuditConfig `yaml:"audit"`
+	// AWSAuthMaxAge is how long the last aws-auth ConfigMap of a cluster that
+	// cannot be read is used. Then nobody is mapped by it. Default 10m.
+	AWSAuthMaxAge Duration `yaml:"aws_auth_max_age"`
+	// JWKS is about fetching issuers' keys.
+	JWKS JWKSConfig `yaml:"jwks"`
+	// Issuers says more of single issuers. An issuer needs no entry here to be
+	// registered as a provider.
+	Issuers []IssuerConfig `yaml:"issuers"`
+}
+
+// TLSConfig names a certificate chain and its key, PEM files.
+type TLSConfig struct {
+	CertFile string `yaml:"cert_file"`
+	KeyFile  string `yaml:"key_file"`
+}
+
+// AdminConfig is about the admin socket.
+type AdminConfig struct {
+	// Socket is its path, or "off". Default DATA/admin.sock.
+	Socket string `yaml:"socket"`
+	// AllowUIDs are users who may use it besides root and the server's own.
+	AllowUIDs []uint32 `yaml:"allow_uids"`
+}
+
+// AuditConfig is about the audit log.
+type AuditConfig struct {
+	// Reserve is how much space must stay free: below it refusals are no longer
+	// recorded, so that there is room for what is allowed. "0" for none.
+	// Default 512MiB.
+	Reserve Size `yaml:"reserve"`
+}
+
+// JWKSConfig is about fetching issuers' keys.
+type JWKSConfig struct {
+	// MaxStale is how long the last key set of an issuer that cannot be reached
+	// is used. Then its tokens are refused. Default 1h.
+	MaxStale Duration `yaml:"max_stale"`
+}
+
+// IssuerConfig says more of one issuer.
+type IssuerConfig struct {
+	// URL is the issuer, exactly as in its tokens' iss.
+	URL string `yaml:"url"`
+	// CAFile is the only CA that may vouch for the issuer's hosts. Default: the
+	// system's.
+	CAFile string `yaml:"ca_file"`
+	// JWKSFile is the issuer's key set; then nothing is fetched.
+	JWKSFile string `yaml:"jwks_file"`
+	// AllowAddresses opens loopback, link-local and private addresses for this
+	// issuer. Default: they are closed.
+	AllowAddresses []netip.Prefix `yaml:"allow_addresses"`
+	// Algorithms are those the issuer may sign with. Default: RS256 for a
+	// GitLab, RS256/384/512 and ES256/384/512 for others.
+	Algorithms []string `yaml:"algorithms"`
+	// GitLab says that the issuer is a GitLab, which signs for jobs and for
+	// people. Default: true for https://gitlab.com alone.
+	GitLab *bool `yaml:"gitlab"`
+	// LoginClientIDs are the ids of OAuth applications whose people may be
+	// trusted by roles that name them. Default: none, so jobs only.
+	LoginClientIDs []string `yaml:"login_client_ids"`
+	// AllowMultipleAudiences accepts tokens for more than one audience. Default
+	// false.
+	AllowMultipleAudiences bool `yaml:"allow_multiple_audiences"`
+	// MaxTokenAge is how long after its iat a token is accepted, whatever its
+	// exp. Default 24h.
+	MaxTokenAge Duration `yaml:"max_token_age"`
+}
+
+// Duration is a time span in a configuration file: 90s, 15m, 1h.
+type Duration time.Duration
+
+// UnmarshalYAML reads a span.
+func (d *Duration) UnmarshalYAML(n *yaml.Node) error {
+	v, err := time.ParseDuration(n.Value)
+	if err != nil || v <= 0 {
+		return fmt.Errorf("line %d: %q is no time span such as 90s, 15m or 1h", n.Line, n.Value)
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// Size is a number of bytes in a configuration file: 0, 64MiB, 1GiB.
+type Size int64
+
+// UnmarshalYAML reads a size.
+func (s *Size) UnmarshalYAML(n *yaml.Node) error {
+	text, factor := n.Value, int64(1)
+	for suffix, f := range map[string]int64{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30} {
+		if rest, ok := strings.CutSuffix(text, suffix); ok {
+			text, factor = rest, f
+		}
+	}
+	v, err := strconv.ParseInt(text, 10, 32)
+	if err != nil || v < 0 {
+		return fmt.Errorf("line %d: %q is no size such as 64MiB or 1GiB", n.Line, n.Value)
+	}
+	*s = Size(v * factor)
+	return nil
+}
+
+const defaultReserve = 512 << 20
+
+// Default is the configuration of no file at all.
+func Default() Config {
+	return Config{Listen: "127.0.0.1:8443", Region: "us-east-1", MetricsListen: "127.0.0.1:9464", MaxSessionDuration: Duration(time.Hour),
+		Audit: AuditConfig{Reserve: defaultReserve}, AWSAuthMaxAge: Duration(10 * time.Minute), JWKS: JWKSConfig{MaxStale: Duration(time.Hour)}}
+}
+
+// LoadConfig reads a configuration file over the defaults; an empty path is the
+// defaults. The error says everything that is wrong at once.
+func LoadConfig(path string) (Config, error) {
+	c := Default()
+	if path != "" {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return Config{}, err
+		}
+		dec := yaml.NewDecoder(bytes.NewReader(data))
+		dec.KnownFields(true)
+		if err := dec.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
+			return Config{}, fmt.Errorf("%s: %w", path, err)
+		}
+		if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+			return Config{}, fmt.Errorf("%s: there is more than one document", path)
+		}
+	}
+	if err := c.Check(); err != nil {
+		return Config{}, err
+	}
+	return c, nil
+}
+
+// Check says everything that is wrong with a configuration, one line each.
+func (c Config) Check() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if _, err := c.listen(); err != nil {
+		bad("listen: %w", err)
+	}
+	if u, err := url.Parse(c.PublicURL); c.PublicURL != "" && (err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "") {
+		bad("public_url: %q is no URL of a host, such as https://mayfly.example.com", c.PublicURL)
+	}
+	if !eks.IsRegion(c.Region) {
+		bad("region: %q is no region's name, such as eu-central-1", c.Region)
+	}
+	if _, err := arn.ParseAccountID(c.AccountID); c.AccountID != "" && err != nil {
+		bad("account_id: %w", err)
+	}
+	if (c.TLS.CertFile == "") != (c.TLS.KeyFile == "") {
+		bad("tls: cert_file and key_file go together")
+	}
+	for name, file := range map[string]string{"tls.cert_file": c.TLS.CertFile, "tls.key_file": c.TLS.KeyFile} {
+		if err := readable(file); err != nil {
+			bad("%s: %w", name, err)
+		}
+	}
+	if c.MetricsListen != "off" {
+		if _, _, err := net.SplitHostPort(c.MetricsListen); err != nil {
+			bad("metrics_listen: %w", err)
+		}
+	}
+	if d := time.Duration(c.MaxSessionDuration); d < 15*time.Minute || d > 12*time.Hour {
+		bad("max_session_duration: %s is not between 15m and 12h", d)
+	}
+	seen := map[string]bool{}
+	for i, is := range c.Issuers {
+		where := fmt.Sprintf("issuers[%d] (%s)", i, is.URL)
+		if seen[is.URL] {
+			bad("%s: the issuer stands twice", where)
+		}
+		seen[is.URL] = true
+		if _, err := oidc.ParseProviderURL(is.URL); err != nil {
+			bad("%s: url: %w", where, err)
+		}
+		for name, file := range map[string]string{"ca_file": is.CAFile, "jwks_file": is.JWKSFile} {
+			if err := readable(file); err != nil {
+				bad("%s: %s: %w", where, name, err)
+			}
+		}
+		for _, a := range is.Algorithms {
+			if _, ok := jwt.ParseAlgorithm(a); !ok {
+				bad("%s: algorithms: %q is none of %v", where, a, jwt.Algorithms())
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func readable(file string) error {
+	if file == "" {
+		return nil
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// listenAddress is where to listen and whether in plain HTTP.
+type listenAddress struct {
+	address string
+	plain   bool
+}
+
+func (c Config) listen() (listenAddress, error) {
+	address, plain := strings.CutPrefix(c.Listen, "http://")
+	address = strings.TrimPrefix(address, "https://")
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return listenAddress{}, err
+	}
+	if ip, err := netip.ParseAddr(host); plain && (err != nil || !ip.IsLoopback()) {
+		return listenAddress{}, fmt.Errorf("http:// is allowed on a loopback address only, such as http://127.0.0.1:8080: %q", c.Listen)
+	}
+	return listenAddress{address, plain}, nil
+}
+
+// settings :: issuer → what the operator says of it to oidc.
+func (c Config) settings() map[string]oidc.Settings {
+	out := map[string]oidc.Settings{}
+	for _, is := range c.Issuers {
+		s := oidc.DefaultSettings(oidc.Issuer(is.URL))
+		for _, a := range is.Algorithms {
+			alg, _ := jwt.ParseAlgorithm(a) // Check has refused others
+			s.Algorithms = append(s.Algorithms, alg)
+		}
+		if is.GitLab != nil {
+			s.GitLab = *is.GitLab
+		}
+		s.LoginClientIDs, s.AllowMultipleAudiences, s.MaxTokenAge = is.LoginClientIDs, is.AllowMultipleAudiences, time.Duration(is.MaxTokenAge)
+		out[is.URL] = s
+	}
+	return out
+}
+
+// keys is what the operator says about fetching keys.
+func (c Config) keys() jwks.Config {
+	out := jwks.Config{Issuers: map[string]jwks.Issuer{}, MaxStale: time.Duration(c.JWKS.MaxStale)}
+	for _, is := range c.Issuers {
+		out.Issuers[is.URL] = jwks.Issuer{CAFile: is.CAFile, JWKSFile: is.JWKSFile, AllowAddresses: is.AllowAddresses}
+	}
+	return out
+}
+
+// DefaultData is the data directory where none is named: /var/lib/mayfly for
+// root, else $XDG_DATA_HOME/mayfly.
+func DefaultData() (string, error) {
+	if os.Getuid() == 0 {
+		return "/var/lib/mayfly", nil
+	}
+	if dir := os.Getenv("XDG_DATA_HOME"); dir != "" {
+		return filepath.Join(dir, "mayfly"), nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("no data directory: %w; name one with --data", err)
+	}
+	return filepath.Join(home, ".local", "share", "mayfly"), nil
+}
+
+// openData makes or checks the data directory: 0700, with a folder for keys.
+func openData(dir string) error {
+	if err := os.MkdirAll(filepath.Join(dir, "keys"), 0o700); err != nil {
+		return err
+	}
+	for _, d := range []string{dir, filepath.Join(dir, "keys")} {
+		info, err := os.Stat(d)
+		if err != nil {
+			return err
+		}
+		if info.Mode().Perm()&0o077 != 0 {
+			return &fs.PathError{Op: "use", Path: d, Err: fmt.Errorf("it is open to others (mode %04o); run: chmod 700 %s", info.Mode().Perm(), d)}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,390 @@
+// Package server is the assembly: it reads the configuration, opens the store
+// and the keys, builds the services, and listens.
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"mayfly.internal/internal/arn"
+	"mayfly.internal/internal/awsauth"
+	"mayfly.internal/internal/clusterauth"
+	"mayfly.internal/internal/control"
+	"mayfly.internal/internal/eks"
+	"mayfly.internal/internal/eksapi"
+	"mayfly.internal/internal/httpedge"
+	"mayfly.internal/internal/iamapi"
+	"mayfly.internal/internal/jwks"
+	"mayfly.internal/internal/kubeapi"
+	"mayfly.internal/internal/mayflyapi"
+	"mayfly.internal/internal/oidc"
+	"mayfly.internal/internal/store"
+	"mayfly.internal/internal/store/sqlite"
+	"mayfly.internal/internal/sts"
+	"mayfly.internal/internal/stsapi"
+	"mayfly.internal/internal/wire/mayflywire"
+)
+
+// Version is the program's version, set when it is built.
+var Version = "0.0.0-dev"
+
+// The store fits the services' ports.
+var (
+	_ control.Store        = (*store.DB)(nil)
+	_ sts.Registry         = (*store.DB)(nil)
+	_ sts.Recorder         = (*store.DB)(nil)
+	_ clusterauth.Registry = (*store.DB)(nil)
+	_ sts.Keys             = (*jwks.Source)(nil)
+)
+
+// Options is what a Server is made of besides its configuration file.
+type Options struct {
+	Config Config
+	Data   string // the data directory
+	Log    *slog.Logger
+	Now    func() time.Time // nil: time.Now
+}
+
+// Server is a running trust plane.
+type Server struct {
+	config  Config
+	data    string
+	log     *slog.Logger
+	now     func() time.Time
+	lock    *os.File
+	db      *store.DB
+	ca      *authority
+	certs   *certificates
+	sts     *sts.Service
+	metrics *metrics
+	handler http.Handler
+	public  string
+
+	main, admin, scrape net.Listener
+	servers             []*http.Server
+	failed              chan error
+}
+
+// New opens everything a server needs and binds its addresses; nothing is
+// answered before Serve. What was opened is closed if it fails.
+func New(ctx context.Context, o Options) (_ *Server, err error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	s := &Server{config: o.Config, data: o.Data, log: o.Log, now: o.Now, failed: make(chan error, 3)}
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	if err := openData(o.Data); err != nil {
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
+	if s.lock, err = lockData(o.Data); err != nil {
+		return nil, err
+	}
+	seal, err := loadSealer(o.Data)
+	if err != nil {
+		return nil, err
+	}
+	signer, auditKey, err := loadAuditKey(o.Data)
+	if err != nil {
+		return nil, err
+	}
+	if s.ca, err = loadAuthority(o.Data, o.Now); err != nil {
+		return nil, err
+	}
+	db := filepath.Join(o.Data, "mayfly.db")
+	s.db, err = sqlite.Open(ctx, db, firstStart(o.Data), store.Config{Signer: signer, Now: o.Now, Account: arn.AccountID(o.Config.AccountID), AuditReserve: int64(o.Config.Audit.Reserve)})
+	if err != nil {
+		return nil, err
+	}
+	if err := s.bind(); err != nil {
+		return nil, err
+	}
+	return s, s.assemble(seal, auditKey)
+}
+
+// firstStart reports whether the data directory has never held a database. A
+// missing database in one that has is an error, not an invitation to begin
+// anew.
+func firstStart(data string) bool {
+	marker := filepath.Join(data, "keys", "started")
+	_, err := os.Stat(marker)
+	if err == nil {
+		return false
+	}
+	return writeFile(marker, []byte("The database of this directory was made; a server that does not find it does not make another.\n"), 0o600) == nil
+}
+
+// lockData makes sure that one server uses a data directory.
+func lockData(data string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(data, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("another mayflyd uses %s; stop it, or name another directory with --data", data)
+	}
+	return f, nil
+}
+
+// bind listens on every address, so that a taken one is found out at once.
+func (s *Server) bind() error {
+	at, err := s.config.listen()
+	if err != nil {
+		return err
+	}
+	if s.main, err = net.Listen("tcp", at.address); err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	if s.config.MetricsListen != "off" {
+		if s.scrape, err = net.Listen("tcp", s.config.MetricsListen); err != nil {
+			return fmt.Errorf("metrics_listen: %w", err)
+		}
+	}
+	if s.config.Admin.Socket != "off" {
+		if s.admin, err = listenUnix(s.SocketPath()); err != nil {
+			return fmt.Errorf("admin socket: %w", err)
+		}
+	}
+	s.public = strings.TrimSuffix(s.config.PublicURL, "/")
+	if s.public == "" {
+		scheme, host := "https", "localhost"
+		if at.plain {
+			scheme, host = "http", "127.0.0.1"
+		}
+		_, port, _ := net.SplitHostPort(s.main.Addr().String())
+		s.public = scheme + "://" + net.JoinHostPort(host, port)
+	}
+	return nil
+}
+
+// SocketPath is where the admin socket is.
+func (s *Server) SocketPath() string { return socketPath(s.data, s.config.Admin.Socket) }
+
+func socketPath(data, configured string) string {
+	if configured != "" {
+		return configured
+	}
+	return filepath.Join(data, "admin.sock")
+}
+
+// PublicURL is how clients reach the server.
+func (s *Server) PublicURL() string { return s.public }
+
+// CAFile is the file clients check the server's certificate against.
+func (s *Server) CAFile() string { return filepath.Join(s.data, "ca.pem") }
+
+func (s *Server) assemble(seal sealer, auditKey string) error {
+	s.metrics = newMetrics()
+	settings := s.config.settings()
+	keys := s.config.keys()
+	keys.Now = s.now
+	source := jwks.New(keys)
+	var err error
+	s.sts, err = sts.New(sts.Config{Registry: s.db, Keys: source, Sealer: seal, Audit: s.db, Now: s.now, Rand: rand.Reader, MaxSession: time.Duration(s.config.MaxSessionDuration),
+		Settings: func(issuer string) oidc.Settings {
+			if v, ok := settings[issuer]; ok {
+				return v
+			}
+			return oidc.DefaultSettings(oidc.Issuer(issuer))
+		},
+		Count: s.metrics.exchangeRefused})
+	if err != nil {
+		return err
+	}
+	ctl, err := control.New(control.Config{Store: s.db, Stale: func(err error) bool { return errors.Is(err, store.ErrStale) }, Now: s.now, Rand: rand.Reader})
+	if err != nil {
+		return err
+	}
+	reader := awsauth.New(awsauth.Config{Credentials: s.sts.ReaderCredentials, MaxAge: time.Duration(s.config.AWSAuthMaxAge), Now: s.now})
+	auth, err := clusterauth.New(clusterauth.Config{Registry: s.db, Sealer: seal, Audit: s.db, Mappings: reader, Now: s.now, Count: s.metrics.reviewRefused})
+	if err != nil {
+		return err
+	}
+	own := &mayflyapi.API{Control: ctl, Caller: s.sts.Caller, Webhooks: s, Audit: auditLog{s.db},
+		Server: mayflywire.Server{Version: Version, Account: string(s.db.Snapshot().Account), Region: s.config.Region, AuditKey: auditKey}}
+	f := &front{sts: s.sts, stsA: &stsapi.API{STS: s.sts}, iamA: &iamapi.API{Control: ctl}, eksA: &eksapi.API{Control: ctl}, log: s.log}
+	kube := &kubeapi.API{Auth: auth, Registry: s.db, Peer: clusterOf, Log: s.log}
+	s.handler = s.route(f, own.Handler(), kube.Handler())
+	return nil
+}
+
+// route is every path of the one listener.
+func (s *Server) route(f *front, own, kube http.Handler) http.Handler {
+	edge := &httpedge.Edge{Log: s.log, Now: s.now, TrustedProxies: s.config.TrustedProxies, Observe: s.metrics.answered}
+	query, rest := edge.Wrap("query", http.HandlerFunc(f.query)), edge.Wrap("eks", http.HandlerFunc(f.rest))
+	own, kube = edge.Wrap("mayfly", own), edge.Wrap("kubernetes", kube)
+	health, ready := edge.Wrap("healthz", http.HandlerFunc(s.healthz)), edge.Wrap("readyz", http.HandlerFunc(s.readyz))
+	missing := edge.Wrap("unknown", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "there is nothing at this path", http.StatusNotFound)
+	}))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// Not http.ServeMux: it redirects // to /, which Vault calls, and
+		// cleans paths that are part of a signature.
+		switch path := r.URL.EscapedPath(); {
+		case path == "/" || path == "//" || path == "":
+			query.ServeHTTP(w, r)
+		case path == "/clusters" || strings.HasPrefix(path, "/clusters/") || path == "/access-policies" || strings.HasPrefix(path, "/tags/") || path == "/cluster-registrations" || strings.HasPrefix(path, "/cluster-registrations/"):
+			rest.ServeHTTP(w, r)
+		case strings.HasPrefix(path, "/mayfly/v1/"):
+			own.ServeHTTP(w, r)
+		case strings.HasPrefix(path, "/kubernetes/"):
+			kube.ServeHTTP(w, r)
+		case path == "/healthz":
+			health.ServeHTTP(w, r)
+		case path == "/readyz":
+			ready.ServeHTTP(w, r)
+		default:
+			missing.ServeHTTP(w, r)
+		}
+	})
+}
+
+func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") }
+
+func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+	defer cancel()
+	if err := s.db.Ready(ctx); err != nil {
+		s.log.Error("not ready", "why", err)
+		http.Error(w, "the database does not answer", http.StatusServiceUnavailable)
+		return
+	}
+	io.WriteString(w, "ok\n")
+}
+
+// Limits of the listener. A bearer's request is one small message; nothing here
+// needs long.
+const (
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 30 * time.Second
+	writeTimeout      = 60 * time.Second
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 32 << 10
+	// shutdownTimeout is how long requests under way may take to end.
+	shutdownTimeout = 20 * time.Second
+)
+
+// Serve answers until ctx ends, then lets the requests under way finish.
+func (s *Server) Serve(ctx context.Context) error {
+	at, err := s.config.listen()
+	if err != nil {
+		return err
+	}
+	main := s.main
+	if !at.plain {
+		main = tls.NewListener(main, s.tlsConfig())
+	}
+	s.serve(main, s.handler)
+	if s.admin != nil {
+		s.serve(s.admin, s.adminHandler())
+	}
+	if s.scrape != nil {
+		s.serve(s.scrape, s.metrics.handler())
+	}
+	s.log.Info("serving", "url", s.public, "listen", s.main.Addr().String(), "data", s.data, "account", s.db.Snapshot().Account, "version", Version)
+	select {
+	case <-ctx.Done():
+		err = nil
+	case err = <-s.failed:
+	}
+	s.log.Info("shutting down")
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+	defer cancel()
+	for _, srv := range s.servers {
+		err = errors.Join(err, srv.Shutdown(stop))
+	}
+	return errors.Join(err, s.close())
+}
+
+func (s *Server) serve(l net.Listener, h http.Handler) {
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), ConnContext: withPeer}
+	s.servers = append(s.servers, srv)
+	go func() {
+		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			s.failed <- fmt.Errorf("listener %s: %w", l.Addr(), err)
+		}
+	}()
+}
+
+func (s *Server) tlsConfig() *tls.Config {
+	pool := x509.NewCertPool()
+	pool.AddCert(s.ca.cert)
+	s.certs = &certificates{files: s.config.TLS, hosts: s.hosts(), ca: s.ca}
+	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.certs.get, ClientAuth: tls.VerifyClientCertIfGiven, ClientCAs: pool, NextProtos: []string{"h2", "http/1.1"}, Time: s.now}
+}
+
+// hosts are the names our own certificate is for.
+func (s *Server) hosts() []string {
+	hosts := []string{"localhost", "127.0.0.1", "::1"}
+	if u, err := url.Parse(s.public); err == nil && u.Hostname() != "" {
+		hosts = append(hosts, u.Hostname())
+	}
+	if a, err := netip.ParseAddrPort(s.main.Addr().String()); err == nil && !a.Addr().IsUnspecified() {
+		hosts = append(hosts, a.Addr().String())
+	}
+	return hosts
+}
+
+// close lets go of everything that is open.
+func (s *Server) close() error {
+	var errs []error
+	if s.db != nil {
+		errs = append(errs, s.db.Close())
+	}
+	for _, l := range []net.Listener{s.main, s.admin, s.scrape} {
+		if l != nil {
+			l.Close() // closed already after a shutdown
+		}
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// WebhookConfig issues what a cluster's API server needs to ask this server.
+func (s *Server) WebhookConfig(c eks.Cluster) (mayflywire.WebhookConfig, error) {
+	cert, key, err := s.ca.webhookCertificate(c)
+	if err != nil {
+		return mayflywire.WebhookConfig{}, fmt.Errorf("issue a webhook certificate: %w", err)
+	}
+	base := s.public + "/kubernetes/" + url.PathEscape(c.Name)
+	return mayflywire.WebhookConfig{Cluster: c.Name, AuthenticateURL: base + "/authenticate", AuthorizeURL: base + "/authorize", CA: string(s.ca.pem),
+		ClientCertificate: string(cert), ClientKey: string(key), Expires: s.now().Add(webhookLife)}, nil
+}
+
+// auditLog is the store as mayflyapi sees it.
+type auditLog struct{ db *store.DB }
+
+func (a auditLog) AuditPage(ctx context.Context, first int64, limit int) ([]mayflywire.AuditLine, string, error) {
+	lines, err := a.db.Audit(ctx, first, limit)
+	if err != nil {
+		return nil, "", err
+	}
+	out := []mayflywire.AuditLine{}
+	for _, l := range lines {
+		out = append(out, mayflywire.AuditLine{Index: l.Index, Body: string(l.Body)})
+	}
+	return out, a.db.Checkpoint(), nil
+}
