@@ -1,6 +1,7 @@
 package labgitlab
 
 import (
+	"errors"
 	"slices"
 	"strconv"
 )
@@ -77,6 +78,8 @@ func (r *jobReader) reports(value *node) error {
 	return nil
 }
 
+var errExitCode = errors.New("an exit code is a number")
+
 func exitCodes(n *node) ([]int, error) {
 	items := []*node{n}
 	if n.is(kindList) {
@@ -85,7 +88,7 @@ func exitCodes(n *node) ([]int, error) {
 	var codes []int
 	for _, item := range items {
 		if !item.is(kindInt) {
-			return nil, errNested
+			return nil, errExitCode
 		}
 		code, err := strconv.Atoi(item.text)
 		if err != nil {

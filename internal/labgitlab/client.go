@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 )
 
@@ -87,6 +88,9 @@ func (c *Client) call(ctx context.Context, method, path string, body any) ([]byt
 			return nil, err
 		}
 		content = bytes.NewReader(text)
+	}
+	if u, err := url.Parse(c.URL); err != nil || !isLoopback(u.Host) {
+		return nil, fmt.Errorf("the lab's GitLab is on this machine; %q is not", c.URL)
 	}
 	request, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(c.URL, "/")+"/-/lab"+path, content)
 	if err != nil {

@@ -9,7 +9,6 @@ import (
 // CIFile is one CI file as it is written, nothing followed but YAML's own
 // anchors and merge keys.
 type CIFile struct {
-	name    string
 	content *node
 }
 
@@ -21,7 +20,7 @@ func ParseCIFile(name string, content []byte) (*CIFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &CIFile{name: name, content: d.content}, nil
+	return &CIFile{content: d.content}, nil
 }
 
 // DeclaredToken is an id_tokens entry where it is written: in a job, in a

@@ -232,9 +232,11 @@ func TestClientSendsItsSecretNowhereElse(t *testing.T) {
 	defer elsewhere.Close()
 	lab := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect))
 	defer lab.Close()
-	client := &labgitlab.Client{URL: lab.URL, Secret: testSecret}
-	if _, err := client.Projects(context.Background()); err == nil {
-		t.Error("a redirect is no answer")
+	for _, url := range []string{lab.URL, "https://gitlab.example.com", "http://127.0.0.1.evil.example", "", "127.0.0.1"} {
+		client := &labgitlab.Client{URL: url, Secret: testSecret}
+		if _, err := client.Projects(context.Background()); err == nil {
+			t.Errorf("%q answered", url)
+		}
 	}
 }
 

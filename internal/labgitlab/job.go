@@ -260,13 +260,14 @@ func (r *jobReader) rules() (err error) {
 	return err
 }
 
-var jobWhens = []string{"on_success", "on_failure", "always", "manual", "delayed", "never"}
+// jobWhens are the values of a job's own when; never is for rules.
+var jobWhens = []string{"on_success", "on_failure", "always", "manual", "delayed"}
 
 func (r *jobReader) whenAndFailure() error {
 	r.job.when = "on_success"
 	if when := r.node.get("when"); !when.null() {
-		if !when.is(kindString) || !slices.Contains(jobWhens[:5], when.text) {
-			return r.malformed("when", "when should be one of: %s", strings.Join(jobWhens[:5], ", "))
+		if !when.is(kindString) || !slices.Contains(jobWhens, when.text) {
+			return r.malformed("when", "when should be one of: %s", strings.Join(jobWhens, ", "))
 		}
 		r.job.when = when.text
 	}
@@ -344,8 +345,9 @@ func parseNeed(n *node) (need, error) {
 			out.artifacts = e.value.text != "false"
 		case "optional":
 			out.optional = e.value.text == "true"
-		case "pipeline", "project", "ref", "parallel":
+		case "pipeline", "project", "parallel":
 			out.unmodelled, out.pos = "needs:"+e.key, e.pos
+		case "ref": // goes with project
 		default:
 			return need{}, malformed(e.pos, "need config contains unknown keys: %s", e.key)
 		}

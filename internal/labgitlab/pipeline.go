@@ -33,7 +33,7 @@ type mergeRequest struct {
 	title   string
 }
 
-// job of a pipeline with what starting it needs.
+// seededJob is a planned job with what starting it needs.
 type seededJob struct {
 	PlannedJob
 	before   variableList // predefined and YAML variables
@@ -350,8 +350,8 @@ func (s *seed) seedJob(j *job) (seededJob, bool, error) {
 	if err != nil || !verdict.included {
 		return seededJob{}, false, err
 	}
-	for _, use := range slices.Concat(j.refusals, verdict.refusals) {
-		return seededJob{}, false, jobError(j, use.err())
+	if unmodelled := slices.Concat(j.refusals, verdict.refusals); len(unmodelled) > 0 {
+		return seededJob{}, false, jobError(j, unmodelled[0].err())
 	}
 	return s.planJob(j, overlay(yaml, verdict.variables), verdict)
 }
@@ -436,10 +436,8 @@ type verdict struct {
 func (s *seed) decide(j *job, yaml []yamlVariable, env *PlannedEnvironment) (verdict, error) {
 	before, settings := s.scoped(j, j.when, env, yaml)
 	variables := slices.Concat(before, settings)
-	if variables, err := variables.expandAll(); err != nil {
+	if _, err := variables.expandAll(); err != nil { // a circle fails the pipeline
 		return verdict{}, jobError(j, err)
-	} else if len(variables) == 0 {
-		return verdict{}, nil // unreachable: there are always predefined ones
 	}
 	context := s.rules(variables)
 	var v verdict

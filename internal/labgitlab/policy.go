@@ -100,7 +100,7 @@ func (p *policy) readVariables(n *node, what string) error {
 	return nil
 }
 
-// specification is one condition of a policy against one pipeline.
+// policySubject is the pipeline that a policy is asked about.
 type policySubject struct {
 	project  string
 	ref      string

@@ -64,7 +64,7 @@ func (p process) run(ctx context.Context, timeout time.Duration) (exitCode int, 
 	if startErr != nil {
 		return 0, startErr
 	}
-	if ctx.Err() != nil {
+	if err != nil && ctx.Err() != nil {
 		return 0, context.Cause(ctx)
 	}
 	if failed, ok := errors.AsType[*exec.ExitError](err); ok {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // afterScriptTimeout is the runner's RUNNER_AFTER_SCRIPT_TIMEOUT.
@@ -111,11 +112,19 @@ func (r *pipelineRun) report() *Report {
 
 // say prints one line of the lab's own.
 func (r *Runner) say(color, format string, args ...any) {
-	line := fmt.Sprintf(format, args...)
+	line := strings.Map(printable, fmt.Sprintf(format, args...))
 	if color != "" {
 		line = paint(line, color, r.Color)
 	}
 	_, _ = fmt.Fprintln(r.Out, line) // a log nobody reads stops no job
+}
+
+// printable drops control characters: a job's name must not drive a terminal.
+func printable(c rune) rune {
+	if unicode.IsControl(c) && c != '\t' {
+		return -1
+	}
+	return c
 }
 
 func (r *pipelineRun) head() {

@@ -282,14 +282,14 @@ func TestAskingForAJobThatIsNotThere(t *testing.T) {
 func TestTimeoutStopsTheWholeGroup(t *testing.T) {
 	marker := filepath.Join(t.TempDir(), "alive")
 	began := time.Now()
-	report, out := runYAML(t, "j: {timeout: 1s, script: ['(sleep 8; touch "+marker+") & sleep 600'], after_script: ['echo after $CI_JOB_STATUS']}")
+	report, out := runYAML(t, "j: {timeout: 1s, script: ['(sleep 3; touch "+marker+") & sleep 600'], after_script: ['echo after $CI_JOB_STATUS']}")
 	if report.Jobs[0].Status != labgitlab.JobFailed || !strings.Contains(out, "execution took longer than 1s") || !strings.Contains(out, "after failed") {
 		t.Errorf("%+v\n%s", report.Jobs[0], out)
 	}
 	if took := time.Since(began); took > 30*time.Second {
 		t.Errorf("took %s", took)
 	}
-	time.Sleep(time.Until(began.Add(10 * time.Second)))
+	time.Sleep(time.Until(began.Add(5 * time.Second)))
 	if _, err := os.Stat(marker); err == nil {
 		t.Error("a child of the script outlived its timeout")
 	}
@@ -490,5 +490,50 @@ func TestATokenIsFreshWhenTheJobStarts(t *testing.T) {
 	now = now.Add(10 * time.Minute)
 	if got := tokenClaims(t, value(t, start(t, s, p, "deploy"), "ID_TOKEN"))["iat"]; got != float64(now.Unix()) {
 		t.Errorf("iat %v, want the moment of pick-up %d", got, now.Unix())
+	}
+}
+
+func TestHostileNamesStayText(t *testing.T) {
+	ref := `a";touch${IFS}pwned;$(touch${IFS}pwned2)` + "`touch${IFS}pwned3`'"
+	s := newLab(t, writeWorld(t, strings.Replace(soundWorld, "branches: [main]", "members: [{username: ann, access_level: developer}]\n    branches:\n      - main\n      - name: "+quoteYAML(ref), 1),
+		map[string]string{".gitlab-ci.yml": `
+"j\e[31m":
+  environment: review
+  variables: {COPY: "$CI_COMMIT_REF_NAME"}
+  script:
+    - echo "$CI_COMMIT_REF_NAME"
+    - test "$COPY" = "$CI_COMMIT_REF_NAME"
+    - test "$(ls)" = world.yaml
+  rules: [{if: '$CI_COMMIT_REF_NAME == "main"', when: never}, {when: always}]
+`}))
+	report, out := run(t, s, create(t, s, labgitlab.PipelineRequest{Project: "g/p", Ref: ref}))
+	if !strings.Contains(out, ref) || strings.Contains(out, "\x1b") || report.Status != labgitlab.PipelineSuccess {
+		t.Errorf("%s\n%q", report.Status, out)
+	}
+}
+
+func quoteYAML(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
+
+func TestADaemonOutsideTheGroupDoesNotHoldTheJob(t *testing.T) {
+	if _, err := exec.LookPath("setsid"); err != nil {
+		t.Skip("there is no setsid on this machine")
+	}
+	began := time.Now()
+	report, out := runYAML(t, "j: {script: ['setsid sleep 8 &', 'echo done']}")
+	if took := time.Since(began); report.Status != labgitlab.PipelineSuccess || took > 20*time.Second || !strings.Contains(out, "done\n") {
+		t.Errorf("%s after %s\n%s", report.Status, took, out)
+	}
+}
+
+func TestRulesOverrideFailureAndNeeds(t *testing.T) {
+	report, out := runYAML(t, `
+stages: [one, two]
+fails: {stage: one, script: ['false'], rules: [{if: $CI, allow_failure: true}]}
+slow: {stage: one, script: ['true']}
+early: {stage: two, script: ['echo "$MODE"'], needs: [slow], variables: {MODE: own}, rules: [{if: $CI, needs: [], variables: {MODE: of the rule}}]}
+`)
+	wantStatuses(t, report, labgitlab.PipelineSuccess, map[string]labgitlab.JobStatus{"fails": "failed", "slow": "success", "early": "success"})
+	if !strings.Contains(out, "of the rule\n") || !strings.Contains(out, "WARNING: Job failed (allowed): exit code 1") {
+		t.Error(out)
 	}
 }

@@ -10,7 +10,7 @@ import (
 // checkWorld makes sure that what a world names exists and that no id or path
 // is used twice. Places are those of the entry that is wrong.
 func checkWorld(w *World, root *node) error {
-	c := worldCheck{w: w, root: root, ids: map[string]int64{}, paths: map[string]bool{}}
+	c := worldCheck{w: w, root: root, ids: map[string]bool{}, paths: map[string]bool{}}
 	c.users()
 	c.groups()
 	c.projects()
@@ -21,8 +21,8 @@ func checkWorld(w *World, root *node) error {
 type worldCheck struct {
 	w     *World
 	root  *node
-	ids   map[string]int64 // "kind id" → id
-	paths map[string]bool  // lower-case full path
+	ids   map[string]bool // :: kind and id
+	paths map[string]bool // :: lower-case full path
 	err   error
 }
 
@@ -37,10 +37,10 @@ func (c *worldCheck) at(list string, i int) *node { return c.root.get(list).list
 
 func (c *worldCheck) unique(at *node, what string, id int64) {
 	key := fmt.Sprint(what, id)
-	if _, taken := c.ids[key]; taken {
+	if c.ids[key] {
 		c.fail(at, "%s id %d is used twice", what, id)
 	}
-	c.ids[key] = id
+	c.ids[key] = true
 }
 
 // pathSegment is what GitLab accepts of paths that exist
