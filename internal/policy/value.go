@@ -301,7 +301,7 @@ func compileARN(text string, variables bool) (p arnPattern, problem string) {
 }
 
 // match compares an ARN with the pattern; ok is false if text is no ARN.
-func (p *arnPattern) match(text string, c Context) (matched, ok bool, r resolution) {
+func (p *arnPattern) match(text string, c Context) (matched, ok bool, worst resolution) {
 	matched = true
 	for i := range p {
 		part := text
@@ -311,10 +311,7 @@ func (p *arnPattern) match(text string, c Context) (matched, ok bool, r resoluti
 			}
 		}
 		hit, r := p[i].match(part, c)
-		if r != resolved {
-			return false, true, r
-		}
-		matched = matched && hit
+		matched, worst = matched && hit, max(worst, r)
 	}
-	return matched, true, resolved
+	return matched, true, worst
 }

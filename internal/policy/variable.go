@@ -34,7 +34,7 @@ type template struct {
 	pattern   wildcard.Pattern // when there are no variables
 }
 
-// resolution says what became of a template's variables.
+// resolution says what became of a template's variables: the worst of them.
 type resolution uint8
 
 const (
@@ -146,23 +146,24 @@ func (t *template) resolveText(c Context) (string, resolution) {
 		return t.literal, resolved
 	}
 	var b strings.Builder
+	worst := resolved
 	for i := range t.parts {
 		text := t.parts[i].Text
 		if t.parts[i].Kind == Variable {
 			var r resolution
-			if text, r = t.parts[i].value(c); r != resolved {
-				return "", r
-			}
+			text, r = t.parts[i].value(c)
+			worst = max(worst, r)
 		}
 		b.WriteString(text)
 	}
-	return b.String(), resolved
+	return b.String(), worst
 }
 
 // resolvePattern is the template as a pattern. What a variable stands for is
 // literal text: a '*' in a tag or a branch name is not a wildcard.
 func (t *template) resolvePattern(c Context) (wildcard.Pattern, resolution) {
 	var b wildcard.Builder
+	worst := resolved
 	for i := range t.parts {
 		switch p := &t.parts[i]; p.Kind {
 		case AnyRun:
@@ -173,13 +174,11 @@ func (t *template) resolvePattern(c Context) (wildcard.Pattern, resolution) {
 			b.Literal(p.Text)
 		case Variable:
 			text, r := p.value(c)
-			if r != resolved {
-				return wildcard.Pattern{}, r
-			}
+			worst = max(worst, r)
 			b.Literal(text)
 		}
 	}
-	return b.Compile(), resolved
+	return b.Compile(), worst
 }
 
 // match compares text with the template as a pattern.
