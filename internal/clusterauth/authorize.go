@@ -45,18 +45,18 @@ func (s *Service) Authorize(ctx context.Context, in AccessInput) Answer {
 	}
 	snap := s.Registry.Snapshot()
 	if why := ended(snap, u, in.Cluster, now); why != "" {
-		return Answer{Denied: true, Reason: "Mayfly: " + why}
+		return Answer{Denied: true, Reason: "" + why}
 	}
 	e, ok := snap.EntryOfRole(in.Cluster.Name, u.principalID)
 	if !ok || !in.Cluster.Mode.Entries() || e.UUID != u.entry {
-		return Answer{Reason: "Mayfly: no access entry; RBAC decides"}
+		return Answer{Reason: "no access entry; RBAC decides"}
 	}
 	o := e.Authorize(in.Attributes)
 	if o.Verdict != eks.Allow {
-		return Answer{Reason: "Mayfly: no associated access policy allows this; RBAC decides"}
+		return Answer{Reason: "no associated access policy allows this; RBAC decides"}
 	}
 	if err := s.recordAllow(ctx, in, u, o, now); err != nil {
-		return Answer{Reason: "Mayfly: the audit log cannot be written, so nothing is allowed"}
+		return Answer{Reason: "the audit log cannot be written, so nothing is allowed"}
 	}
 	return Answer{Allowed: true, Reason: fmt.Sprintf("EKS Access Policy: allowed by %q of %q to User %q", o.Policy, e.PrincipalARN, u.principalID)}
 }
@@ -152,12 +152,12 @@ func reader(sess session.Session, c eks.Cluster, now time.Time) (eks.Identity, e
 // nothing else.
 func (s *Service) authorizeReader(u user, in AccessInput, now time.Time) Answer {
 	if !now.Before(u.expires) {
-		return Answer{Denied: true, Reason: "Mayfly: the session has expired"}
+		return Answer{Denied: true, Reason: "the session has expired"}
 	}
 	a := in.Attributes
 	read := a.Verb == "get" || a.Verb == "list" || a.Verb == "watch"
 	if read && a.IsResource && a.Group == "" && a.Resource == "configmaps" && a.Subresource == "" && a.Namespace == "kube-system" && a.Name == "aws-auth" {
-		return Answer{Allowed: true, Reason: "Mayfly: its own reading of aws-auth"}
+		return Answer{Allowed: true, Reason: "its own reading of aws-auth"}
 	}
-	return Answer{Reason: "Mayfly: its reader may read aws-auth and nothing else"}
+	return Answer{Reason: "its reader may read aws-auth and nothing else"}
 }

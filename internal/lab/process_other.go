@@ -1,0 +1,9 @@
+//go:build !linux
+
+package lab
+
+import "syscall"
+
+// processAttributes puts a child into its own group, so that a Ctrl-C in the
+// terminal reaches the lab alone.
+func processAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
