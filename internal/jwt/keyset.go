@@ -50,7 +50,7 @@ type key struct {
 // open which is meant). A key that is merely not for us is skipped, as RFC 7517
 // §5 says: an unknown kty, crv or alg, a use other than sig, key_ops without
 // verify, a missing or broken member, an RSA key shorter than 2048 or longer
-// than 8192 bits. Certificates beside a key (x5c, x5t, x5u) are not looked at.
+// than 8192 bits or of a kind known to be weak. Certificates beside a key (x5c, x5t, x5u) are not looked at.
 func ParseKeySet(data []byte) (*KeySet, error) {
 	if len(data) > MaxKeySetBytes {
 		return nil, refuse(TooLarge, "the key set has %d bytes, at most %d are looked at", len(data), MaxKeySetBytes)
@@ -135,11 +135,11 @@ func samePublic(a, b any) bool {
 // readKey reads one key; why says what makes it unusable, "" if nothing does.
 func readKey(item strictjson.Value) (k key, why string) {
 	if id := item.Get("kid"); id.Kind() != strictjson.Missing {
-		k.id, _ = id.Text()
-		if !isKeyID(k.id) {
-			k.id = ""
+		text, ok := id.Text()
+		if !ok || !isKeyID(text) {
 			return k, "the key id is not a short printable string"
 		}
+		k.id = text
 	}
 	if use := item.Get("use"); use.Kind() != strictjson.Missing { // RFC 7517 §4.2
 		if text, _ := use.Text(); text != "sig" {
@@ -199,6 +199,9 @@ func readRSA(item strictjson.Value) (any, string) {
 	// takes none above 2^31-1.
 	if !e.IsInt64() || e.Int64() < 3 || e.Int64() > 1<<31-1 || e.Bit(0) == 0 {
 		return nil, "its RSA exponent is not an odd number from 3 to 2^31-1"
+	}
+	if isROCA(n) {
+		return nil, "its RSA key can be factored (CVE-2017-15361)"
 	}
 	return &rsa.PublicKey{N: n, E: int(e.Int64())}, ""
 }

@@ -42,57 +42,53 @@ type Unverified struct {
 //   - a typ other than JWT (RFC 8725 §3.11: an access token is no ID token)
 //   - a payload that is not one JSON object with distinct names
 func Parse(compact string) (Unverified, error) {
-	if len(compact) > MaxBytes {
-		return Unverified{}, refuse(TooLarge, "the token has %d bytes, at most %d are looked at", len(compact), MaxBytes)
-	}
-	parts := strings.Split(compact, ".")
-	if len(parts) != 3 {
-		return Unverified{}, refuse(Malformed, "the token has %d parts between dots, a signed one has three", len(parts))
-	}
-	for i, name := range []string{"header", "payload", "signature"} {
-		if parts[i] == "" {
-			return Unverified{}, refuse(Malformed, "the token's %s is empty", name)
-		}
-		if !isBase64URL(parts[i]) {
-			return Unverified{}, refuse(Malformed, "the token's %s holds a character outside base64url", name)
-		}
-	}
-	header, err := decodeObject(parts[0], maxHeaderBytes, "header")
+	u, parts, err := parseParts(compact)
 	if err != nil {
-		return Unverified{}, err
-	}
-	u := Unverified{compact: compact, digest: sha256.Sum256([]byte(compact))}
-	if u.algorithm, u.keyID, err = readHeader(header); err != nil {
 		return Unverified{}, err
 	}
 	if u.payload, err = decodeObject(parts[1], MaxBytes, "payload"); err != nil {
 		return Unverified{}, err
 	}
-	if _, err := decodeBase64URL(parts[2]); err != nil {
-		return Unverified{}, refuse(Malformed, "the token's signature is not canonical base64url")
-	}
 	return u, nil
 }
 
-// isBase64URL reports whether text is of the alphabet of RFC 4648 §5, without
-// padding. Go's decoder skips line breaks; this does not.
-func isBase64URL(text string) bool {
-	for i := 0; i < len(text); i++ {
-		c := text[i]
-		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_') {
-			return false
+// parseParts does everything of Parse but read the payload.
+func parseParts(compact string) (Unverified, []string, error) {
+	if len(compact) > MaxBytes {
+		return Unverified{}, nil, refuse(TooLarge, "the token has %d bytes, at most %d are looked at", len(compact), MaxBytes)
+	}
+	parts := strings.SplitN(compact, ".", 4)
+	if len(parts) != 3 {
+		return Unverified{}, nil, refuse(Malformed, "the token is not three parts with a dot between")
+	}
+	for i, name := range []string{"header", "payload", "signature"} {
+		if parts[i] == "" {
+			return Unverified{}, nil, refuse(Malformed, "the token's %s is empty", name)
+		}
+		if _, err := decodeBase64URL(parts[i]); err != nil {
+			return Unverified{}, nil, refuse(Malformed, "the token's %s is not canonical base64url", name)
 		}
 	}
-	return true
+	header, err := decodeObject(parts[0], maxHeaderBytes, "header")
+	if err != nil {
+		return Unverified{}, nil, err
+	}
+	u := Unverified{compact: compact, digest: sha256.Sum256([]byte(compact))}
+	if u.algorithm, u.keyID, err = readHeader(header); err != nil {
+		return Unverified{}, nil, err
+	}
+	return u, parts, nil
 }
 
 // strictBase64URL refuses set bits after the last byte: with them one token
 // would have several texts, and digests of it would differ.
 var strictBase64URL = base64.RawURLEncoding.Strict()
 
+// decodeBase64URL reads RFC 4648 §5 without padding, in its one form. Go's
+// decoder skips line breaks; this does not.
 func decodeBase64URL(text string) ([]byte, error) {
-	if !isBase64URL(text) {
-		return nil, base64.CorruptInputError(0)
+	if i := strings.IndexAny(text, "\r\n"); i >= 0 {
+		return nil, base64.CorruptInputError(i)
 	}
 	return strictBase64URL.DecodeString(text)
 }
@@ -125,16 +121,16 @@ func readHeader(header strictjson.Value) (alg Algorithm, kid string, err error) 
 		text, isText := m.Value.Text()
 		switch m.Name {
 		case "alg":
-			ok := false
-			if alg, ok = ParseAlgorithm(text); !ok {
+			known := false
+			if alg, known = ParseAlgorithm(text); !known || !isText {
 				return "", "", refuse(AlgorithmNotAllowed, "the token's algorithm is %q; only asymmetric ones are verified", clip(text))
 			}
 		case "kid":
-			if kid = text; !isKeyID(text) {
+			if kid = text; !isText || !isKeyID(text) {
 				return "", "", refuse(UnsupportedHeader, "the token's key id is not a string of 1 to %d printable ASCII characters", maxKeyIDBytes)
 			}
 		case "typ":
-			if !strings.EqualFold(text, "JWT") { // RFC 7515 §4.1.9: media types ignore case
+			if !isText || !strings.EqualFold(text, "JWT") { // RFC 7515 §4.1.9: media types ignore case
 				return "", "", refuse(UnsupportedHeader, "the token's type is %q, an ID token's is JWT", clip(text))
 			}
 		case "x5t", "x5t#S256": // GitHub and Entra send one beside kid; it is not used
@@ -166,8 +162,10 @@ func isKeyID(text string) bool {
 // UnverifiedIssuer is the text of the payload's iss, "" if it is no string. It
 // may select a provider to look up; it may not be believed.
 func (u Unverified) UnverifiedIssuer() string {
-	text, _ := u.payload.Get("iss").Text()
-	return text
+	if text, ok := u.payload.Get("iss").Text(); ok {
+		return text
+	}
+	return ""
 }
 
 // UnverifiedClaim is any value of the payload, for hints to the person whose
