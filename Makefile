@@ -1,0 +1,58 @@
+# Mayfly's commands. `make demo` and `make test` are the two to know.
+
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.0.0-dev)
+LDFLAGS := -s -w -X mayfly.internal/internal/server.Version=$(VERSION) -X mayfly.internal/internal/cli.Version=$(VERSION)
+
+# Outside test vectors, where somebody has put them beside the project; tests
+# that want them skip with a sentence elsewhere.
+MAYFLY_VECTORS ?= $(abspath $(wildcard ../shared/vectors))
+export MAYFLY_VECTORS
+
+FUZZTIME ?= 5s
+
+.PHONY: help build check lint unit test integration fuzz demo bench deps kubernetes clean
+
+help: ## say what there is
+	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 20
+
+build: ## build the three programs into bin/
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+lint: ## format, vet, staticcheck, tidy
+	@test -z "$$(gofmt -l cmd internal testenv test bench)" || { echo "gofmt would change:"; gofmt -l cmd internal testenv test bench; exit 1; }
+	$(GO) vet ./...
+	$(GO) run -modfile=tools/go.mod honnef.co/go/tools/cmd/staticcheck ./...
+	$(GO) mod tidy -diff
+
+unit: ## unit tests
+	$(GO) test ./...
+
+check: lint unit ## the fast loop
+
+kubernetes: ## build the real kube-apiserver, etcd and kubectl, once per version
+	@testenv/build.sh >/dev/null
+
+integration: build ## the real aws CLI, SDK and API server against the built programs
+	MAYFLY_KUBERNETES=$$(testenv/build.sh) MAYFLY_BIN=$(abspath bin) $(GO) -C test test -timeout 20m ./...
+
+fuzz: ## fuzz each target for FUZZTIME (5s)
+	@GO=$(GO) ./fuzz.sh $(FUZZTIME)
+
+test: check ## everything: unit with the race detector, fuzz, integration, end to end
+	$(GO) test -race ./...
+	$(MAKE) fuzz
+	$(MAKE) integration
+
+demo: build ## run the story of examples/gitlab-to-kubernetes end to end (KEEP=1 leaves it up)
+	@kubernetes=$$(testenv/build.sh) && bin/mayfly-lab demo --kubernetes $$kubernetes $(if $(KEEP),--keep)
+
+bench: ## measure the hot paths as ratios against a bare limit
+	$(GO) test -run '^$$' -bench . -benchmem ./internal/...
+	$(GO) -C bench test -run '^$$' -bench . -timeout 20m ./...
+
+deps: ## write each program's dependency list
+	@for p in mayfly mayflyd mayfly-lab; do $(GO) list -deps -f '{{if not .Standard}}{{.ImportPath}}{{end}}' ./cmd/$$p | LC_ALL=C sort > cmd/$$p/deps.txt; done
+
+clean: ## remove what was built here
+	rm -rf bin .lab
