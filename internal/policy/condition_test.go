@@ -134,6 +134,7 @@ func TestConditions(t *testing.T) {
 		{"IPv6", "IpAddress", `"2001:db8::/32"`, "2001:db8:1::1", "holds"},
 		{"IPv4 in IPv6 is IPv4", "IpAddress", `"203.0.113.0/24"`, "::ffff:203.0.113.7", "holds"},
 		{"a block of IPv4 in IPv6", "IpAddress", `"::ffff:203.0.113.0/120"`, "203.0.113.7", "holds"},
+		{"all of IPv4 in IPv6", "IpAddress", `"::ffff:0:0/96"`, "203.0.113.7", "holds"},
 		{"all of IPv6 is nothing of IPv4", "IpAddress", `"::/0"`, "203.0.113.7", "fails"},
 		{"text where an address belongs", "IpAddress", `"203.0.113.0/24"`, "localhost", "unknown"},
 		{"an address with a port", "IpAddress", `"203.0.113.0/24"`, "203.0.113.7:443", "unknown"},
@@ -248,7 +249,7 @@ func TestSeveralValues(t *testing.T) {
 }
 
 func TestSeveralConditions(t *testing.T) {
-	c := contextOf(t, map[string]any{"a:k": "x", "a:n": "many", "a:l": []any{"x"}})
+	c := contextOf(t, map[string]any{"a:k": "x", "a:n": "many", "a:l": []any{"x"}, "a:Z@[": "zed"})
 	for name, tt := range map[string]struct{ condition, want string }{
 		"all keys of an operator must hold":     {`{"StringEquals": {"a:k": "x", "a:n": "few"}}`, "fails"},
 		"all operators must hold":               {`{"StringEquals": {"a:k": "x"}, "StringLike": {"a:n": "m*"}}`, "holds"},
@@ -259,6 +260,8 @@ func TestSeveralConditions(t *testing.T) {
 		"one key twice, in two cases, is two":   {`{"StringEquals": {"A:K": "x", "a:k": "y"}}`, "fails"},
 		"a key is not another that begins so":   {`{"StringEquals": {"a:kk": "x"}}`, "fails"},
 		"a key of another provider is no key":   {`{"StringEquals": {"b:k": "x"}}`, "fails"},
+		"only letters fold in a key name":       {`{"StringEquals": {"a:z@[": "zed"}}`, "holds"},
+		"other characters do not fold":          {"{\"StringEquals\": {\"a:z`{\": \"zed\"}}", "fails"},
 		"the Kelvin sign is no k in a key name": {`{"StringEquals": {"a:\u212a": "x"}}`, "fails"},
 	} {
 		t.Run(name, func(t *testing.T) {

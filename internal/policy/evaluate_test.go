@@ -322,9 +322,12 @@ func TestUnreadablePolicyDenies(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			set.ResourceAccount = account
-			got := policy.Evaluate(policy.Request{Principal: policy.RolePrincipal(deployer.role, deployer.id), Action: "a:b", Resource: "*"}, set)
-			if got.Effect != policy.ExplicitDeny {
+			req := policy.Request{Principal: policy.RolePrincipal(deployer.role, deployer.id), Action: "a:b", Resource: "*"}
+			if got := policy.Evaluate(req, set); got.Effect != policy.ExplicitDeny {
 				t.Errorf("%v", got.Effect)
+			}
+			if got := policy.Explain(req, set).Text(true); !strings.HasPrefix(got, "explicit deny: a policy cannot be read\n") {
+				t.Error(got)
 			}
 		})
 	}

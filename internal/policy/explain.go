@@ -130,8 +130,8 @@ func (x Explanation) headline() string {
 		by = append(by, "the "+name+" does not allow it")
 	}
 	switch {
-	case len(by) == 0:
-		return x.Effect.String()
+	case len(by) == 0: // no statement denies, yet it is denied: see Evaluate
+		return x.Effect.String() + ": a policy cannot be read"
 	case x.Effect == ImplicitDeny:
 		return x.Effect.String() + ": " + strings.Join(by, "; ")
 	}

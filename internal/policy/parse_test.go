@@ -40,7 +40,7 @@ func TestParseAccepts(t *testing.T) {
 		"an ARN that stops early":                          {policy.Permission, statement(`"Effect": "Allow", "Action": "*", "Resource": "arn:aws:eks"`)},
 		"a key with a port in it":                          {policy.Trust, statement(trustBase + `, "Condition": {"StringEquals": {"gitlab.example.com:8443:sub": "x"}}`)},
 		"every action a trust policy is about":             {policy.Trust, statement(`"Effect": "Allow", "Principal": "*", "Action": ["sts:AssumeRole", "STS:assumerolewithwebidentity", "sts:AssumeRoleWithSAML", "sts:TagSession", "sts:SetSourceIdentity", "sts:SetContext", "sts:*"]`)},
-		"every form of principal":                          {policy.Resource, statement(`"Effect": "Deny", "NotPrincipal": {"AWS": ["*", "111122223333", "arn:aws:iam::111122223333:root", "arn:aws:iam::111122223333:role/a/b", "arn:aws:sts::111122223333:assumed-role/b/s", "arn:aws:iam::111122223333:user/u", "arn:aws:sts::111122223333:federated-user/f", "AROAEXAMPLEEXAMPLE123", "AIDAEXAMPLEEXAMPLE123", "arn:aws-cn:iam::111122223333:role/x"], "Federated": ["arn:aws:iam::111122223333:oidc-provider/gitlab.example.com:8443/path", "arn:aws:iam::111122223333:saml-provider/x", "accounts.google.com"], "Service": "ec2.amazonaws.com", "CanonicalUser": "79a59d"}, "Action": "*", "Resource": "*"`)},
+		"every form of principal":                          {policy.Resource, statement(`"Effect": "Deny", "NotPrincipal": {"AWS": ["*", "111122223333", "arn:aws:iam::111122223333:root", "arn:aws:iam::111122223333:role/a/b", "arn:aws:sts::111122223333:assumed-role/b/s", "arn:aws:iam::111122223333:user/u", "arn:aws:sts::111122223333:federated-user/f", "AROAEXAMPLEEXAMPLE123", "AIDAZZZZZZZZZZZZZZ099", "arn:aws-cn:iam::111122223333:role/x"], "Federated": ["arn:aws:iam::111122223333:oidc-provider/gitlab.example.com:8443/path", "arn:aws:iam::111122223333:saml-provider/x", "accounts.google.com"], "Service": ["ec2.amazonaws.com", "s3-Z9.amazonaws.com"], "CanonicalUser": "79a59d"}, "Action": "*", "Resource": "*"`)},
 		"a variable with a default":                        {policy.Permission, statement(`"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::home/${aws:PrincipalTag/team, 'all'}/${*}${?}${$}"`)},
 		"an unfinished variable, under the old version":    {policy.Permission, `{"Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::home/${aws"}}`},
 		"an access point of s3 in a region":                {policy.Permission, statement(`"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:eu-central-1:111122223333:accesspoint/x"`)},
@@ -48,12 +48,17 @@ func TestParseAccepts(t *testing.T) {
 		"a managed policy as a boundary":                   {policy.Boundary, statement(permissionBase)},
 		"the old version in a resource policy":             {policy.Resource, `{"Version": "2008-10-17", "Statement": {` + resourceBase + `}}`},
 		"a Deny with NotPrincipal in a resource policy":    {policy.Resource, statement(`"Effect": "Deny", "NotPrincipal": {"AWS": "111122223333"}, "Action": "*", "Resource": "*"`)},
+		"ids of 16 and of 128 characters":                  {policy.Resource, statement(`"Effect": "Allow", "Principal": {"AWS": ["AROA123456789012", "AROA` + strings.Repeat("1", 124) + `"]}, "Action": "*", "Resource": "*"`)},
+		"a service's name of every allowed character":      {policy.Permission, statement(`"Effect": "Allow", "Action": ["az-09.AZ:x"], "Resource": "*"`)},
 		"an action no service has, which no request names": {policy.Permission, statement(`"Effect": "Allow", "Action": "iam: x y", "Resource": "*"`)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d, err := policy.Parse(tt.kind, []byte(tt.text))
 			if err != nil {
 				t.Fatal(err)
+			}
+			if strings.Contains(tt.text, `"Id"`) != (d.ID() == "x") {
+				t.Errorf("Id %q", d.ID())
 			}
 			if d.Kind() != tt.kind || string(d.Text()) != tt.text || len(d.Statements()) == 0 {
 				t.Errorf("kind %v, %d statements, text %s", d.Kind(), len(d.Statements()), d.Text())
@@ -126,12 +131,22 @@ func TestParseRefuses(t *testing.T) {
 		{"a resource of no service", policy.Permission, statement(`"Effect": "Allow", "Action": "a:b", "Resource": "arn:aws::::x"`), policy.ReasonResource, legacy},
 		{"a resource with a part too few", policy.Permission, statement(`"Effect": "Allow", "Action": "a:b", "Resource": "arn:aws:s3::x"`), policy.ReasonResource, legacy},
 		{"an IAM resource in a region", policy.Permission, statement(`"Effect": "Allow", "Action": "a:b", "Resource": "arn:aws:iam:eu-central-1::role/x"`), policy.ReasonResource, "IAM resource arn:aws:iam:eu-central-1::role/x cannot contain region information."},
+		{"an IAM resource that IAM has not", policy.Permission, statement(`"Effect": "Allow", "Action": "a:b", "Resource": "arn:aws:iam:::bucket"`), policy.ReasonResource, `IAM resource path must either be "*" or start with user/, federated-user/, role/, group/, instance-profile/, mfa/, server-certificate/, policy/, sms-mfa/, saml-provider/, oidc-provider/, report/, access-report/.`},
+		{"a resource of two parts", policy.Permission, statement(`"Effect": "Allow", "Action": "a:b", "Resource": "a:b"`), policy.ReasonResource, `Partition "b" is not valid for resource "arn:b:*:*:*:*".`},
+		{"a resource of two known parts", policy.Permission, statement(`"Effect": "Allow", "Action": "a:b", "Resource": "arn:aws"`), policy.ReasonResource, "Resource vendor must be fully qualified and cannot contain regexes."},
+		{"an unfinished variable early in a resource", policy.Permission, statement(`"Effect": "Allow", "Action": "a:b", "Resource": "arn:aws:eks:${aws"`), policy.ReasonResource, legacy},
 		{"a bucket in a region", policy.Permission, statement(`"Effect": "Allow", "Action": "a:b", "Resource": "arn:aws:s3:eu-central-1::x"`), policy.ReasonResource, "Resource arn:aws:s3:eu-central-1::x can not contain region information."},
 		{"a variable in the account of a resource", policy.Permission, statement(`"Effect": "Allow", "Action": "a:b", "Resource": "arn:aws:eks:*:${aws:PrincipalAccount}:cluster/x"`), policy.ReasonResource, legacy},
 		{"a variable that does not end", policy.Permission, statement(`"Effect": "Allow", "Action": "a:b", "Resource": "arn:aws:s3:::x/${aws:userid"`), policy.ReasonVariable, legacy},
 		{"a variable that names nothing", policy.Permission, statement(`"Effect": "Allow", "Action": "a:b", "Resource": "arn:aws:s3:::x/${}"`), policy.ReasonVariable, legacy},
 		{"a default without quotes", policy.Permission, statement(`"Effect": "Allow", "Action": "a:b", "Resource": "arn:aws:s3:::x/${a:b, c}"`), policy.ReasonVariable, legacy},
 
+		{"a default of half a quote", policy.Permission, statement(`"Effect": "Allow", "Action": "a:b", "Resource": "arn:aws:s3:::x/${a:b, '}"`), policy.ReasonVariable, legacy},
+		{"a default with a quote in front alone", policy.Permission, statement(`"Effect": "Allow", "Action": "a:b", "Resource": "arn:aws:s3:::x/${a:b, 'c}"`), policy.ReasonVariable, legacy},
+		{"a default with a quote behind alone", policy.Permission, statement(`"Effect": "Allow", "Action": "a:b", "Resource": "arn:aws:s3:::x/${a:b, c'}"`), policy.ReasonVariable, legacy},
+		{"a default of two texts", policy.Permission, statement(`"Effect": "Allow", "Action": "a:b", "Resource": "arn:aws:s3:::x/${a:b, 'c'd'}"`), policy.ReasonVariable, legacy},
+		{"a service with an underscore in an action", policy.Permission, statement(`"Effect": "Allow", "Action": "a_b:c", "Resource": "*"`), policy.ReasonAction, "Vendor a_b is not valid"},
+		{"a service with an at sign in an action", policy.Permission, statement(`"Effect": "Allow", "Action": "a@b:c", "Resource": "*"`), policy.ReasonAction, "Vendor a@b is not valid"},
 		{"a Principal in a permission policy", policy.Permission, permission(`, "Principal": "*"`), policy.ReasonProhibited, "Policy document should not specify a principal."},
 		{"a NotPrincipal in a session policy", policy.SessionPolicy, permission(`, "NotPrincipal": {"AWS": "111122223333"}`), policy.ReasonProhibited, "Policy document should not specify a principal."},
 		{"no Principal in a trust policy", policy.Trust, statement(`"Effect": "Allow", "Action": "sts:AssumeRole"`), policy.ReasonPrincipal, "Missing required field Principal"},
@@ -160,6 +175,7 @@ func TestParseRefuses(t *testing.T) {
 		{"a key with a space behind it", policy.Permission, permission(`, "Condition": {"StringEquals": {"a:b ": "x"}}`), policy.ReasonKey, syntax},
 		{"a variable in a key", policy.Permission, permission(`, "Condition": {"StringEquals": {"aws:RequestTag/${aws:userid}": "x"}}`), policy.ReasonKey, syntax},
 		{"a control character in a key", policy.Permission, permission(`, "Condition": {"StringEquals": {"a:\u0000b": "x"}}`), policy.ReasonKey, syntax},
+		{"a control character at the beginning of a key", policy.Permission, permission(`, "Condition": {"StringEquals": {"\u007fa:b": "x"}}`), policy.ReasonKey, syntax},
 		{"a value that is an object", policy.Permission, permission(`, "Condition": {"StringEquals": {"a:b": {}}}`), policy.ReasonStructure, syntax},
 		{"a null value", policy.Permission, permission(`, "Condition": {"StringEquals": {"a:b": [null]}}`), policy.ReasonStructure, syntax},
 		{"a list in a list of values", policy.Permission, permission(`, "Condition": {"StringEquals": {"a:b": [["x"]]}}`), policy.ReasonStructure, syntax},
@@ -172,6 +188,8 @@ func TestParseRefuses(t *testing.T) {
 		{"an address block that is none", policy.Permission, permission(`, "Condition": {"IpAddress": {"a:b": "203.0.113.0/33"}}`), policy.ReasonValue, legacy},
 		{"an address with a zone", policy.Permission, permission(`, "Condition": {"IpAddress": {"a:b": "fe80::1%eth0"}}`), policy.ReasonValue, legacy},
 		{"an ARN with five parts", policy.Permission, permission(`, "Condition": {"ArnLike": {"a:b": "arn:aws:iam::111122223333"}}`), policy.ReasonValue, legacy},
+		{"a block that holds IPv4 and more", policy.Permission, permission(`, "Condition": {"IpAddress": {"a:b": "::ffff:0:0/95"}}`), policy.ReasonValue, legacy},
+		{"an ARN with an unfinished variable", policy.Permission, permission(`, "Condition": {"ArnLike": {"a:b": "arn:aws:iam::*:role/${x"}}`), policy.ReasonValue, legacy},
 		{"a wildcard for an ARN, whose parts are matched one by one", policy.Permission, permission(`, "Condition": {"ArnLike": {"a:b": "*"}}`), policy.ReasonValue, legacy},
 		{"a variable where none is put in", policy.Permission, permission(`, "Condition": {"Bool": {"a:b": "${aws:SecureTransport}"}}`), policy.ReasonValue, legacy},
 		{"an unfinished variable in a value", policy.Permission, permission(`, "Condition": {"StringEquals": {"a:b": "x${aws:userid"}}`), policy.ReasonValue, legacy},
@@ -206,7 +224,10 @@ func TestParseRefusesPrincipals(t *testing.T) {
 		"a cluster, which cannot ask":          {"AWS", "arn:aws:eks:eu-central-1:111122223333:cluster/x"},
 		"a provider under AWS":                 {"AWS", "arn:aws:iam::111122223333:oidc-provider/gitlab.com"},
 		"an id that is too short":              {"AWS", "AROAX"},
+		"an id of fifteen characters":          {"AWS", "AROA12345678901"},
+		"an id of 129 characters":              {"AWS", "AROA" + strings.Repeat("1", 125)},
 		"an id in lower case":                  {"AWS", "aroaexampleexample123"},
+		"an id with a lower-case letter":       {"AWS", "AROAEXAMPLEEXAMPLe123"},
 		"the empty text":                       {"AWS", ""},
 		"anyone federated":                     {"Federated", "*"},
 		"a provider by its URL":                {"Federated", "https://gitlab.com"},
@@ -216,6 +237,8 @@ func TestParseRefusesPrincipals(t *testing.T) {
 		"a role under Federated":               {"Federated", "arn:aws:iam::111122223333:role/x"},
 		"any service":                          {"Service", "*"},
 		"a service without a domain":           {"Service", "ec2"},
+		"a service with an underscore":         {"Service", "ec2_x.amazonaws.com"},
+		"a service with an at sign":            {"Service", "ec2@amazonaws.com"},
 		"a canonical user by a wildcard":       {"CanonicalUser", "*"},
 		"a type of principal that nobody uses": {"Anyone", "*"},
 	} {
