@@ -11,6 +11,9 @@ export MAYFLY_VECTORS
 
 FUZZTIME ?= 5s
 
+# An AWS CLI that honours AWS_ENDPOINT_URL, or the story's calls through the SDK.
+FINDAWS = bin/mayfly-lab find-aws || { echo "going on with the same calls through aws-sdk-go-v2" >&2; $(GO) -C test build -o ../bin/sdk/aws ./cmd/aws && echo $(abspath bin/sdk/aws); }
+
 .PHONY: help build check lint unit test integration fuzz demo bench deps kubernetes clean
 
 help: ## say what there is
@@ -34,7 +37,7 @@ kubernetes: ## build the real kube-apiserver, etcd and kubectl, once per version
 	@testenv/build.sh >/dev/null
 
 integration: build ## the real aws CLI, SDK and API server against the built programs
-	MAYFLY_KUBERNETES=$$(testenv/build.sh) MAYFLY_BIN=$(abspath bin) $(GO) -C test test -timeout 20m ./...
+	kubernetes=$$(testenv/build.sh) && aws=$$($(FINDAWS)) && MAYFLY_KUBERNETES=$$kubernetes MAYFLY_AWS=$$aws MAYFLY_BIN=$(abspath bin) $(GO) -C test test -timeout 20m ./...
 
 fuzz: ## fuzz each target for FUZZTIME (5s)
 	@GO=$(GO) ./fuzz.sh $(FUZZTIME)
@@ -45,7 +48,7 @@ test: check ## everything: unit with the race detector, fuzz, integration, end t
 	$(MAKE) integration
 
 demo: build ## run the story of examples/gitlab-to-kubernetes end to end (KEEP=1 leaves it up)
-	@kubernetes=$$(testenv/build.sh) && bin/mayfly-lab demo --kubernetes $$kubernetes $(if $(KEEP),--keep)
+	@kubernetes=$$(testenv/build.sh) && aws=$$($(FINDAWS)) && bin/mayfly-lab demo --kubernetes $$kubernetes --aws $$aws $(if $(KEEP),--keep)
 
 bench: ## measure the hot paths as ratios against a bare limit
 	$(GO) test -run '^$$' -bench . -benchmem ./internal/...

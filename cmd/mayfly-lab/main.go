@@ -55,7 +55,7 @@ unsandboxed, as you: run only pipelines you would run in your own shell.`}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	f := root.PersistentFlags()
 	f.StringVar(&o.dir, "dir", ".lab", "directory of the lab: keys, data, logs")
-	root.AddCommand(newUp(o, stdout), newRun(o, stdout), newDemo(o, stdout))
+	root.AddCommand(newUp(o, stdout), newRun(o, stdout), newDemo(o, stdout), newFindAWS(stdout, stderr))
 	return root
 }
 
@@ -148,6 +148,25 @@ func newDemo(o *options, stdout io.Writer) *cobra.Command {
 	cmd.Flags().StringVar(&examples, "examples", "examples/gitlab-to-kubernetes", "the folder of the story's files")
 	cmd.Flags().BoolVar(&keep, "keep", false, "leave the lab up afterwards, until Ctrl-C")
 	return cmd
+}
+
+func newFindAWS(stdout, stderr io.Writer) *cobra.Command {
+	return &cobra.Command{Use: "find-aws", Short: "Print the path of an AWS CLI that honours AWS_ENDPOINT_URL, installing one if there is none", Args: cobra.NoArgs,
+		Long: `find-aws tries the aws on PATH against a listener on loopback: a CLI that does not
+honour AWS_ENDPOINT_URL would send the job's token to the real STS. If that one
+is of no use, it installs one with pip into the user's cache.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cache, err := os.UserCacheDir()
+			if err != nil {
+				return err
+			}
+			path, err := lab.FindAWS(cmd.Context(), "", filepath.Join(cache, "mayfly"), func(format string, args ...any) { fmt.Fprintf(stderr, "mayfly-lab: "+format+"\n", args...) })
+			if err != nil {
+				return err
+			}
+			fmt.Fprintln(stdout, path)
+			return nil
+		}}
 }
 
 func isTerminal(w io.Writer) bool {

@@ -36,6 +36,7 @@ type Config struct {
 	Mayflyd    string // the server's program
 	Mayfly     string // the command line's program
 	Kubernetes string // the program testenv/build.sh makes
+	NoCluster  bool   // leave Kubernetes out
 	// Say is told of each part that is up, one line each. Nil: nobody is.
 	Say func(format string, args ...any)
 }
@@ -119,6 +120,9 @@ func Up(ctx context.Context, c Config) (_ *Lab, err error) {
 		return nil, err
 	}
 	c.Say("Mayfly           %s", l.State.MayflyURL())
+	if c.NoCluster {
+		return l, nil
+	}
 	if err := l.startCluster(ctx); err != nil {
 		return nil, err
 	}
