@@ -38,7 +38,7 @@ type Issuer struct {
 	// URL is its issuer URL, https://127.0.0.1:PORT.
 	URL string
 
-	t  testing.TB
+	t  testing.TB // Fatal only: a fuzz target may not call Helper of its F
 	ca *authority
 
 	mu       sync.Mutex
@@ -105,13 +105,11 @@ func (i *Issuer) CA() []byte { return i.ca.pem }
 
 // CAFile is the path of a file that holds CA.
 func (i *Issuer) CAFile() string {
-	i.t.Helper()
 	return i.file("ca.pem", i.CA())
 }
 
 // KeySetFile is the path of a file that holds the key set as it is now.
 func (i *Issuer) KeySetFile() string {
-	i.t.Helper()
 	return i.file("jwks.json", i.KeySet())
 }
 
@@ -223,13 +221,11 @@ func (i *Issuer) fail(with http.HandlerFunc) {
 // and jti as GitLab sets them, and the claims given; one that is given as nil is
 // left out.
 func (i *Issuer) Token(claims map[string]any) string {
-	i.t.Helper()
 	return i.TokenAs(jwt.RS256, claims)
 }
 
 // TokenAs is Token with another algorithm.
 func (i *Issuer) TokenAs(alg jwt.Algorithm, claims map[string]any) string {
-	i.t.Helper()
 	i.mu.Lock()
 	now := i.now().Unix()
 	i.mu.Unlock()

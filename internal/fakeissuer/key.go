@@ -34,7 +34,6 @@ var pool = struct {
 }{free: map[jwt.Algorithm][]*key{}}
 
 func take(t testing.TB, alg jwt.Algorithm) *key {
-	t.Helper()
 	pool.Lock()
 	defer pool.Unlock()
 	if list := pool.free[alg]; len(list) > 0 {
@@ -53,7 +52,6 @@ func giveBack(keys []*key) {
 }
 
 func newKey(t testing.TB, alg jwt.Algorithm) *key {
-	t.Helper()
 	k := &key{alg: alg}
 	var err error
 	switch alg {
@@ -109,7 +107,6 @@ func encode(data []byte) string { return base64.RawURLEncoding.EncodeToString(da
 // key is the key that signs with alg now; it is made and published when first
 // asked for.
 func (i *Issuer) key(alg jwt.Algorithm) *key {
-	i.t.Helper()
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	k := i.keys[alg]
@@ -147,7 +144,6 @@ func (i *Issuer) KeySet() []byte {
 
 // Sign signs a payload under a header, both as given, with the key of alg.
 func (i *Issuer) Sign(alg jwt.Algorithm, header map[string]any, payload []byte) string {
-	i.t.Helper()
 	head, err := json.Marshal(header)
 	if err != nil {
 		i.t.Fatal(err)
@@ -157,7 +153,6 @@ func (i *Issuer) Sign(alg jwt.Algorithm, header map[string]any, payload []byte) 
 
 // SignRaw is Sign with the header's own bytes.
 func (i *Issuer) SignRaw(alg jwt.Algorithm, header, payload []byte) string {
-	i.t.Helper()
 	text := encode(header) + "." + encode(payload)
 	signature, err := Signature(i.PrivateKey(alg), alg, text)
 	if err != nil {

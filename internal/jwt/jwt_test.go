@@ -1,6 +1,7 @@
 package jwt_test
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -463,4 +464,34 @@ func strangersKeys(f *testing.F) *jwt.KeySet {
 		f.Fatal(err)
 	}
 	return keys
+}
+
+// TestPSSSalt: RFC 7518 §3.5 fixes the salt's length, and go-jose takes any.
+func TestPSSSalt(t *testing.T) {
+	i := fakeissuer.New(t)
+	kid := i.KeyID(jwt.PS256)
+	text := b64(`{"alg":"PS256","kid":"`+kid+`"}`) + "." + b64(goodPayload)
+	keys, err := jwt.ParseKeySet(i.KeySet())
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest := sha256.Sum256([]byte(text))
+	for _, salt := range []int{0, 1, 20, 31, 32, 33, 64} {
+		sig, err := rsa.SignPSS(rand.Reader, i.PrivateKey(jwt.PS256).(*rsa.PrivateKey), crypto.SHA256, digest[:], &rsa.PSSOptions{SaltLength: saltLength(salt)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = verify(text+"."+base64.RawURLEncoding.EncodeToString(sig), keys, jwt.PS256)
+		if (err == nil) != (salt == sha256.Size) {
+			t.Errorf("a salt of %d bytes: %v", salt, err)
+		}
+	}
+}
+
+// saltLength spells a length for crypto/rsa, whose 0 means "as long as fits".
+func saltLength(n int) int {
+	if n == 0 {
+		return rsa.PSSSaltLengthAuto
+	}
+	return n
 }

@@ -86,6 +86,25 @@ func oddNumber(bits int) *big.Int {
 	return n.Add(n, big.NewInt(12345))
 }
 
+// rocaModulus is a number of 2048 bits with the mark of CVE-2017-15361.
+func rocaModulus() *big.Int {
+	product := big.NewInt(1)
+	for p := int64(3); p <= 167; p += 2 {
+		if big.NewInt(p).ProbablyPrime(0) {
+			product.Mul(product, big.NewInt(p))
+		}
+	}
+	n := new(big.Int).Exp(big.NewInt(65537), big.NewInt(1234), product)
+	n.Add(n, new(big.Int).Mul(product, new(big.Int).Div(oddNumber(2048), product)))
+	if n.BitLen() < 2048 {
+		n.Add(n, product)
+	}
+	if n.Bit(0) == 0 {
+		n.Add(n, product)
+	}
+	return n
+}
+
 func TestKeysThatAreSkipped(t *testing.T) {
 	i := fakeissuer.New(t)
 	for _, tt := range []struct{ name, key, detail string }{
@@ -110,6 +129,7 @@ func TestKeysThatAreSkipped(t *testing.T) {
 		{"RSA of 8193 bits", fmt.Sprintf(`{"kty":"RSA","e":"AQAB","n":%q}`, number(oddNumber(8193))), "8192"},
 		{"RSA of 65536 bits", fmt.Sprintf(`{"kty":"RSA","e":"AQAB","n":%q}`, number(oddNumber(65536))), "8192"},
 		{"an even modulus", fmt.Sprintf(`{"kty":"RSA","e":"AQAB","n":%q}`, number(new(big.Int).Add(oddNumber(2048), big.NewInt(1)))), "even"},
+		{"a modulus that can be factored", fmt.Sprintf(`{"kty":"RSA","e":"AQAB","n":%q}`, number(rocaModulus())), "factored"},
 		{"no modulus", jwk(t, i, jwt.RS256, map[string]any{"n": nil}), "n and e"},
 		{"no exponent", jwk(t, i, jwt.RS256, map[string]any{"e": nil}), "n and e"},
 		{"an empty modulus", jwk(t, i, jwt.RS256, map[string]any{"n": ""}), "n and e"},

@@ -90,8 +90,10 @@ func (c Claims) Get(name string) (Values, bool) {
 // Text is a claim that is a string, "" if there is none: what is sealed in a
 // session and shown to a cluster.
 func (c Claims) Text(name string) string {
-	text, _ := c.values.Get(name).Text()
-	return text
+	if text, ok := c.values.Get(name).Text(); ok {
+		return text
+	}
+	return ""
 }
 
 // All yields every claim that has condition values, in the order of the token.

@@ -44,8 +44,8 @@ func (c Claims) SourceIdentity() string { return c.sourceIdentity }
 // being there.
 func (c *Claims) readSessionClaims() error {
 	if v := c.values.Get(claimSourceIdentity); v.Kind() != strictjson.Missing {
-		text, _ := v.Text()
-		if len(text) < 2 || !arn.IsName(text, maxSourceIDSize) || strings.HasPrefix(text, "aws:") {
+		text, ok := v.Text()
+		if !ok || len(text) < 2 || !arn.IsName(text, maxSourceIDSize) || strings.HasPrefix(text, "aws:") {
 			return reject(MalformedClaim, claimSourceIdentity, "the source identity is not 2 to 64 of the characters A-Za-z0-9_+=,.@-")
 		}
 		c.sourceIdentity = text
