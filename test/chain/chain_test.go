@@ -28,9 +28,12 @@ const examples = "../../examples/gitlab-to-kubernetes"
 
 // newLab brings a lab up, with or without a cluster.
 func newLab(t *testing.T, cluster bool) *lab.Lab {
+	return newLabIn(t, filepath.Join(t.TempDir(), "lab"), cluster)
+}
+
+func newLabIn(t *testing.T, dir string, cluster bool) *lab.Lab {
 	t.Helper()
 	bin, kubernetes, aws := programs(t)
-	dir := filepath.Join(t.TempDir(), "lab")
 	if err := lab.LinkTools(dir, kubernetes, aws); err != nil {
 		t.Fatal(err)
 	}

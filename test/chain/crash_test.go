@@ -1,0 +1,112 @@
+package chain
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+)
+
+// TestKill kills the server, as kill -9 does, while exchanges and changes are
+// under way. What it had answered must be there when it runs again: every
+// change, the audit record of every credential, a log that verifies; and
+// credentials issued before must still work.
+func TestKill(t *testing.T) {
+	w := newWorld(t)
+	w.teach(t)
+	token := w.token(t, production())
+	for round := range 3 {
+		var mu sync.Mutex
+		var keys []aws.Credentials // :: answered exchanges
+		var roles []string         // :: answered changes
+		stop := make(chan struct{})
+		var wg sync.WaitGroup
+		for worker := range 4 {
+			wg.Go(func() {
+				for i := 0; ; i++ {
+					select {
+					case <-stop:
+						return
+					default:
+					}
+					if worker < 3 {
+						out, err := w.exchange(t, w.role("gitlab-deployer"), token)
+						if err != nil {
+							continue
+						}
+						mu.Lock()
+						keys = append(keys, aws.Credentials{AccessKeyID: *out.Credentials.AccessKeyId, SecretAccessKey: *out.Credentials.SecretAccessKey, SessionToken: *out.Credentials.SessionToken})
+						mu.Unlock()
+						continue
+					}
+					name, trust := fmt.Sprintf("r%d-%d", round, i), w.trust("StringLike", "x")
+					if _, err := iam.NewFromConfig(w.config).CreateRole(t.Context(), &iam.CreateRoleInput{RoleName: &name, AssumeRolePolicyDocument: &trust}); err == nil {
+						mu.Lock()
+						roles = append(roles, name)
+						mu.Unlock()
+					}
+				}
+			})
+		}
+		time.Sleep(700 * time.Millisecond)
+		w.Server().Kill()
+		close(stop)
+		wg.Wait()
+		if len(keys) == 0 || len(roles) == 0 {
+			t.Fatalf("nothing was answered before the kill: %d exchanges, %d changes", len(keys), len(roles))
+		}
+		if err := w.StartServer(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w.config = w.admin(t)
+		env, err := w.AdminEnv(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if out, err := w.Run(t.Context(), env, w.Mayfly, "audit", "verify"); err != nil {
+			t.Fatalf("the audit log does not verify: %v %s", err, out)
+		}
+		log, err := w.Run(t.Context(), env, w.Mayfly, "audit", "tail")
+		if err != nil {
+			t.Fatal(err)
+		}
+		recorded := map[string]bool{}
+		for line := range strings.Lines(log) {
+			var e struct {
+				As       string `json:"issued_session"`
+				Resource string `json:"resource"`
+				Action   string `json:"action"`
+			}
+			if err := json.Unmarshal([]byte(line), &e); err != nil {
+				t.Fatal(err)
+			}
+			recorded[e.Action+" "+e.Resource], recorded[e.As] = true, true
+		}
+		for _, name := range roles {
+			if _, err := iam.NewFromConfig(w.config).GetRole(t.Context(), &iam.GetRoleInput{RoleName: &name}); err != nil {
+				t.Errorf("round %d: an acknowledged change is lost: %v", round, err)
+			}
+			if !recorded["iam:CreateRole "+w.role(name)] {
+				t.Errorf("round %d: the record of an acknowledged change is lost: %s", round, name)
+			}
+		}
+		issued := strings.Count(log, `"action":"sts:AssumeRoleWithWebIdentity","outcome":"allowed"`)
+		if issued < len(keys) {
+			t.Errorf("round %d: %d exchanges were answered and %d are recorded", round, len(keys), issued)
+		}
+		for _, c := range []aws.Credentials{keys[0], keys[len(keys)-1]} {
+			job := w.sdk(t, credentials.StaticCredentialsProvider{Value: c})
+			if _, err := sts.NewFromConfig(job).GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{}); err != nil {
+				t.Errorf("round %d: credentials issued before the kill: %v", round, err)
+			}
+		}
+		t.Logf("round %d: %d exchanges and %d changes were answered before the kill; all are there", round, len(keys), len(roles))
+	}
+}
