@@ -37,6 +37,12 @@ func (s Signed) Presigned() bool { return s.presigned }
 // does Verify: clients sign bearer tokens for 60 s and use them for 14 minutes.
 func (s Signed) Expires() time.Duration { return s.expires }
 
+// String keeps session tokens out of logs.
+func (s Signed) String() string { return "[request signed by " + s.scope.AccessKeyID + "]" }
+
+// GoString keeps session tokens out of logs.
+func (s Signed) GoString() string { return s.String() }
+
 // description is what says how a request is signed, from either place.
 type description struct {
 	credential, signedHeaders, signature string
