@@ -468,6 +468,13 @@ func TestKeys(t *testing.T) {
 			t.Errorf("%s verifies", name)
 		}
 	}
+	// A caller that found no key must not have found one everybody knows.
+	r := signed(t, query(), "sts")
+	editSignature(&r, func(string) string { return s.SignatureWith(secret.String{}) })
+	if s, err = sigv4.Parse(r); err != nil {
+		t.Fatal(err)
+	}
+	wantReason(t, s.Verify(secret.String{}, now, sigv4.DefaultWindow()), sigv4.Mismatch)
 	wantReason(t, sigv4.Signed{}.Verify(creds.SecretKey, now, sigv4.DefaultWindow()), sigv4.Missing)
 	wantReason(t, sigv4.Signed{}.Verify(secret.String{}, now, sigv4.DefaultWindow()), sigv4.Missing)
 }
