@@ -2,16 +2,13 @@ package clusterauth
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 	"time"
 
 	"mayfly.internal/internal/arn"
-	"mayfly.internal/internal/audit"
 	"mayfly.internal/internal/eks"
 	"mayfly.internal/internal/registry"
 	"mayfly.internal/internal/request"
-	"mayfly.internal/internal/session"
 )
 
 // AccessInput is a SubjectAccessReview of one cluster.
@@ -32,132 +29,121 @@ type Answer struct {
 }
 
 // Authorize answers a SubjectAccessReview. A user that is not one of ours gets
-// no opinion; so does everything no access policy allows. It denies what a
-// session does that has ended, so that RBAC cannot allow it either.
+// no opinion; so does everything no access policy allows, and what is allowed
+// but cannot be recorded. It denies what a session does that has ended, so that
+// RBAC cannot allow it either: one that has expired, whose role or provider is
+// gone, or the access entry its identity came from.
 func (s *Service) Authorize(ctx context.Context, in AccessInput) Answer {
 	now := s.Now()
-	u, ok := claimed(in)
+	if isReader(in) {
+		return authorizeReader(in, now)
+	}
+	snap := s.Registry.Snapshot()
+	u, ok := claimed(in, snap.Account)
 	if !ok {
 		return Answer{Reason: "not a user of Mayfly's"}
 	}
-	if u.reader {
-		return s.authorizeReader(u, in, now)
+	role, ok := snap.RoleByID(u.principalID)
+	switch {
+	case ok && (u.canonical != canonicalARN(role.ARN()) || u.session.Role != role.Name):
+		return Answer{Reason: "not a user of Mayfly's"}
+	case !now.Before(u.expires):
+		return Answer{Denied: true, Reason: "the session has expired"}
+	case !ok:
+		return Answer{Denied: true, Reason: "the session's role no longer exists"}
+	case !providerExists(snap, u):
+		return Answer{Denied: true, Reason: "the session's identity provider no longer exists"}
 	}
-	snap := s.Registry.Snapshot()
-	if why := ended(snap, u, in.Cluster, now); why != "" {
-		return Answer{Denied: true, Reason: "" + why}
-	}
-	e, ok := snap.EntryOfRole(in.Cluster.Name, u.principalID)
-	if !ok || !in.Cluster.Mode.Entries() || e.UUID != u.entry {
-		return Answer{Reason: "no access entry; RBAC decides"}
+	e, ok := entryOf(snap, in.Cluster, u.principalID)
+	switch found := ok && e.UUID == u.entry; {
+	case !found && u.entry != "":
+		return Answer{Denied: true, Reason: "the access entry no longer exists"}
+	case !found:
+		return Answer{Reason: "the identity is not an access entry's; RBAC decides"}
 	}
 	o := e.Authorize(in.Attributes)
 	if o.Verdict != eks.Allow {
 		return Answer{Reason: "no associated access policy allows this; RBAC decides"}
 	}
 	if err := s.recordAllow(ctx, in, u, o, now); err != nil {
-		return Answer{Reason: "the audit log cannot be written, so nothing is allowed"}
+		s.Count(NotRecorded.String())
+		return Answer{Reason: "an access policy allows this, but it cannot be recorded; RBAC decides"}
 	}
-	return Answer{Allowed: true, Reason: fmt.Sprintf("EKS Access Policy: allowed by %q of %q to User %q", o.Policy, e.PrincipalARN, u.principalID)}
+	return Answer{Allowed: true, Reason: o.Reason(e, in.Attributes)}
 }
 
 // user is who a SubjectAccessReview says asks, in terms that Review set.
 type user struct {
 	principalID string
-	session     string
-	entry       string // the access entry its identity came from, may be empty
+	canonical   string // ARN
+	session     arn.Session
+	sessionID   string
 	expires     time.Time
-	reader      bool
+	issuer      string // empty for a session without an ID token behind it
+	provider    string // likewise
+	entry       string // the access entry its identity came from; empty: aws-auth
 }
 
 // claimed reads the user out of a review. It is one of ours only if uid,
-// principalId and canonicalArn are single, present and agree: the user name
-// alone is never looked at, so that impersonating a name gives nothing. (The
-// API server writes impersonated keys of extra in lower case, so those are not
-// these.)
-func claimed(in AccessInput) (user, bool) {
-	one := func(key string) string {
-		if len(in.Extra[key]) != 1 {
-			return ""
+// principalId, canonicalArn and arn are single, present and agree on account
+// and role, and the session has an id and an end: the user name alone is never
+// looked at, so that impersonating a name gives nothing.
+func claimed(in AccessInput, account arn.AccountID) (user, bool) {
+	u := user{
+		principalID: one(in.Extra, eks.ExtraPrincipalID), canonical: one(in.Extra, eks.ExtraCanonicalARN), sessionID: one(in.Extra, eks.ExtraSession),
+		issuer: one(in.Extra, eks.ExtraIssuer), provider: one(in.Extra, eks.ExtraProvider), entry: one(in.Extra, eks.ExtraEntry),
+	}
+	for _, key := range []string{eks.ExtraIssuer, eks.ExtraProvider, eks.ExtraEntry} {
+		if len(in.Extra[key]) > 1 {
+			return user{}, false
 		}
-		return in.Extra[key][0]
 	}
-	u := user{principalID: one(eks.ExtraPrincipalID), session: one(eks.ExtraSession), entry: one(extraEntry)}
-	canonical := one(eks.ExtraCanonicalARN)
-	if u.principalID == "" || canonical == "" || u.session == "" {
+	var err error
+	if u.session, err = arn.ParseSession(one(in.Extra, eks.ExtraARN)); err != nil || u.session.Account != account {
 		return user{}, false
 	}
-	seconds, err := strconv.ParseInt(one(eks.ExtraExpires), 10, 64)
-	if err != nil {
+	if (u.canonical != arn.Role{Account: account, Path: "/", Name: u.session.Role}.String()) || u.session.Name != one(in.Extra, eks.ExtraSessionName) {
 		return user{}, false
 	}
-	u.expires = time.Unix(seconds, 0)
-	if in.UID == readerUID && u.principalID == readerUID && canonical == readerUID {
-		u.reader = true
-		return u, true
+	var ok bool
+	if u.expires, ok = expiry(in.Extra); !ok {
+		return user{}, false
 	}
-	role, err := arn.ParseRole(canonical)
-	return u, err == nil && in.UID == eks.UIDOf(string(role.Account), u.principalID)
+	return u, isSessionID(u.sessionID) && u.principalID != "" && in.UID == eks.UIDOf(string(account), u.principalID)
 }
 
-// ended says why a user's session has ended, or nothing.
-func ended(snap *registry.Snapshot, u user, c eks.Cluster, now time.Time) string {
-	if !now.Before(u.expires) {
-		return "the session has expired"
-	}
-	if _, ok := snap.RoleByID(u.principalID); !ok {
-		return "the role no longer exists"
-	}
-	if u.entry == "" {
+// one is the only value of a key, "" if there is none or more than one.
+func one(extra map[string][]string, key string) string {
+	if len(extra[key]) != 1 {
 		return ""
 	}
-	if e, ok := snap.EntryOfRole(c.Name, u.principalID); !ok || e.UUID != u.entry {
-		return "the access entry no longer exists"
-	}
-	return ""
+	return extra[key][0]
 }
 
-// recordAllow records the first allow of a session for a namespace and a verb.
-func (s *Service) recordAllow(ctx context.Context, in AccessInput, u user, o eks.Opinion, now time.Time) error {
-	a := in.Attributes
-	key := u.session + " " + in.Cluster.ID + " " + a.Namespace + " " + a.Verb
-	return s.allows.do(key, now, func() error {
-		return s.Audit.Record(ctx, audit.Event{Time: now, Action: "kubernetes:SubjectAccessReview", Outcome: audit.Allowed, Request: in.Info.ID, Source: sourceText(in.Info), Cluster: in.Cluster.Name,
-			Actor: first(in.Extra[eks.ExtraARN]), Session: u.session, Matched: []string{o.Policy},
-			Detail: map[string]string{"namespace": a.Namespace, "verb": a.Verb, "resource": a.Resource, "name": a.Name, "path": a.Path}})
-	})
+func expiry(extra map[string][]string) (time.Time, bool) {
+	seconds, err := strconv.ParseInt(one(extra, eks.ExtraExpires), 10, 64)
+	return time.Unix(seconds, 0), err == nil
 }
 
-// The aws-auth reader: Mayfly itself, reading one ConfigMap of one cluster.
-const (
-	readerUID  = "mayfly:aws-auth-reader"
-	readerName = "mayfly:aws-auth-reader"
-)
-
-// reader is the identity of a reader's session, in its own cluster only.
-func reader(sess session.Session, c eks.Cluster, now time.Time) (eks.Identity, error) {
-	if sess.Reader != c.ID {
-		return eks.Identity{}, &Refusal{NotMapped, fmt.Errorf("the session may read aws-auth of another cluster")}
+// isSessionID reports whether text has the form of session.ID.String.
+func isSessionID(text string) bool {
+	if len(text) != 32 {
+		return false
 	}
-	if sess.Expired(now) {
-		return eks.Identity{}, &Refusal{Ended, registry.ErrExpired}
+	for _, c := range text {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
 	}
-	return eks.Identity{Username: readerName, UID: readerUID, Extra: map[string][]string{
-		eks.ExtraCanonicalARN: {readerUID}, eks.ExtraPrincipalID: {readerUID}, eks.ExtraAccessKeyID: {sess.AccessKeyID()},
-		eks.ExtraSession: {sess.ID.String()}, eks.ExtraExpires: {strconv.FormatInt(sess.Expires.Unix(), 10)},
-	}}, nil
+	return true
 }
 
-// authorizeReader allows get, list and watch of kube-system/aws-auth and
-// nothing else.
-func (s *Service) authorizeReader(u user, in AccessInput, now time.Time) Answer {
-	if !now.Before(u.expires) {
-		return Answer{Denied: true, Reason: "the session has expired"}
+// providerExists reports whether the provider a session was made with is still
+// there; a session without one needs none.
+func providerExists(snap *registry.Snapshot, u user) bool {
+	if u.provider == "" {
+		return true
 	}
-	a := in.Attributes
-	read := a.Verb == "get" || a.Verb == "list" || a.Verb == "watch"
-	if read && a.IsResource && a.Group == "" && a.Resource == "configmaps" && a.Subresource == "" && a.Namespace == "kube-system" && a.Name == "aws-auth" {
-		return Answer{Allowed: true, Reason: "its own reading of aws-auth"}
-	}
-	return Answer{Reason: "its reader may read aws-auth and nothing else"}
+	p, ok := snap.Provider(u.issuer)
+	return ok && p.ID == u.provider
 }

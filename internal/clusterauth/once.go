@@ -1,52 +1,89 @@
 package clusterauth
 
 import (
+	"context"
 	"sync"
 	"time"
 )
 
-// once runs something once per key and span of time, and remembers a bounded
-// number of keys: when they are too many it forgets all and records again,
-// which is more than asked for, never less.
-type once struct {
+// once does something once per key and span of time. It remembers the keys of
+// the span under way and of the one before it, and no more of either than max:
+// a key that is forgotten early is done again, which is more than asked for,
+// never less.
+type once[K comparable] struct {
 	span time.Duration
+	max  int
 
-	mu   sync.Mutex
-	seen map[string]*entry // :: key → when it was done
+	mu            sync.Mutex
+	began         time.Time // when recent was begun
+	recent, older map[K]*attempt
 }
 
-type entry struct {
-	mu   sync.Mutex
-	done time.Time
+// attempt is one doing. Its fields are written before done is closed.
+type attempt struct {
+	done chan struct{}
+	at   time.Time
+	err  error
 }
 
-// maxRemembered bounds the memory of a once: some 10 MB of keys.
-const maxRemembered = 100_000
+// maxRemembered bounds a generation of a once: some 15 MB of keys.
+const maxRemembered = 50_000
 
-func newOnce(span time.Duration) *once { return &once{span: span, seen: map[string]*entry{}} }
+func newOnce[K comparable](span time.Duration) *once[K] {
+	return &once[K]{span: span, max: maxRemembered}
+}
 
 // do runs f unless it has succeeded for the key within the span. Callers with
-// the same key wait for the one that runs; if it fails, the next tries.
-func (o *once) do(key string, now time.Time, f func() error) error {
-	o.mu.Lock()
-	e := o.seen[key]
-	if e == nil {
-		if len(o.seen) >= maxRemembered {
-			o.seen = map[string]*entry{}
+// the same key wait for the one that runs; if it fails, the next tries. It
+// returns early, with ctx's error, when ctx ends; f runs on, and what becomes
+// of it counts for those who come later.
+func (o *once[K]) do(ctx context.Context, key K, now time.Time, f func() error) error {
+	for {
+		a, mine := o.join(key, now)
+		if mine {
+			go func() {
+				defer close(a.done)
+				a.err = f()
+			}()
 		}
-		e = &entry{}
-		o.seen[key] = e
+		select {
+		case <-a.done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if mine || a.err == nil {
+			return a.err
+		}
 	}
-	o.mu.Unlock()
+}
 
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if !e.done.IsZero() && now.Sub(e.done) < o.span {
-		return nil
+// join is the attempt to wait for: one under way or done within the span, or a
+// new one that the caller has to run.
+func (o *once[K]) join(key K, now time.Time) (_ *attempt, mine bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.recent == nil || now.Sub(o.began) >= o.span || len(o.recent) >= o.max {
+		o.older, o.recent, o.began = o.recent, map[K]*attempt{}, now
 	}
-	if err := f(); err != nil {
-		return err
+	a := o.recent[key]
+	if a == nil {
+		a = o.older[key]
 	}
-	e.done = now
-	return nil
+	if a != nil && a.stands(now, o.span) {
+		return a, false
+	}
+	a = &attempt{done: make(chan struct{}), at: now}
+	o.recent[key] = a
+	return a, true
+}
+
+// stands reports whether an attempt is under way, or has succeeded within the
+// span.
+func (a *attempt) stands(now time.Time, span time.Duration) bool {
+	select {
+	case <-a.done:
+		return a.err == nil && now.Sub(a.at) < span
+	default:
+		return true
+	}
 }

@@ -8,7 +8,7 @@ import (
 	"mayfly.internal/internal/arn"
 )
 
-// EntryType is the kind of an access entry. Only STANDARD exists here.
+// Standard is the one type of access entry there is here.
 const Standard = "STANDARD"
 
 // nodeTypes are the entry types of AWS's own nodes. Their user names carry a
@@ -64,11 +64,14 @@ func (e AccessEntry) UsernameTemplate() string {
 
 // Limits of the EKS model.
 const (
-	maxGroups     = 50  // our bound: the API server takes any number
-	maxGroupLen   = 253 // our bound: the length of a Kubernetes name
-	maxUsername   = 1024
-	maxTags       = 50 // EKS model, TagMap
-	maxNamespaces = 100
+	maxGroups   = 50  // our bound: the API server takes any number
+	maxGroupLen = 253 // our bound: the length of a Kubernetes name
+	maxUsername = 1024
+	// maxMappedGroups bounds the groups of an aws-auth entry, so that a review of
+	// its user stays below kubewire.MaxReviewBytes.
+	maxMappedGroups = 250
+	maxTags         = 50 // EKS model, TagMap
+	maxNamespaces   = 100
 )
 
 // reservedUsernames are the prefixes EKS refuses for user names.

@@ -1,6 +1,7 @@
 package eks
 
 import (
+	"net/url"
 	"strings"
 )
 
@@ -8,17 +9,18 @@ import (
 type Principal struct {
 	ARN          string // arn:aws:sts::…:assumed-role/ROLE/SESSION
 	CanonicalARN string // arn:aws:iam::…:role/ROLE, without the path
-	RoleARN      string // with the path
 	Account      string
 	PrincipalID  string // AROA…
-	SessionName  string
+	SessionName  string // the caller's own choice
 	AccessKeyID  string
 	SessionID    string
 	Expires      string // Unix time, in seconds, as text
 
-	// Issuer is the host and path of the issuer, without a port; Claims are the
-	// claims that tie a request to its job, in the order they are shown.
-	Issuer string
+	// Issuer is the iss of the ID token behind the session, and ProviderID the
+	// provider it was registered as; both empty for a session without one.
+	Issuer     string
+	ProviderID string
+	// Claims are what the session kept of that token.
 	Claims []Claim
 }
 
@@ -33,8 +35,9 @@ type Identity struct {
 	Extra    map[string][]string
 }
 
-// The keys of extra that the authorizer reads back. The first six are
-// aws-iam-authenticator's.
+// The keys of extra. The first six are aws-iam-authenticator's; the authorizer
+// reads back all but extraUpstreamID. An impersonator cannot set those with a
+// capital letter: the API server lowers the names in Impersonate-Extra headers.
 const (
 	ExtraARN          = "arn"
 	ExtraCanonicalARN = "canonicalArn"
@@ -42,8 +45,12 @@ const (
 	ExtraAccessKeyID  = "accessKeyId"
 	ExtraPrincipalID  = "principalId"
 	extraUpstreamID   = "sigs.k8s.io/aws-iam-authenticator/principalId"
-	ExtraSession      = "mayfly/session"
-	ExtraExpires      = "mayfly/expires"
+
+	ExtraSession  = "mayfly/session"
+	ExtraExpires  = "mayfly/expires"  // Unix time, in seconds
+	ExtraIssuer   = "mayfly/issuer"   // absent for a session without an ID token behind it
+	ExtraProvider = "mayfly/provider" // id of the issuer's provider, likewise
+	ExtraEntry    = "mayfly/entry"    // UUID of the access entry, absent for an identity from aws-auth
 )
 
 // jobClaims are the claims shown in a cluster: what ties a request to its job
@@ -59,38 +66,64 @@ func UIDOf(account, principalID string) string {
 	return "aws-iam-authenticator:" + account + ":" + principalID
 }
 
-// Identify is the identity of a principal under a user name template and
-// groups, those of an access entry or of an aws-auth mapping.
-func (p Principal) Identify(template string, groups []string) (Identity, error) {
-	t, err := parseTemplate(template)
+// IdentifyEntry is the identity an access entry gives a principal.
+func (p Principal) IdentifyEntry(e AccessEntry) (Identity, error) {
+	id, err := p.identify(e.UsernameTemplate(), e.Groups)
+	if err != nil {
+		return Identity{}, err
+	}
+	id.Extra[ExtraEntry] = []string{e.UUID}
+	return id, nil
+}
+
+// IdentifyMapping is the identity a mapping of aws-auth gives a principal.
+func (p Principal) IdentifyMapping(m Mapping) (Identity, error) {
+	return p.identify(m.Username, m.Groups)
+}
+
+func (p Principal) identify(username string, groups []string) (Identity, error) {
+	t, err := parseTemplate(username)
 	if err != nil {
 		return Identity{}, err
 	}
 	name := t.fill(p)
-	if strings.HasPrefix(name, "system:") && !strings.HasPrefix(template, "system:") {
-		return Identity{}, refuse(InvalidValue, "The username %q begins with system:", clip(name))
+	if name == "" || strings.HasPrefix(name, "system:") && !strings.HasPrefix(username, "system:") {
+		return Identity{}, refuse(InvalidValue, "The username %q is empty or begins with system:", clip(name))
 	}
 	return Identity{Username: name, UID: UIDOf(p.Account, p.PrincipalID), Groups: groups, Extra: p.extra()}, nil
 }
 
 func (p Principal) extra() map[string][]string {
-	out := map[string][]string{
-		ExtraARN:          {p.ARN},
-		ExtraCanonicalARN: {p.CanonicalARN},
-		ExtraSessionName:  {p.SessionName},
-		ExtraAccessKeyID:  {p.AccessKeyID},
-		ExtraPrincipalID:  {p.PrincipalID},
-		extraUpstreamID:   {p.PrincipalID},
+	out := map[string][]string{}
+	for key, value := range map[string]string{
+		ExtraARN: p.ARN, ExtraCanonicalARN: p.CanonicalARN, ExtraSessionName: p.SessionName, ExtraAccessKeyID: p.AccessKeyID,
+		ExtraPrincipalID: p.PrincipalID, extraUpstreamID: p.PrincipalID,
+		ExtraSession: p.SessionID, ExtraExpires: p.Expires, ExtraIssuer: p.Issuer, ExtraProvider: p.ProviderID,
+	} {
+		if value != "" {
+			out[key] = []string{value}
+		}
 	}
-	if p.SessionID != "" {
-		out[ExtraSession], out[ExtraExpires] = []string{p.SessionID}, []string{p.Expires}
-	}
-	for _, c := range p.Claims {
-		if jobClaims[c.Name] && p.Issuer != "" {
-			out[p.Issuer+"/"+c.Name] = []string{c.Value}
+	if prefix := claimPrefix(p.Issuer); prefix != "" {
+		for _, c := range p.Claims {
+			if jobClaims[c.Name] && c.Value != "" {
+				out[prefix+c.Name] = []string{c.Value}
+			}
 		}
 	}
 	return out
+}
+
+// claimPrefix is what stands before a claim's name in extra: the issuer's host
+// and path, without a port, in lower case, for Kubernetes wants such keys to be
+// domain-prefixed paths (authentication.k8s.io/v1 UserInfo; impersonation
+// lowers them anyway). It is "" for what is no issuer.
+func claimPrefix(issuer string) string {
+	u, err := url.Parse(issuer)
+	if err != nil || u.Hostname() == "" {
+		return ""
+	}
+	return strings.ToLower(strings.TrimSuffix(u.Hostname()+u.EscapedPath(), "/")) + "/"
 }
 
 // template is a user name with placeholders: literal text and names in turn.
@@ -108,7 +141,8 @@ var placeholders = map[string]func(Principal) string{
 }
 
 // parseTemplate takes a user name apart once, so that a placeholder inside a
-// session name stays text.
+// session name stays text. (aws-iam-authenticator replaces one placeholder after
+// the other, and so expands what a session name holds.)
 func parseTemplate(text string) (template, error) {
 	var t template
 	for {
@@ -134,12 +168,17 @@ func parseTemplate(text string) (template, error) {
 }
 
 // checkUsername is EKS's rule that a colon must stand before a session name, so
-// that nobody names a session into another user's name.
+// that nobody names a session into another user's name; and that no name of
+// Kubernetes' own parts is made with one.
 func (t template) checkUsername() error {
 	before := ""
 	for _, p := range t.parts {
-		if (p.name == "SessionName" || p.name == "SessionNameRaw") && !strings.Contains(before, ":") {
-			return refuse(InvalidValue, "The username must have a colon before {{%s}}", p.name)
+		chosen := p.name == "SessionName" || p.name == "SessionNameRaw"
+		switch {
+		case chosen && !strings.Contains(before, ":"):
+			return refuse(InvalidValue, "The username must have a colon before {{%s}}: the caller chooses its session's name", p.name)
+		case chosen && strings.HasPrefix(before, "system:"):
+			return refuse(InvalidValue, "The username must not begin with system: and hold {{%s}}: the caller chooses its session's name", p.name)
 		}
 		before += p.literal
 	}

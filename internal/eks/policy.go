@@ -98,10 +98,11 @@ func (p *AccessPolicy) Allows(a Attributes) bool {
 	return slices.ContainsFunc(p.Rules, func(r Rule) bool { return r.allows(a) })
 }
 
-// allows is Kubernetes' own matching (k8s.io/component-helpers
-// auth/rbac/validation and pkg/registry/rbac): each list must hold the value or
-// "*"; a subresource is written "pods/log", and "*/scale" is the scale of
-// anything.
+// allows is Kubernetes' own matching (k8s.io/component-helpers/auth/rbac and
+// k8s.io/kubernetes pkg/apis/rbac/v1, VerbMatches and its neighbours): each list
+// must hold the value or "*"; a subresource is written "pods/log", and "*/scale"
+// is the scale of anything. A rule with names matches no request without one: a
+// list, or a create.
 func (r Rule) allows(a Attributes) bool {
 	if !holds(r.Verbs, a.Verb) {
 		return false
@@ -118,7 +119,7 @@ func (r Rule) matchResource(a Attributes) bool {
 		want += "/" + a.Subresource
 	}
 	return slices.ContainsFunc(r.Resources, func(have string) bool {
-		return have == want || have == "*" || have == "*/*" || a.Subresource != "" && have == "*/"+a.Subresource
+		return have == want || have == "*" || a.Subresource != "" && have == "*/"+a.Subresource
 	})
 }
 
@@ -126,6 +127,7 @@ func holds(list []string, value string) bool {
 	return slices.Contains(list, value) || slices.Contains(list, "*")
 }
 
+// matchURL compares a path with a rule's: * at the end stands for any rest.
 func matchURL(pattern, path string) bool {
 	if prefix, ok := strings.CutSuffix(pattern, "*"); ok {
 		return strings.HasPrefix(path, prefix)

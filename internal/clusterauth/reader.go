@@ -1,0 +1,56 @@
+package clusterauth
+
+import (
+	"errors"
+	"slices"
+	"strconv"
+	"time"
+
+	"mayfly.internal/internal/eks"
+	"mayfly.internal/internal/registry"
+	"mayfly.internal/internal/session"
+)
+
+// readerName is the aws-auth reader in a cluster: Mayfly itself, reading one
+// ConfigMap. It is user name, uid, principal and canonical ARN in one, and no
+// role's principal can have any of them.
+const readerName = "mayfly:aws-auth-reader"
+
+// readerIdentity is the identity of a reader's session, in its own cluster
+// only.
+func readerIdentity(sess session.Session, c eks.Cluster, now time.Time) (eks.Identity, error) {
+	switch {
+	case sess.Reader != c.ID:
+		return eks.Identity{}, &Refusal{OtherCluster, errors.New("the session may read aws-auth of another cluster")}
+	case sess.Expired(now):
+		return eks.Identity{}, &Refusal{Ended, registry.ErrExpired}
+	}
+	return eks.Identity{Username: readerName, UID: readerName, Extra: map[string][]string{
+		eks.ExtraCanonicalARN: {readerName}, eks.ExtraPrincipalID: {readerName}, eks.ExtraAccessKeyID: {sess.AccessKeyID()},
+		eks.ExtraSession: {sess.ID.String()}, eks.ExtraExpires: {strconv.FormatInt(sess.Expires.Unix(), 10)},
+	}}, nil
+}
+
+// isReader reports whether every part of a user says that it is the reader.
+func isReader(in AccessInput) bool {
+	return in.User == readerName && in.UID == readerName && one(in.Extra, eks.ExtraPrincipalID) == readerName && one(in.Extra, eks.ExtraCanonicalARN) == readerName
+}
+
+// authorizeReader allows get, list and watch of kube-system/aws-auth and
+// nothing else. A list or watch has the name only if a field selector limits it
+// to that name.
+func authorizeReader(in AccessInput, now time.Time) Answer {
+	expires, ok := expiry(in.Extra)
+	switch {
+	case !ok:
+		return Answer{Reason: "not a user of Mayfly's"}
+	case !now.Before(expires):
+		return Answer{Denied: true, Reason: "the session has expired"}
+	}
+	a := in.Attributes
+	if a.IsResource && slices.Contains([]string{"get", "list", "watch"}, a.Verb) && a.Namespace == "kube-system" &&
+		a.Group == "" && a.Resource == "configmaps" && a.Subresource == "" && a.Name == "aws-auth" {
+		return Answer{Allowed: true, Reason: "Mayfly's own reading of aws-auth"}
+	}
+	return Answer{Reason: "the aws-auth reader may read that ConfigMap and nothing else"}
+}

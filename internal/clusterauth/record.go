@@ -1,0 +1,99 @@
+package clusterauth
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+
+	"mayfly.internal/internal/audit"
+	"mayfly.internal/internal/eks"
+	"mayfly.internal/internal/request"
+	"mayfly.internal/internal/session"
+)
+
+// reviewSpan is how often a session's successful TokenReview is recorded in one
+// cluster.
+const reviewSpan = time.Minute
+
+type reviewKey struct{ session, cluster string }
+
+// recordReview records one successful TokenReview per session, cluster and
+// minute. It is durable before the answer.
+func (s *Service) recordReview(ctx context.Context, in ReviewInput, id eks.Identity, sess session.Session, now time.Time) error {
+	err := s.reviews.do(ctx, reviewKey{sess.ID.String(), in.Cluster.ID}, now, func() error {
+		return s.Audit.Record(ctx, audit.Event{Time: now, Action: "kubernetes:TokenReview", Outcome: audit.Allowed, Request: in.Info.ID, Source: sourceText(in.Info), Cluster: in.Cluster.Name,
+			Actor: one(id.Extra, eks.ExtraARN), Session: sess.ID.String(), Detail: map[string]string{"username": id.Username, "groups": strings.Join(id.Groups, " ")}})
+	})
+	if err != nil {
+		return &Refusal{NotRecorded, err}
+	}
+	return nil
+}
+
+type allowKey struct{ session, cluster, namespace, verb string }
+
+// recordAllow records the first allow of a session for a namespace and a verb,
+// before the answer. What it records of a review is bounded, in size and in
+// number: a cluster can write reviews as it likes, and may fill its own answers
+// with refusals but not everybody's audit log.
+func (s *Service) recordAllow(ctx context.Context, in AccessInput, u user, o eks.Opinion, now time.Time) error {
+	a := in.Attributes
+	return s.allows.do(ctx, allowKey{u.sessionID, in.Cluster.ID, a.Namespace, a.Verb}, now, func() error {
+		if !s.budget.take(in.Cluster.ID, now) {
+			return errBudget
+		}
+		return s.Audit.Record(ctx, audit.Event{Time: now, Action: "kubernetes:SubjectAccessReview", Outcome: audit.Allowed, Request: in.Info.ID, Source: sourceText(in.Info), Cluster: in.Cluster.Name,
+			Actor: u.session.String(), Session: u.sessionID, Matched: []string{o.Policy},
+			Detail: map[string]string{"namespace": clip(a.Namespace), "verb": clip(a.Verb), "resource": clip(a.Resource), "name": clip(a.Name), "path": clip(a.Path)}})
+	})
+}
+
+// clip bounds a review's text in the audit log: Kubernetes' names have 253
+// characters at most, and a path is told by its beginning.
+func clip(text string) string {
+	const most = 253
+	if len(text) > most {
+		return strings.ToValidUTF8(text[:most], "") + "…"
+	}
+	return text
+}
+
+func sourceText(i request.Info) string {
+	if !i.Source.IsValid() {
+		return ""
+	}
+	return i.Source.String()
+}
+
+// maxAllowsPerMinute bounds the allows recorded for one cluster in a minute: a
+// hundred jobs a second, each with one namespace and verb, and some 5 MB.
+const maxAllowsPerMinute = 6000
+
+var errBudget = errors.New("the cluster has had more allowed in this minute than is recorded one by one")
+
+// budget counts by cluster and minute.
+type budget struct {
+	most int
+
+	mu     sync.Mutex
+	minute int64
+	used   map[string]int // :: cluster id → taken in this minute
+}
+
+func newBudget(most int) *budget { return &budget{most: most} }
+
+// take reports whether a cluster may have one more.
+func (b *budget) take(cluster string, now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if m := now.Unix() / 60; b.used == nil || m != b.minute {
+		b.minute, b.used = m, map[string]int{}
+	}
+	if b.used[cluster] >= b.most {
+		return false
+	}
+	b.used[cluster]++
+	return true
+}
