@@ -65,7 +65,12 @@ func (v Value) Kind() Kind { return v.kind }
 func (v Value) Offset() int { return v.offset }
 
 // Text is the decoded text of a string, "" and false for any other kind.
-func (v Value) Text() (string, bool) { return v.text, v.kind == String }
+func (v Value) Text() (string, bool) {
+	if v.kind != String {
+		return "", false
+	}
+	return v.text, true
+}
 
 // Number is a number as it was written, "" and false for any other kind.
 func (v Value) Number() (string, bool) {

@@ -99,8 +99,11 @@ func TestAccepted(t *testing.T) {
 	if l := v.Get("l").Items(); len(l) != 2 || l[1].Kind() != strictjson.Array {
 		t.Errorf("l = %v", l)
 	}
-	if _, ok := v.Get("n").Text(); ok {
-		t.Error("a number passed for a string")
+	if s, ok := v.Get("n").Text(); ok || s != "" {
+		t.Errorf("a number passed for a string: %q, %v", s, ok)
+	}
+	if n, ok := v.Get("s").Number(); ok || n != "" {
+		t.Errorf("a string passed for a number: %q, %v", n, ok)
 	}
 }
 
