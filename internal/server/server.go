@@ -215,7 +215,10 @@ func (s *Server) assemble(seal sealer, auditKey string) error {
 	if err != nil {
 		return err
 	}
-	reader := awsauth.New(awsauth.Config{Credentials: s.sts.ReaderCredentials, MaxAge: time.Duration(s.config.AWSAuthMaxAge), Now: s.now})
+	reader, err := awsauth.New(awsauth.Config{Credentials: s.sts.ReaderCredentials, Registry: s.db, MaxAge: time.Duration(s.config.AWSAuthMaxAge), Now: s.now, Log: s.log})
+	if err != nil {
+		return err
+	}
 	auth, err := clusterauth.New(clusterauth.Config{Registry: s.db, Sealer: seal, Audit: s.db, Mappings: reader, Now: s.now, Count: s.metrics.reviewRefused})
 	if err != nil {
 		return err
