@@ -66,11 +66,11 @@ func readLaw(t *testing.T) law {
 }
 
 type pkg struct {
-	ImportPath  string
-	Dir         string
-	GoFiles     []string
-	Imports     []string
-	Standard    bool
+	ImportPath string
+	Dir        string
+	GoFiles    []string
+	Imports    []string
+	Standard   bool
 }
 
 func list(t *testing.T, args ...string) []pkg {
