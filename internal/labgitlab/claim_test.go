@@ -271,7 +271,7 @@ func TestForgeries(t *testing.T) {
 	}
 	forge := server.Forge()
 	verifies := func(token string) bool {
-		parsed, err := jose.ParseSigned(token, []jose.SignatureAlgorithm{jose.RS256})
+		parsed, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.RS256})
 		if err != nil {
 			return false
 		}

@@ -49,9 +49,7 @@ func (s *seed) projectVariables() variableList {
 	var v variableList
 	v.add("CI", "true")
 	v.add("GITLAB_CI", "true")
-	for _, e := range serverVariables(s.issuer, s.world.Version) {
-		v = append(v, e)
-	}
+	v = append(v, serverVariables(s.issuer, s.world.Version)...)
 	v.add("GITLAB_FEATURES", "")
 	v.add("CI_PROJECT_ID", decimal(p.ID))
 	v.add("CI_PROJECT_NAME", p.slugName())

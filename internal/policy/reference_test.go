@@ -33,10 +33,10 @@ func refOf(b bool) int {
 
 // refCaller is who asks, by all names it answers to.
 type refCaller struct {
-	anonymous, inAccount           bool
-	account, self, role, id        string // self: session or user or role or root ARN
-	federated, service             string
-	isRoot, isSession, isRoleOwner bool
+	anonymous, inAccount    bool
+	account, self, role, id string // self: session or user or role or root ARN
+	federated, service      string
+	isRoot                  bool
 }
 
 // refRequest is a request as the reference sees it: context keys in lower case.
@@ -360,7 +360,7 @@ func (r refRequest) compare(version, base, want, seen string) int {
 		case base == "StringEquals":
 			return refOf(text == seen)
 		}
-		return refOf(strings.ToLower(text) == strings.ToLower(seen)) // the world's letters are ASCII
+		return refOf(strings.EqualFold(text, seen)) // the world's letters are ASCII
 	case "StringLike":
 		return r.like(version, want, seen)
 	case "ArnLike", "ArnEquals":
