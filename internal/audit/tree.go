@@ -124,6 +124,25 @@ func (t *Tree) Checkpoint(signer note.Signer) (string, error) {
 	return string(signed), nil
 }
 
+// States checks that a checkpoint states this tree. It does not check the
+// signature: only Verifier.Finish does.
+func (t *Tree) States(checkpoint string) error {
+	want, err := parseCheckpoint(checkpoint)
+	if err != nil {
+		return err
+	}
+	root, err := t.Root()
+	switch {
+	case err != nil:
+		return err
+	case want.N != t.size:
+		return fmt.Errorf("the audit checkpoint states %d events, the log holds %d", want.N, t.size)
+	case want.Hash != root:
+		return errors.New("the audit checkpoint states another log")
+	}
+	return nil
+}
+
 // VerifyError says at which event a log and its checkpoint part.
 type VerifyError struct {
 	Events int64 // how many were read
@@ -172,10 +191,15 @@ func (v *Verifier) Finish(checkpoint string, key note.Verifier) (int64, error) {
 // CheckpointSize is the number of events a checkpoint states. It does not check
 // the signature: only Verifier.Finish does.
 func CheckpointSize(checkpoint string) (int64, error) {
+	tree, err := parseCheckpoint(checkpoint)
+	return tree.N, err
+}
+
+func parseCheckpoint(checkpoint string) (tlog.Tree, error) {
 	text, _, found := strings.Cut(checkpoint, "\n\n")
 	tree, err := tlog.ParseTree([]byte(text + "\n"))
 	if !found || err != nil {
-		return 0, errors.New("not an audit checkpoint")
+		return tlog.Tree{}, errors.New("not an audit checkpoint")
 	}
-	return tree.N, nil
+	return tree, nil
 }

@@ -11,7 +11,6 @@
 package registry
 
 import (
-	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -21,14 +20,13 @@ import (
 	"mayfly.internal/internal/eks"
 	"mayfly.internal/internal/iam"
 	"mayfly.internal/internal/oidc"
-	"mayfly.internal/internal/session"
 )
 
 // Snapshot is all that is registered at one moment. It is immutable and safe
 // to share; the zero value has nothing in it.
 type Snapshot struct {
 	Account    arn.AccountID
-	Generation int64 // grows with each change
+	Generation int64 // 1 for a new account; each With adds one
 
 	providers map[string]oidc.Provider // :: "https://…" → provider
 	roles     map[string]iam.Role      // :: role name in lower case → role
@@ -43,84 +41,19 @@ type entryKey struct{ cluster, principal string }
 // New is the snapshot of an account in which nothing is registered but the
 // administrator's role.
 func New(account arn.AccountID, created time.Time) *Snapshot {
-	s := &Snapshot{Account: account, providers: map[string]oidc.Provider{}, roles: map[string]iam.Role{}, roleIDs: map[string]string{},
+	return Restore(account, created, 1)
+}
+
+// Restore is the snapshot of an account as it was stored: generation is the one
+// it had, changes make everything that is registered.
+func Restore(account arn.AccountID, created time.Time, generation int64, changes ...Change) *Snapshot {
+	s := &Snapshot{Account: account, Generation: generation, providers: map[string]oidc.Provider{}, roles: map[string]iam.Role{}, roleIDs: map[string]string{},
 		clusters: map[string]eks.Cluster{}, entries: map[entryKey]eks.AccessEntry{}, byRole: map[entryKey]string{}}
-	return s.With(PutRole{iam.AdminRole(account, created)})
-}
-
-// Change is one step from a snapshot to the next.
-type Change interface{ apply(*Snapshot) }
-
-type (
-	// PutProvider adds a provider or replaces the one of the same URL.
-	PutProvider struct{ Provider oidc.Provider }
-	// DeleteProvider removes the provider of a URL.
-	DeleteProvider struct{ URL string }
-	// PutRole adds a role or replaces the one of the same name.
-	PutRole struct{ Role iam.Role }
-	// DeleteRole removes a role.
-	DeleteRole struct{ Name string }
-	// PutCluster adds a cluster or replaces the one of the same name.
-	PutCluster struct{ Cluster eks.Cluster }
-	// DeleteCluster removes a cluster and all its entries.
-	DeleteCluster struct{ Name string }
-	// PutEntry adds an access entry or replaces the one of the same principal.
-	PutEntry struct{ Entry eks.AccessEntry }
-	// DeleteEntry removes an access entry.
-	DeleteEntry struct{ Cluster, Principal string }
-)
-
-func (c PutProvider) apply(s *Snapshot)    { s.providers[c.Provider.URL] = c.Provider }
-func (c DeleteProvider) apply(s *Snapshot) { delete(s.providers, c.URL) }
-
-func (c PutRole) apply(s *Snapshot) {
-	DeleteRole{c.Role.Name}.apply(s)
-	key := strings.ToLower(c.Role.Name)
-	s.roles[key], s.roleIDs[c.Role.ID] = c.Role, key
-}
-
-func (c DeleteRole) apply(s *Snapshot) {
-	key := strings.ToLower(c.Name)
-	delete(s.roleIDs, s.roles[key].ID)
-	delete(s.roles, key)
-}
-
-func (c PutCluster) apply(s *Snapshot) { s.clusters[c.Cluster.Name] = c.Cluster }
-
-func (c DeleteCluster) apply(s *Snapshot) {
-	delete(s.clusters, c.Name)
-	for k := range s.entries {
-		if k.cluster == c.Name {
-			DeleteEntry{k.cluster, k.principal}.apply(s)
-		}
-	}
-}
-
-func (c PutEntry) apply(s *Snapshot) {
-	DeleteEntry{c.Entry.Cluster, c.Entry.PrincipalARN}.apply(s)
-	s.entries[entryKey{c.Entry.Cluster, c.Entry.PrincipalARN}] = c.Entry
-	s.byRole[entryKey{c.Entry.Cluster, c.Entry.PrincipalID}] = c.Entry.PrincipalARN
-}
-
-func (c DeleteEntry) apply(s *Snapshot) {
-	old, ok := s.entries[entryKey{c.Cluster, c.Principal}]
-	if !ok {
-		return
-	}
-	delete(s.entries, entryKey{c.Cluster, c.Principal})
-	if s.byRole[entryKey{c.Cluster, old.PrincipalID}] == c.Principal {
-		delete(s.byRole, entryKey{c.Cluster, old.PrincipalID})
-	}
-}
-
-// With is the snapshot after some changes; s itself stays as it is.
-func (s *Snapshot) With(changes ...Change) *Snapshot {
-	next := &Snapshot{Account: s.Account, Generation: s.Generation + 1, providers: maps.Clone(s.providers), roles: maps.Clone(s.roles), roleIDs: maps.Clone(s.roleIDs),
-		clusters: maps.Clone(s.clusters), entries: maps.Clone(s.entries), byRole: maps.Clone(s.byRole)}
+	PutRole{iam.AdminRole(account, created)}.apply(s)
 	for _, c := range changes {
-		c.apply(next)
+		c.apply(s)
 	}
-	return next
+	return s
 }
 
 // Provider is the provider of an issuer, compared byte for byte.
@@ -143,8 +76,19 @@ func (s *Snapshot) Providers() []oidc.Provider {
 // Role is the role of a name; names differ by more than case (IAM CreateRole,
 // "RoleName").
 func (s *Snapshot) Role(name string) (iam.Role, bool) {
-	r, ok := s.roles[strings.ToLower(name)]
+	r, ok := s.roles[fold(name)]
 	return r, ok
+}
+
+// fold is a role's name in lower case: ASCII alone, which is all a role's name
+// can hold. strings.ToLower would make a k of the Kelvin sign.
+func fold(name string) string {
+	return strings.Map(func(c rune) rune {
+		if 'A' <= c && c <= 'Z' {
+			return c + 'a' - 'A'
+		}
+		return c
+	}, name)
 }
 
 // RoleByARN is the role an ARN names: account, path and name, all exactly.
@@ -204,33 +148,4 @@ func (s *Snapshot) Entries(cluster string) []eks.AccessEntry {
 
 func sorted[K comparable, V any](m map[K]V, name func(V) string) []V {
 	return slices.SortedFunc(maps.Values(m), func(a, b V) int { return strings.Compare(name(a), name(b)) })
-}
-
-// Why a session that opened is nobody's any more.
-var (
-	ErrExpired = errors.New("the session has expired")
-	ErrGone    = errors.New("the session's role or identity provider no longer exists")
-	ErrReader  = errors.New("the session may read one aws-auth ConfigMap and nothing else")
-)
-
-// Principal is who acts in a session: it holds only while the role and the
-// provider it was made with exist, by id. It refuses with ErrExpired, ErrGone
-// or, for a reader's session, ErrReader.
-func (s *Snapshot) Principal(of session.Session, now time.Time) (session.Principal, error) {
-	if of.Reader != "" {
-		return session.Principal{}, ErrReader
-	}
-	if of.Expired(now) {
-		return session.Principal{}, ErrExpired
-	}
-	role, ok := s.RoleByID(of.RoleID)
-	if !ok {
-		return session.Principal{}, ErrGone
-	}
-	if of.ProviderID != "" {
-		if p, ok := s.Provider(of.Claims.Issuer); !ok || p.ID != of.ProviderID {
-			return session.Principal{}, ErrGone
-		}
-	}
-	return session.Principal{Session: of, Role: role.ARN(), Account: s.Account}, nil
 }

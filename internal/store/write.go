@@ -2,9 +2,8 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
-	"fmt"
+	"slices"
 	"time"
 
 	"mayfly.internal/internal/audit"
@@ -15,51 +14,64 @@ import (
 // wait of the first of them; measured, larger batches gain nothing.
 const maxBatch = 256
 
-// commitTimeout bounds one transaction: a database that hangs must become a
-// refusal, not a queue.
-const commitTimeout = 10 * time.Second
+// batchTimeout bounds what becomes of a batch: a database that hangs must
+// become a refusal, not a queue.
+const batchTimeout = 10 * time.Second
+
+var (
+	// ErrStale is what Commit gives when the configuration has changed since
+	// the snapshot the changes were decided on. Decide again.
+	ErrStale = errors.New("the configuration has changed meanwhile")
+	// ErrReserve is what Record gives for a denial when little space is left:
+	// what is allowed must still be recorded.
+	ErrReserve = errors.New("the space reserved for the audit of what is allowed is reached")
+	// ErrClosed is what Commit and Record give once the store is closing.
+	ErrClosed = errors.New("the store is closed")
+)
 
 // job is one commit waiting for the writer.
 type job struct {
-	base    *registry.Snapshot // what the changes were decided on; nil without changes
+	base    *registry.Snapshot // what the changes were decided on; nil for an event alone
 	changes []registry.Change
-	events  []audit.Event
-	done    chan error
+	event   audit.Event
+	stale   bool       // the writer's word on the attempt under way
+	done    chan error // holds one
 }
-
-// ErrStale is what Commit gives when the configuration has changed since the
-// snapshot the changes were decided on. Decide again.
-var ErrStale = errors.New("the configuration has changed meanwhile")
 
 // Record makes an event durable.
 func (s *DB) Record(ctx context.Context, e audit.Event) error {
-	return s.hand(ctx, job{events: []audit.Event{e}})
+	return s.hand(ctx, &job{event: e})
 }
 
 // Commit makes changes and their event durable in one transaction, and in
 // force. base is the snapshot the changes were decided on: if another change
-// came first, nothing is written and ErrStale is returned.
+// came first, nothing is written and ErrStale is returned. After any other
+// error the changes are not in force, unless the database lost its answer to
+// the commit: then they are in force from the next transaction on, or not at
+// all.
 func (s *DB) Commit(ctx context.Context, base *registry.Snapshot, changes []registry.Change, e audit.Event) error {
-	return s.hand(ctx, job{base: base, changes: changes, events: []audit.Event{e}})
+	if base == nil {
+		return errors.New("store: a commit without the snapshot it was decided on")
+	}
+	return s.hand(ctx, &job{base: base, changes: changes, event: e})
 }
 
-// ErrReserve is what Record gives for a denial when little space is left: what
-// is allowed must still be recorded.
-var ErrReserve = errors.New("the space reserved for the audit of what is allowed is reached")
-
-func (s *DB) hand(ctx context.Context, j job) error {
+// hand gives a job to the writer and waits for its outcome, even if the caller
+// has gone meanwhile: an event on its way must not be reported as not recorded.
+func (s *DB) hand(ctx context.Context, j *job) error {
 	j.done = make(chan error, 1)
 	if err := s.send(ctx, j); err != nil {
 		return err
 	}
-	// The outcome is waited for even if the caller has gone: an event on its
-	// way must not be reported as not recorded.
 	return <-j.done
 }
 
-func (s *DB) send(ctx context.Context, j job) error {
-	s.close.RLock()
-	defer s.close.RUnlock()
+func (s *DB) send(ctx context.Context, j *job) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.gate.RLock()
+	defer s.gate.RUnlock()
 	if s.closed {
 		return ErrClosed
 	}
@@ -75,49 +87,64 @@ func (s *DB) send(ctx context.Context, j job) error {
 // it in one transaction. While a transaction is under way the next batch
 // gathers, so the batches grow with the load.
 func (s *DB) write() {
-	defer close(s.done)
+	defer close(s.written)
 	for first := range s.jobs {
-		batch := []job{first}
-	gather:
-		for len(batch) < maxBatch {
-			select {
-			case j, ok := <-s.jobs:
-				if !ok {
-					break gather
-				}
-				batch = append(batch, j)
-			default:
-				break gather
+		s.commit(s.gather(first))
+	}
+}
+
+// gather is the first job and those that wait behind it, in their order.
+func (s *DB) gather(first *job) []*job {
+	batch := []*job{first}
+	for len(batch) < maxBatch {
+		select {
+		case j, ok := <-s.jobs:
+			if !ok {
+				return batch
 			}
+			batch = append(batch, j)
+		default:
+			return batch
 		}
-		s.commit(batch)
 	}
+	return batch
 }
 
-// commit writes a batch. If it fails as a whole, each job is tried by itself,
-// so that one that cannot be written does not fail the others.
-func (s *DB) commit(batch []job) {
+// commit writes a batch and tells each job what became of it. A job that cannot
+// be written is refused, and the others are tried again without it; what fails
+// the transaction as such fails them all.
+func (s *DB) commit(batch []*job) {
+	ctx, cancel := context.WithTimeout(context.Background(), batchTimeout)
+	defer cancel()
 	batch = s.shed(batch)
-	if len(batch) == 0 {
-		return
-	}
-	errs, err := s.transact(batch)
-	if err != nil && len(batch) > 1 {
-		for _, j := range batch {
-			s.commit([]job{j})
+	for len(batch) > 0 {
+		err := s.transact(ctx, batch)
+		bad, own := errors.AsType[*jobError](err)
+		if !own || ctx.Err() != nil {
+			tell(batch, err)
+			return
 		}
-		return
-	}
-	for i, j := range batch {
-		if err != nil {
-			errs[i] = err
-		}
-		j.done <- errs[i]
+		batch[bad.index].done <- bad.err
+		batch = slices.Delete(batch, bad.index, bad.index+1)
 	}
 }
 
-// shed refuses denials while the free space is below the reserve.
-func (s *DB) shed(batch []job) []job {
+// tell ends a batch: with err all of it has failed.
+func tell(batch []*job, err error) {
+	for _, j := range batch {
+		switch {
+		case err != nil:
+			j.done <- err
+		case j.stale:
+			j.done <- ErrStale
+		default:
+			j.done <- nil
+		}
+	}
+}
+
+// shed refuses what is not allowed while the free space is below the reserve.
+func (s *DB) shed(batch []*job) []*job {
 	if s.reserve == 0 || s.dialect.Free == nil {
 		return batch
 	}
@@ -125,103 +152,11 @@ func (s *DB) shed(batch []job) []job {
 	if err != nil || free >= s.reserve {
 		return batch
 	}
-	kept := batch[:0]
-	for _, j := range batch {
-		if len(j.changes) == 0 && len(j.events) == 1 && j.events[0].Outcome != audit.Allowed {
+	return slices.DeleteFunc(batch, func(j *job) bool {
+		shed := j.base == nil && j.event.Outcome != audit.Allowed
+		if shed {
 			j.done <- ErrReserve
-			continue
 		}
-		kept = append(kept, j)
-	}
-	return kept
-}
-
-// transact writes a batch in one transaction. errs says per job what became of
-// it, nil or ErrStale; err is a failure of the whole.
-func (s *DB) transact(batch []job) (errs []error, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
-	defer cancel()
-	errs = make([]error, len(batch))
-	if fail := s.failNext.Swap(nil); fail != nil {
-		return errs, *fail
-	}
-	tx, err := s.dialect.Begin(ctx, s.db)
-	if err != nil {
-		return errs, fmt.Errorf("begin a transaction: %w", err)
-	}
-	defer tx.Rollback()
-
-	snap, tree := s.Snapshot(), s.tree.Clone()
-	inForce := snap
-	insert, err := tx.PrepareContext(ctx, `INSERT INTO audit_event (idx, at, body) VALUES ($1, $2, $3)`)
-	if err != nil {
-		return errs, fmt.Errorf("prepare: %w", err)
-	}
-	hash, err := tx.PrepareContext(ctx, `INSERT INTO audit_hash (idx, hash) VALUES ($1, $2)`)
-	if err != nil {
-		return errs, fmt.Errorf("prepare: %w", err)
-	}
-	for i, j := range batch {
-		if j.base != nil {
-			if j.base.Generation != snap.Generation {
-				errs[i] = ErrStale
-				continue
-			}
-			for _, c := range j.changes {
-				if err := writeChange(ctx, tx, c); err != nil {
-					return errs, fmt.Errorf("write a change: %w", err)
-				}
-			}
-			if len(j.changes) > 0 {
-				snap = snap.With(j.changes...)
-			}
-		}
-		for _, e := range j.events {
-			if err := appendEvent(ctx, insert, hash, tree, e); err != nil {
-				return errs, fmt.Errorf("write an audit event: %w", err)
-			}
-		}
-	}
-	head := s.Checkpoint()
-	if tree.Size() != s.tree.Size() {
-		if head, err = tree.Checkpoint(s.signer); err != nil {
-			return errs, err
-		}
-		if _, err := tx.ExecContext(ctx, `INSERT INTO audit_head (one, note) VALUES (1, $1) ON CONFLICT (one) DO UPDATE SET note = excluded.note`, head); err != nil {
-			return errs, fmt.Errorf("write the audit checkpoint: %w", err)
-		}
-	}
-	if snap != inForce {
-		if _, err := tx.ExecContext(ctx, `UPDATE account SET generation = $1`, snap.Generation); err != nil {
-			return errs, fmt.Errorf("write the generation: %w", err)
-		}
-	}
-	if err := tx.Commit(); err != nil {
-		return errs, fmt.Errorf("commit: %w", err)
-	}
-	s.tree = tree
-	s.setHead(head)
-	s.snapshot.Store(snap)
-	return errs, nil
-}
-
-func appendEvent(ctx context.Context, insert, hash *sql.Stmt, tree *audit.Tree, e audit.Event) error {
-	body, err := e.Encode()
-	if err != nil {
-		return err
-	}
-	index := tree.Size()
-	hashes, err := tree.Append(body)
-	if err != nil {
-		return err
-	}
-	if _, err := insert.ExecContext(ctx, index, e.Time.UnixMicro(), body); err != nil {
-		return err
-	}
-	for _, h := range hashes {
-		if _, err := hash.ExecContext(ctx, h.Index, h.Hash[:]); err != nil {
-			return err
-		}
-	}
-	return nil
+		return shed
+	})
 }

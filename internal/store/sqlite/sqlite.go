@@ -1,9 +1,15 @@
 // Package sqlite opens a store in one file.
+//
+// Every commit reaches the disk before it is acknowledged (synchronous=FULL),
+// and readers do not wait for the writer (WAL). A missing file is made only on
+// request: a server that lost its database must say so, not begin anew.
 package sqlite
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
+	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -18,32 +24,22 @@ import (
 	"mayfly.internal/internal/store"
 )
 
-// Open opens the database file at path and brings its schema up to date. A
-// missing file is made only if create is set: a server that lost its database
-// must say so, not begin anew.
-//
-// Every commit reaches the disk before it is acknowledged (synchronous=FULL),
-// and readers do not wait for the writer (WAL).
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Open opens the database file at path and brings its schema up to date. If
+// create is set, a missing file is made.
 func Open(ctx context.Context, path string, create bool, c store.Config) (*store.DB, error) {
 	_, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) && create {
-		var f *os.File
-		if f, err = os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600); err == nil {
-			err = f.Close()
-		}
+		err = begin(ctx, path, c)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
-	q := url.Values{"_pragma": {"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)", "busy_timeout(5000)", "wal_autocheckpoint(1000)"}, "_txlock": {"immediate"}}
-	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+q.Encode())
-	if err != nil {
+	if c.DB, err = connect(ctx, path); err != nil {
 		return nil, fmt.Errorf("open the database %s: %w", path, err)
 	}
-	if err := store.Migrate(ctx, db, goose.DialectSQLite3); err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	c.DB = db
 	c.Dialect = store.Dialect{
 		Name:  "sqlite",
 		Begin: func(ctx context.Context, db *sql.DB) (*sql.Tx, error) { return db.BeginTx(ctx, nil) },
@@ -51,11 +47,75 @@ func Open(ctx context.Context, path string, create bool, c store.Config) (*store
 	}
 	s, err := store.Open(ctx, c)
 	if err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, errors.Join(fmt.Errorf("open the database %s: %w", path, err), c.DB.Close())
 	}
 	return s, nil
 }
 
+// begin makes a database under another name and gives it its own when it is
+// whole: a file at path is never half made.
+func begin(ctx context.Context, path string, c store.Config) error {
+	for _, left := range []string{path + "-wal", path + "-shm"} {
+		if _, err := os.Lstat(left); err == nil {
+			return fmt.Errorf("%s is there and its database is not: it was lost", left)
+		}
+	}
+	half := path + ".new"
+	for _, old := range []string{half, half + "-wal", half + "-shm"} { // of a start that was cut short
+		if err := os.Remove(old); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	f, err := os.OpenFile(half, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	db, err := connect(ctx, half)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(store.Create(ctx, db, c.Account, c.Now(), rand.Reader), db.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(half, path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// syncDir makes a name in a directory durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// pragmas hold for every connection.
+var pragmas = []string{"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)", "busy_timeout(5000)"}
+
+// connect opens the file and brings its schema up to date.
+func connect(ctx context.Context, path string) (*sql.DB, error) {
+	q := url.Values{"_pragma": pragmas, "_txlock": {"immediate"}}
+	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+q.Encode())
+	if err != nil {
+		return nil, err
+	}
+	files, err := fs.Sub(migrations, "migrations")
+	if err == nil {
+		err = store.Migrate(ctx, db, goose.DialectSQLite3, files)
+	}
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+// free gives the bytes an unprivileged process may still write where dir is.
 func free(dir string) (int64, error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {

@@ -1,0 +1,90 @@
+package registry
+
+import (
+	"maps"
+
+	"mayfly.internal/internal/eks"
+	"mayfly.internal/internal/iam"
+	"mayfly.internal/internal/oidc"
+)
+
+// Change is one step from a snapshot to the next.
+type Change interface{ apply(*Snapshot) }
+
+type (
+	// PutProvider adds a provider or replaces the one of the same URL.
+	PutProvider struct{ Provider oidc.Provider }
+	// DeleteProvider removes the provider of a URL.
+	DeleteProvider struct{ URL string }
+	// PutRole adds a role or replaces the one of the same name.
+	PutRole struct{ Role iam.Role }
+	// DeleteRole removes a role.
+	DeleteRole struct{ Name string }
+	// PutCluster adds a cluster or replaces the one of the same name. Entries of
+	// another cluster of that name, one of another id, go with it.
+	PutCluster struct{ Cluster eks.Cluster }
+	// DeleteCluster removes a cluster and all its entries.
+	DeleteCluster struct{ Name string }
+	// PutEntry adds an access entry or replaces the one of the same principal.
+	PutEntry struct{ Entry eks.AccessEntry }
+	// DeleteEntry removes an access entry.
+	DeleteEntry struct{ Cluster, Principal string }
+)
+
+func (c PutProvider) apply(s *Snapshot)    { s.providers[c.Provider.URL] = c.Provider }
+func (c DeleteProvider) apply(s *Snapshot) { delete(s.providers, c.URL) }
+
+func (c PutRole) apply(s *Snapshot) {
+	DeleteRole{c.Role.Name}.apply(s)
+	key := fold(c.Role.Name)
+	s.roles[key], s.roleIDs[c.Role.ID] = c.Role, key
+}
+
+func (c DeleteRole) apply(s *Snapshot) {
+	key := fold(c.Name)
+	delete(s.roleIDs, s.roles[key].ID)
+	delete(s.roles, key)
+}
+
+func (c PutCluster) apply(s *Snapshot) {
+	if old, ok := s.clusters[c.Cluster.Name]; ok && old.ID != c.Cluster.ID {
+		DeleteCluster{old.Name}.apply(s)
+	}
+	s.clusters[c.Cluster.Name] = c.Cluster
+}
+
+func (c DeleteCluster) apply(s *Snapshot) {
+	delete(s.clusters, c.Name)
+	for k := range s.entries {
+		if k.cluster == c.Name {
+			DeleteEntry{k.cluster, k.principal}.apply(s)
+		}
+	}
+}
+
+func (c PutEntry) apply(s *Snapshot) {
+	DeleteEntry{c.Entry.Cluster, c.Entry.PrincipalARN}.apply(s)
+	s.entries[entryKey{c.Entry.Cluster, c.Entry.PrincipalARN}] = c.Entry
+	s.byRole[entryKey{c.Entry.Cluster, c.Entry.PrincipalID}] = c.Entry.PrincipalARN
+}
+
+func (c DeleteEntry) apply(s *Snapshot) {
+	old, ok := s.entries[entryKey{c.Cluster, c.Principal}]
+	if !ok {
+		return
+	}
+	delete(s.entries, entryKey{c.Cluster, c.Principal})
+	if s.byRole[entryKey{c.Cluster, old.PrincipalID}] == c.Principal {
+		delete(s.byRole, entryKey{c.Cluster, old.PrincipalID})
+	}
+}
+
+// With is the snapshot after some changes; s itself stays as it is.
+func (s *Snapshot) With(changes ...Change) *Snapshot {
+	next := &Snapshot{Account: s.Account, Generation: s.Generation + 1, providers: maps.Clone(s.providers), roles: maps.Clone(s.roles), roleIDs: maps.Clone(s.roleIDs),
+		clusters: maps.Clone(s.clusters), entries: maps.Clone(s.entries), byRole: maps.Clone(s.byRole)}
+	for _, c := range changes {
+		c.apply(next)
+	}
+	return next
+}

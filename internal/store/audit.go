@@ -1,0 +1,80 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"mayfly.internal/internal/audit"
+)
+
+// head is the newest checkpoint and how many events it states.
+type head struct {
+	note string
+	size int64
+}
+
+// Checkpoint is the newest signed statement of the audit log's size and root.
+func (s *DB) Checkpoint() string { return s.head.Load().note }
+
+// AuditLine is one event as it is stored.
+type AuditLine struct {
+	Index int64
+	Body  []byte
+}
+
+// Audit reads events by index, from first, at most limit of them. It gives only
+// events that the newest checkpoint states, so that a Checkpoint asked for
+// afterwards states all of them.
+func (s *DB) Audit(ctx context.Context, first int64, limit int) ([]AuditLine, error) {
+	var out []AuditLine
+	err := each(ctx, s.db, func(rows *sql.Rows) error {
+		var l AuditLine
+		err := rows.Scan(&l.Index, &l.Body)
+		out = append(out, l)
+		return err
+	}, `SELECT idx, body FROM audit_event WHERE idx >= $1 AND idx < $2 ORDER BY idx LIMIT $3`, first, s.head.Load().size, limit)
+	if err != nil {
+		return nil, fmt.Errorf("read audit events: %w", err)
+	}
+	return out, nil
+}
+
+// loadTree reads the edge of the audit tree and the checkpoint that states it.
+func loadTree(ctx context.Context, db *sql.DB, signer note.Signer) (*audit.Tree, *head, error) {
+	var size, last int64
+	if err := db.QueryRowContext(ctx, `SELECT COUNT(*), COALESCE(MAX(idx), -1) FROM audit_event`).Scan(&size, &last); err != nil {
+		return nil, nil, err
+	}
+	if last != size-1 {
+		return nil, nil, fmt.Errorf("there are %d events and the last has the number %d: some are missing", size, last)
+	}
+	tree, err := audit.LoadTree(size, func(index int64) (audit.Hash, error) {
+		var h []byte
+		if err := db.QueryRowContext(ctx, `SELECT hash FROM audit_hash WHERE idx = $1`, index).Scan(&h); err != nil {
+			return audit.Hash{}, err
+		}
+		if len(h) != len(audit.Hash{}) {
+			return audit.Hash{}, errors.New("a stored hash has the wrong length")
+		}
+		return audit.Hash(h), nil
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	var text string
+	switch err := db.QueryRowContext(ctx, `SELECT note FROM audit_head`).Scan(&text); {
+	case errors.Is(err, sql.ErrNoRows) && size == 0:
+		text, err := tree.Checkpoint(signer)
+		return tree, &head{text, 0}, err
+	case err != nil:
+		return nil, nil, fmt.Errorf("read the audit checkpoint: %w", err)
+	}
+	if err := tree.States(text); err != nil {
+		return nil, nil, err
+	}
+	return tree, &head{text, size}, nil
+}

@@ -1,0 +1,151 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"mayfly.internal/internal/audit"
+	"mayfly.internal/internal/registry"
+)
+
+// jobError says which job of a batch cannot be written.
+type jobError struct {
+	index int
+	err   error
+}
+
+func (e *jobError) Error() string { return e.err.Error() }
+func (e *jobError) Unwrap() error { return e.err }
+
+// transaction is a batch being written: what will be in force, and what states
+// it, if all of it gets through.
+type transaction struct {
+	tx           *sql.Tx
+	insert, hash *sql.Stmt
+	snapshot     *registry.Snapshot
+	tree         *audit.Tree
+}
+
+// transact writes a batch in one transaction and puts it in force. It marks the
+// jobs that came too late as stale. A *jobError blames one job; then, and with
+// any other error, nothing is written.
+func (s *DB) transact(ctx context.Context, batch []*job) error {
+	if fail := s.failNext.Swap(nil); fail != nil {
+		return *fail
+	}
+	if s.doubt {
+		if err := s.load(ctx); err != nil {
+			return fmt.Errorf("find out what the last transaction left: %w", err)
+		}
+		s.doubt = false
+	}
+	t, err := s.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer t.tx.Rollback()
+	for i, j := range batch {
+		if err := t.add(ctx, j); err != nil {
+			return &jobError{i, err}
+		}
+	}
+	h, err := s.finish(ctx, t)
+	if err != nil {
+		return err
+	}
+	if err := t.tx.Commit(); err != nil {
+		s.doubt = true
+		return fmt.Errorf("commit: %w", err)
+	}
+	s.tree = t.tree
+	s.head.Store(h)
+	s.snapshot.Store(t.snapshot)
+	return nil
+}
+
+func (s *DB) begin(ctx context.Context) (*transaction, error) {
+	tx, err := s.dialect.Begin(ctx, s.db)
+	if err != nil {
+		return nil, fmt.Errorf("begin a transaction: %w", err)
+	}
+	t := &transaction{tx: tx, snapshot: s.Snapshot(), tree: s.tree.Clone()}
+	if t.insert, err = tx.PrepareContext(ctx, `INSERT INTO audit_event (idx, at, body) VALUES ($1, $2, $3)`); err == nil {
+		t.hash, err = tx.PrepareContext(ctx, `INSERT INTO audit_hash (idx, hash) VALUES ($1, $2)`)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("prepare: %w", err), tx.Rollback())
+	}
+	return t, nil
+}
+
+// add writes one job, unless the configuration has moved on since it was
+// decided.
+func (t *transaction) add(ctx context.Context, j *job) error {
+	if j.stale = j.base != nil && j.base.Generation != t.snapshot.Generation; j.stale {
+		return nil
+	}
+	for _, c := range j.changes {
+		if err := writeChange(ctx, t.tx, c); err != nil {
+			return fmt.Errorf("write a change: %w", err)
+		}
+	}
+	if len(j.changes) > 0 {
+		t.snapshot = t.snapshot.With(j.changes...)
+	}
+	if err := t.record(ctx, j.event); err != nil {
+		return fmt.Errorf("write an audit event: %w", err)
+	}
+	return nil
+}
+
+// record appends an event to the log and to the tree.
+func (t *transaction) record(ctx context.Context, e audit.Event) error {
+	body, err := e.Encode()
+	if err != nil {
+		return err
+	}
+	index := t.tree.Size()
+	hashes, err := t.tree.Append(body)
+	if err != nil {
+		return err
+	}
+	if _, err := t.insert.ExecContext(ctx, index, e.Time.UnixMicro(), body); err != nil {
+		return err
+	}
+	for _, h := range hashes {
+		if _, err := t.hash.ExecContext(ctx, h.Index, h.Hash[:]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// finish writes what states the whole: the checkpoint and the generation.
+func (s *DB) finish(ctx context.Context, t *transaction) (*head, error) {
+	h := s.head.Load()
+	if t.tree.Size() != h.size {
+		note, err := t.tree.Checkpoint(s.signer)
+		if err != nil {
+			return nil, err
+		}
+		h = &head{note, t.tree.Size()}
+		if _, err := t.tx.ExecContext(ctx, `INSERT INTO audit_head (one, note) VALUES (1, $1) ON CONFLICT (one) DO UPDATE SET note = excluded.note`, note); err != nil {
+			return nil, fmt.Errorf("write the audit checkpoint: %w", err)
+		}
+	}
+	was, is := s.Snapshot().Generation, t.snapshot.Generation
+	if is == was {
+		return h, nil
+	}
+	result, err := t.tx.ExecContext(ctx, `UPDATE account SET generation = $1 WHERE generation = $2`, is, was)
+	if err != nil {
+		return nil, fmt.Errorf("write the generation: %w", err)
+	}
+	if n, err := result.RowsAffected(); err != nil || n != 1 {
+		s.doubt = true
+		return nil, fmt.Errorf("the database is no longer at generation %d: somebody else has written to it", was)
+	}
+	return h, nil
+}
