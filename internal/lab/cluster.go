@@ -112,7 +112,7 @@ func (c *Cluster) Start(ctx context.Context, webhooks string) error {
 		return err
 	}
 	return c.run("kube-controller-manager", "--kubeconfig="+c.AdminKubeconfig(), "--leader-elect=false", "--service-account-private-key-file="+c.file("sa.key"), "--root-ca-file="+c.CAFile(), "--secure-port=0",
-		"--controllers=*,-bootstrap-signer-controller,-token-cleaner-controller,-node-ipam-controller,-node-lifecycle-controller,-node-route-controller,-cloud-node-lifecycle-controller")
+		"--controllers=*,-bootstrap-signer-controller,-token-cleaner-controller,-node-ipam-controller,-node-lifecycle-controller")
 }
 
 func (c *Cluster) file(name string) string { return filepath.Join(c.dir, name) }

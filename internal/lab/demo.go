@@ -523,8 +523,95 @@ func (d *Demo) granular(ctx context.Context) error {
 	return nil
 }
 
-// classic shows the aws-auth ConfigMap.
-func (d *Demo) classic(ctx context.Context) error { return nil }
+// classic shows the aws-auth ConfigMap beside access entries.
+func (d *Demo) classic(ctx context.Context) error {
+	const role, namespace = "classic-deployer", "classic"
+	d.chapter("The classic way: the aws-auth ConfigMap and RBAC")
+	d.proves("A role without an access entry; aws-auth maps it to the group deployers, which RBAC lets edit one namespace.")
+	if err := d.makeRole(ctx, role, "trust-policy.json"); err != nil {
+		return err
+	}
+	objects := d.Lab.path("classic.yaml")
+	if err := os.WriteFile(objects, []byte(strings.NewReplacer("ROLE_ARN", d.roleARN(role), "NAMESPACE", namespace).Replace(classicObjects)), 0o600); err != nil {
+		return err
+	}
+	if _, err := d.works(ctx, d.kubeAdmin(), "kubectl", "apply", "-f", objects); err != nil {
+		return err
+	}
+	d.proves("Mayfly reads aws-auth with a session of its own that can do nothing else; the job is deployer, and deploys.")
+	env, err := d.assume(ctx, role, "production")
+	if err != nil {
+		return err
+	}
+	if err := d.whoami(ctx, env, "deployer"); err != nil {
+		return err
+	}
+	deployment := filepath.Join(d.Examples, "project", "deployment.yaml")
+	if _, err := d.works(ctx, env, "kubectl", "apply", "-n", namespace, "-f", deployment); err != nil {
+		return err
+	}
+	d.proves("Elsewhere it is refused, the ConfigMap that maps it included.")
+	if err := d.refused(ctx, env, "forbidden", "kubectl", "apply", "-n", "production", "-f", deployment); err != nil {
+		return err
+	}
+	if err := d.refused(ctx, env, "forbidden", "kubectl", "get", "configmap", "aws-auth", "-n", "kube-system"); err != nil {
+		return err
+	}
+	d.proves("An access entry for the same role wins over aws-auth: the job is the entry's user now, whom no policy and no group lets in.")
+	if _, err := d.works(ctx, d.admin, "aws", "eks", "create-access-entry", "--cluster-name", ClusterName, "--principal-arn", d.roleARN(role), "--query", "accessEntry.username", "--output", "text"); ignoreExisting(err) != nil {
+		return err
+	}
+	if err := d.whoami(ctx, env, "assumed-role/"+role+"/GitLabRunner-1"); err != nil {
+		return err
+	}
+	if err := d.refused(ctx, env, "forbidden", "kubectl", "get", "deployments", "-n", namespace); err != nil {
+		return err
+	}
+	d.proves("Without the entry the mapping counts again.")
+	if _, err := d.works(ctx, d.admin, "aws", "eks", "delete-access-entry", "--cluster-name", ClusterName, "--principal-arn", d.roleARN(role)); err != nil {
+		return err
+	}
+	return d.whoami(ctx, env, "deployer")
+}
+
+// whoami shows who the cluster takes a job for, and wants a name in it. Bearer
+// tokens of one second are one token, whose identity the API server keeps; so
+// it waits for the next second.
+func (d *Demo) whoami(ctx context.Context, env map[string]string, want string) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(time.Second):
+	}
+	out, err := d.works(ctx, env, "kubectl", "auth", "whoami", "-o", "jsonpath={.status.userInfo.username} {.status.userInfo.groups}")
+	if err == nil && !strings.Contains(out, want) {
+		return fmt.Errorf("the cluster takes the job for %q, and should for %q", out, want)
+	}
+	return err
+}
+
+// classicObjects are what a cluster's administrator writes to map a role.
+const classicObjects = `apiVersion: v1
+kind: Namespace
+metadata: {name: NAMESPACE}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: deployers, namespace: NAMESPACE}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: edit}
+subjects:
+- {apiGroup: rbac.authorization.k8s.io, kind: Group, name: deployers}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: aws-auth, namespace: kube-system}
+data:
+  mapRoles: |
+    - rolearn: ROLE_ARN
+      username: deployer
+      groups:
+      - deployers
+`
 
 // cacheTime is how long the API server keeps an answer, as webhook-config sets
 // it, and a little more.
