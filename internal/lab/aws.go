@@ -50,7 +50,7 @@ func FindAWS(ctx context.Context, named, cache string, say func(format string, a
 	for _, args := range [][]string{{python, "-m", "venv", venv}, {filepath.Join(venv, "bin", "pip"), "install", "--quiet", "--disable-pip-version-check", "--retries", "1", "--timeout", "15", awsVersion}} {
 		if out, err := exec.CommandContext(ctx, args[0], args[1:]...).CombinedOutput(); err != nil {
 			os.RemoveAll(venv)
-			return "", fmt.Errorf("installing the AWS CLI: %w: %s; get AWS CLI 2.13 or later", err, firstLine(string(out)))
+			return "", fmt.Errorf("installing the AWS CLI: %w: %s; get AWS CLI 2.13 or later", err, lastLine(string(out)))
 		}
 	}
 	return path, checkAWS(ctx, path)
