@@ -7,6 +7,7 @@ package httpedge
 import (
 	"context"
 	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -69,6 +70,9 @@ func (e *Edge) Wrap(route string, next http.Handler) http.Handler {
 			if e.Observe != nil {
 				e.Observe(route, seen.code(), took)
 			}
+			if !e.Log.Enabled(r.Context(), slog.LevelDebug) {
+				return
+			}
 			e.Log.Debug("answered", "route", route, "request", info.ID, "status", seen.code(), "source", source, "took", took)
 		}()
 		next.ServeHTTP(seen, r)
@@ -109,7 +113,8 @@ func newRequestID() string {
 	var b [16]byte
 	rand.Read(b[:]) // never fails (crypto/rand)
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+	text := hex.EncodeToString(b[:])
+	return text[:8] + "-" + text[8:12] + "-" + text[12:16] + "-" + text[16:20] + "-" + text[20:]
 }
 
 // clean bounds a client's text and takes what is not printable ASCII out of it.

@@ -160,15 +160,15 @@ func (s *Service) AssumeRoleWithWebIdentity(ctx context.Context, in WebIdentityI
 	if err != nil {
 		return s.count(err)
 	}
-	claims, err := verify(plan, known, now) // decide: whose token it is
+	token, err := verify(plan, known, now) // decide: whose token it is
 	if err != nil {
 		if !verified(err) {
 			return s.count(err)
 		}
 		return s.deny(ctx, newEvent(in, plan, known, nil, now), err)
 	}
-	ev := newEvent(in, plan, known, &claims, now)
-	grant, err := decideWebIdentity(plan, known, claims, in.Info, s.MaxSession, now) // decide: what it may have
+	ev := newEvent(in, plan, known, &token, now)
+	grant, err := decideWebIdentity(plan, known, token, in.Info, s.MaxSession, now) // decide: what it may have
 	if err != nil {
 		return s.deny(ctx, ev, err)
 	}
@@ -181,7 +181,7 @@ func (s *Service) AssumeRoleWithWebIdentity(ctx context.Context, in WebIdentityI
 	if err := s.Audit.Record(ctx, ev); err != nil { // record
 		return WebIdentityOutput{}, refuse(NotRecorded, err, "The exchange could not be recorded, so no credentials were issued. Try again.")
 	}
-	return WebIdentityOutput{Credentials: creds, Session: made, Principal: who, Provider: known.provider, Subject: claims.Subject(), Audience: made.Claims.Audience, PackedPercent: grant.packedPercent}, nil // answer
+	return WebIdentityOutput{Credentials: creds, Session: made, Principal: who, Provider: known.provider, Subject: token.Subject(), Audience: made.Claims.Audience, PackedPercent: grant.packedPercent}, nil // answer
 }
 
 // count notes a refusal of somebody whose token did not verify.
@@ -222,17 +222,16 @@ func issueRefusal(err error) error {
 	return refuse(InvalidToken, err, "The claim %s of the token is too long to be kept in a session", large.Part)
 }
 
-func newEvent(in WebIdentityInput, p webIdentityPlan, k webIdentityFacts, claims *oidc.Claims, now time.Time) audit.Event {
+func newEvent(in WebIdentityInput, p webIdentityPlan, k webIdentityFacts, b *believed, now time.Time) audit.Event {
 	digest := p.token.Digest()
 	ev := audit.Event{Time: now, Action: actionWebIdentity, Request: in.Info.ID, Resource: p.role.String(), Provider: k.provider.ARN().String(), Token: hex.EncodeToString(digest[:]),
 		Detail: map[string]string{"session_name": in.SessionName}}
 	if in.Info.Source.IsValid() {
 		ev.Source = in.Info.Source.String()
 	}
-	if claims != nil {
-		kept := keptClaims(*claims, k.provider)
-		ev.Claims = map[string]string{}
-		for name, value := range kept.All() {
+	if b != nil {
+		ev.Claims = make(map[string]string, 16)
+		for name, value := range b.kept.All() {
 			ev.Claims[name] = value
 		}
 	}

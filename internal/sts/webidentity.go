@@ -81,13 +81,19 @@ func adminRole(snap *registry.Snapshot) iam.Role {
 	return r
 }
 
+// believed is a verified token and what a session keeps of it.
+type believed struct {
+	oidc.Claims
+	kept session.Claims
+}
+
 // verify believes the token, or says why not.
-func verify(p webIdentityPlan, k webIdentityFacts, now time.Time) (oidc.Claims, error) {
+func verify(p webIdentityPlan, k webIdentityFacts, now time.Time) (believed, error) {
 	claims, err := oidc.Verify(k.provider, k.settings, p.token, k.keys, now)
 	if err != nil {
-		return oidc.Claims{}, tokenRefusal(err)
+		return believed{}, tokenRefusal(err)
 	}
-	return claims, nil
+	return believed{claims, keptClaims(claims)}, nil
 }
 
 // verified reports whether the token of a refusal was signed by its issuer.
@@ -104,7 +110,7 @@ func tokenRefusal(err error) error {
 	}
 	switch r.Reason {
 	case oidc.Expired:
-		return refuse(ExpiredToken, err, "Token expired: current date/time %d must be before the expiration date/time %d", r.Now.Unix(), r.At.Unix())
+		return refuse(ExpiredToken, err, "Token expired: current date/time %d must be before the expiration date/time%d", r.Now.Unix(), r.At.Unix())
 	case oidc.TooOld:
 		return refuse(ExpiredToken, err, "Token too old: %d", r.At.Unix())
 	case oidc.WrongAudience:
@@ -125,29 +131,31 @@ type grant struct {
 }
 
 // decideWebIdentity decides whether a believed token may become a session of
-// the role, and which.
-func decideWebIdentity(p webIdentityPlan, k webIdentityFacts, claims oidc.Claims, info request.Info, ceiling time.Duration, now time.Time) (grant, error) {
-	if !k.role.exists || k.role.Account != k.snapshot.Account {
-		return grant{}, refuse(NotTrusted, errors.New("no such role"), notAuthorized)
+// the role, and which. Whether the role trusts the token comes first: what else
+// is wrong with a request would tell a stranger that the role exists.
+func decideWebIdentity(p webIdentityPlan, k webIdentityFacts, b believed, info request.Info, ceiling time.Duration, now time.Time) (grant, error) {
+	allowed := min(k.role.MaxSession, ceiling)
+	asked := p.duration
+	if asked == 0 {
+		asked = min(defaultDuration, allowed)
 	}
-	duration, err := decideDuration(p.duration, k.role.MaxSession, ceiling)
-	if err != nil {
-		return grant{}, err
-	}
-	keys, err := trustContext(p, k, claims, info, duration)
+	keys, err := trustContext(p, k, b, info, asked)
 	if err != nil {
 		return grant{}, refuse(InvalidToken, err, "The token's claims cannot be condition keys: %v", err)
 	}
-	matched, err := decideTrust(k, claims, keys)
+	matched, err := decideTrust(k, b, keys, info)
 	if err != nil {
 		return grant{}, err
 	}
-	s := session.Session{
-		RoleID: k.role.ID, ProviderID: k.provider.ID, Name: p.name, Issued: now, Expires: now.Add(duration),
-		SourceIdentity: claims.SourceIdentity(), Claims: keptClaims(claims, k.provider),
+	if err := checkDuration(asked, k.role.MaxSession, ceiling); err != nil {
+		return grant{}, err
 	}
-	for _, t := range claims.SessionTags() {
-		s.Tags = append(s.Tags, session.Tag{Key: t.Key, Value: t.Value, Transitive: slices.Contains(claims.TransitiveTagKeys(), t.Key)})
+	s := session.Session{
+		RoleID: k.role.ID, ProviderID: k.provider.ID, Name: p.name, Issued: now, Expires: now.Add(asked),
+		SourceIdentity: b.SourceIdentity(), Claims: b.kept,
+	}
+	for _, t := range b.SessionTags() {
+		s.Tags = append(s.Tags, session.Tag{Key: t.Key, Value: t.Value, Transitive: slices.Contains(b.TransitiveTagKeys(), t.Key)})
 	}
 	g := grant{session: s, matched: matched}
 	if p.policy != nil {
@@ -160,24 +168,21 @@ func decideWebIdentity(p webIdentityPlan, k webIdentityFacts, claims oidc.Claims
 // maxPackedPolicy is what a session policy's size is shown in percent of.
 const maxPackedPolicy = 2048
 
-// decideDuration is how long the session lasts: what is asked, within what the
-// role allows and the server's ceiling. More than allowed is refused, not cut.
-func decideDuration(asked, role, ceiling time.Duration) (time.Duration, error) {
-	allowed := min(role, ceiling)
+// checkDuration holds what is asked to what the role allows and to the server's
+// ceiling. More than allowed is refused, not cut.
+func checkDuration(asked, role, ceiling time.Duration) error {
 	switch {
-	case asked == 0:
-		return min(defaultDuration, allowed), nil
 	case asked > role:
-		return 0, refuse(InvalidParameter, nil, "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
+		return refuse(InvalidParameter, nil, "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
 	case asked > ceiling:
-		return 0, refuse(InvalidParameter, nil, "The requested DurationSeconds exceeds this server's max_session_duration of %d seconds.", int(ceiling/time.Second))
+		return refuse(InvalidParameter, nil, "The requested DurationSeconds exceeds this server's max_session_duration of %d seconds.", int(ceiling/time.Second))
 	}
-	return asked, nil
+	return nil
 }
 
 // trustContext is what the trust policy is asked with: every claim as a
 // condition key, and what else is known of the request.
-func trustContext(p webIdentityPlan, k webIdentityFacts, claims oidc.Claims, info request.Info, duration time.Duration) (policy.Context, error) {
+func trustContext(p webIdentityPlan, k webIdentityFacts, claims believed, info request.Info, duration time.Duration) (policy.Context, error) {
 	var b policy.ContextBuilder
 	for key, v := range claims.ConditionKeys(k.provider.KeyPrefix()) {
 		if v.Multi {
@@ -208,33 +213,43 @@ func trustContext(p webIdentityPlan, k webIdentityFacts, claims oidc.Claims, inf
 }
 
 // decideTrust asks the role's trust policy for each action the token needs, and
-// gives the names of the statements that allow.
-func decideTrust(k webIdentityFacts, claims oidc.Claims, keys policy.Context) ([]string, error) {
+// gives the names of the statements that allow. A role that does not exist and
+// one that does not trust are refused alike.
+func decideTrust(k webIdentityFacts, b believed, keys policy.Context, info request.Info) ([]string, error) {
+	if !k.role.exists || k.role.Account != k.snapshot.Account {
+		return nil, refuse(NotTrusted, errors.New("no such role"), notAuthorized)
+	}
 	actions := []string{actionWebIdentity}
-	if len(claims.SessionTags()) > 0 {
+	if len(b.SessionTags()) > 0 {
 		actions = append(actions, actionTagSession)
 	}
-	if claims.SourceIdentity() != "" {
+	if b.SourceIdentity() != "" {
 		actions = append(actions, actionSourceIdentity)
 	}
-	who := policy.FederatedPrincipal(k.provider.ARN())
+	set := policy.Set{Resource: []*policy.Document{k.role.Trust}, ResourceAccount: k.snapshot.Account}
+	req := policy.Request{Principal: policy.FederatedPrincipal(k.provider.ARN()), Resource: k.role.ARN().String(), Context: keys}
 	var matched []string
 	for _, action := range actions {
-		d := policy.Evaluate(policy.Request{Principal: who, Action: action, Resource: k.role.ARN().String(), Context: keys}, policy.Set{Resource: []*policy.Document{k.role.Trust}, ResourceAccount: k.snapshot.Account})
-		if !d.Allowed() {
-			return nil, refuse(NotTrusted, errors.New(action+": "+d.Effect.String()), notAuthorized)
+		req.Action = action
+		d := policy.Evaluate(req, set)
+		names := countingStatements(d, k, b)
+		if !d.Allowed() || len(names) == 0 {
+			return nil, untrusted(k, b, req, set, d, info)
 		}
-		n := len(matched)
-		for _, s := range d.Statements {
-			if !s.Denies() && counts(s.Statement, k, claims) {
-				matched = append(matched, s.Name())
-			}
-		}
-		if len(matched) == n {
-			return nil, refuse(NotTrusted, errors.New(action+": the statements that match do not say whose tokens of a shared issuer, or which login client, they mean"), notAuthorized)
-		}
+		matched = append(matched, names...)
 	}
 	return matched, nil
+}
+
+// countingStatements are the names of the statements that allow and may.
+func countingStatements(d policy.Decision, k webIdentityFacts, b believed) []string {
+	var names []string
+	for _, s := range d.Statements {
+		if !s.Denies() && counts(s.Statement, k, b.Claims) {
+			names = append(names, s.Name())
+		}
+	}
+	return names
 }
 
 // counts reports whether a statement that matches may let this token in.
@@ -274,15 +289,12 @@ func namesAudience(s *policy.Statement, key string, ids []string) bool {
 }
 
 // keptClaims are the claims a session carries.
-func keptClaims(c oidc.Claims, p oidc.Provider) session.Claims {
+func keptClaims(c oidc.Claims) session.Claims {
 	out := session.Claims{
-		Issuer: string(c.Issuer()), Subject: c.Subject(),
+		Issuer: string(c.Issuer()), Subject: c.Subject(), Audience: strings.Join(c.ConditionAudience(), " "),
 		ProjectPath: c.Text("project_path"), ProjectID: c.Text("project_id"), NamespaceID: c.Text("namespace_id"),
 		Ref: c.Text("ref"), RefType: c.Text("ref_type"), SHA: c.Text("sha"), PipelineID: c.Text("pipeline_id"), JobID: c.Text("job_id"),
 		UserID: c.Text("user_id"), UserLogin: c.Text("user_login"), Environment: c.Text("environment"),
-	}
-	if v, ok := c.ConditionKeys(p.KeyPrefix())[p.KeyPrefix()+":aud"]; ok && len(v.List) > 0 {
-		out.Audience = strings.Join(v.List, " ")
 	}
 	if c.Text("jti") != "" {
 		id := c.TokenID()
