@@ -489,34 +489,38 @@ func (d *Demo) refuseInCluster(ctx context.Context) error {
 // granular shows one role for each environment.
 func (d *Demo) granular(ctx context.Context) error {
 	d.chapter("A role for each environment")
-	d.proves("stage-deployer is for the branch stage and the namespace stage.")
-	if err := d.makeRole(ctx, "stage-deployer", "trust-policy-stage.json"); err != nil {
-		return err
-	}
-	if err := d.giveNamespace(ctx, "stage-deployer", "stage"); err != nil {
-		return err
+	d.proves("production-deployer is for the branch and the namespace production, stage-deployer for stage.")
+	for _, e := range []struct{ environment, trust string }{{"production", "trust-policy.json"}, {"stage", "trust-policy-stage.json"}} {
+		if err := d.makeRole(ctx, e.environment+"-deployer", e.trust); err != nil {
+			return err
+		}
+		if err := d.giveNamespace(ctx, e.environment+"-deployer", e.environment); err != nil {
+			return err
+		}
 	}
 	if _, err := d.works(ctx, d.kubeAdmin(), "kubectl", "create", "namespace", "stage"); ignoreExisting(err) != nil {
 		return err
 	}
-	env, err := d.assume(ctx, "stage-deployer", "stage")
-	if err != nil {
-		return err
-	}
-	if _, err := d.works(ctx, env, "kubectl", "apply", "-n", "stage", "-f", filepath.Join(d.Examples, "project", "deployment.yaml")); err != nil {
-		return err
-	}
-	d.proves("A job of stage cannot touch production's namespace,")
-	if err := d.refused(ctx, env, "forbidden", "kubectl", "apply", "-n", "production", "-f", filepath.Join(d.Examples, "project", "deployment.yaml")); err != nil {
-		return err
-	}
-	d.proves("nor get production's role, nor the other way round.")
-	for _, t := range [][2]string{{"stage", "gitlab-deployer"}, {"production", "stage-deployer"}} {
-		token, err := d.token(ctx, labgitlab.PipelineRequest{Project: project, Ref: t[0], RefType: "branch"})
+	deployment := filepath.Join(d.Examples, "project", "deployment.yaml")
+	for _, e := range [][2]string{{"production", "stage"}, {"stage", "production"}} {
+		own, other := e[0], e[1]
+		d.proves("A job of %s deploys to its own namespace and not to %s,", own, other)
+		env, err := d.assume(ctx, own+"-deployer", own)
 		if err != nil {
 			return err
 		}
-		if err := d.refused(ctx, d.jobEnv(), "Not authorized to perform sts:AssumeRoleWithWebIdentity", "aws", exchange(d.roleARN(t[1]), token)...); err != nil {
+		if _, err := d.works(ctx, env, "kubectl", "apply", "-n", own, "-f", deployment); err != nil {
+			return err
+		}
+		if err := d.refused(ctx, env, "forbidden", "kubectl", "apply", "-n", other, "-f", deployment); err != nil {
+			return err
+		}
+		d.proves("nor does it get the role of %s.", other)
+		token, err := d.token(ctx, labgitlab.PipelineRequest{Project: project, Ref: own, RefType: "branch"})
+		if err != nil {
+			return err
+		}
+		if err := d.refused(ctx, d.jobEnv(), "Not authorized to perform sts:AssumeRoleWithWebIdentity", "aws", exchange(d.roleARN(other+"-deployer"), token)...); err != nil {
 			return err
 		}
 	}
@@ -669,6 +673,9 @@ func (d *Demo) auditLine(line string) {
 	who := e.Actor
 	if e.Claims["project_path"] != "" {
 		who = fmt.Sprintf("%s %s %s, pipeline %s", e.Claims["project_path"], e.Claims["ref_type"], e.Claims["ref"], e.Claims["pipeline_id"])
+	}
+	if e.Detail["uid"] != "" {
+		who = "uid " + e.Detail["uid"] + " of this machine"
 	}
 	what := e.Resource
 	if what == "" {
