@@ -107,11 +107,18 @@ func newUp(o *options, stdout io.Writer) *cobra.Command {
 func hints(w io.Writer, l *lab.Lab) {
 	fmt.Fprintf(w, `
 In another terminal, from the same folder:
-  eval "$(bin/mayflyd admin credentials --data %[1]s)"            # administrator of Mayfly, for fifteen minutes
-  aws iam list-roles --query 'Roles[].Arn'                        # the aws CLI talks to the lab now
+
+  # administrator of Mayfly for fifteen minutes; the aws CLI talks to the lab then
+  eval "$(bin/mayflyd admin credentials --data %[1]s)"
+  aws iam list-roles --query 'Roles[].Arn'
   bin/mayfly audit tail -f
-  bin/mayfly-lab run --project my_group/my-fancy_project --ref feature-1
-  %[2]s/bin/kubectl --kubeconfig %[3]s get all -A                 # the cluster's own administrator
+
+  # a job of the lab's GitLab, on any branch of its world
+  bin/mayfly-lab run --dir %[2]s --project my_group/my-fancy_project --ref feature-1 --role ROLE_ARN
+
+  # the cluster's own administrator
+  %[2]s/bin/kubectl --kubeconfig %[3]s get all -A
+
 Ctrl-C here takes it down.
 `, l.DataDir(), l.Dir, l.Cluster.AdminKubeconfig())
 }
@@ -122,7 +129,7 @@ func newDemo(o *options, stdout io.Writer) *cobra.Command {
 	cmd := &cobra.Command{Use: "demo", Short: "Run the story of examples/gitlab-to-kubernetes and say what each step proves", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
-			if err := os.RemoveAll(o.dir); err != nil { // a story begins at its beginning
+			if err := lab.Clear(o.dir); err != nil {
 				return err
 			}
 			l, err := o.bring(ctx, stdout)

@@ -24,6 +24,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"mayfly.internal/internal/labgitlab"
@@ -82,6 +83,32 @@ func LoadState(dir string) (State, error) {
 		return s, fmt.Errorf("no lab at %s: %w; mayfly-lab up brings one up", dir, err)
 	}
 	return s, json.Unmarshal(raw, &s)
+}
+
+// Clear removes a lab's directory, so that a story begins at its beginning. It
+// refuses one that is no lab's, and one whose lab is up.
+func Clear(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) || err == nil && len(entries) == 0 {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	s, err := LoadState(dir)
+	if err != nil {
+		return fmt.Errorf("%s is not a lab's directory, so it is not cleared", dir)
+	}
+	if s.up() {
+		return fmt.Errorf("the lab of %s is up (process %d); stop it first", dir, s.PID)
+	}
+	return os.RemoveAll(dir)
+}
+
+// up reports whether the process that brought a lab up still lives.
+func (s State) up() bool {
+	p, err := os.FindProcess(s.PID)
+	return err == nil && s.PID > 0 && s.PID != os.Getpid() && p.Signal(syscall.Signal(0)) == nil
 }
 
 // Up brings everything up, part by part. What is up is taken down again if a
@@ -144,6 +171,9 @@ func (l *Lab) prepare() error {
 		s = State{GitLabPort: ports[0], MayflyPort: ports[1], KubePort: ports[2], Secret: hex.EncodeToString(b[:])}
 	} else if err != nil {
 		return err
+	}
+	if s.up() {
+		return fmt.Errorf("the lab of %s is up already (process %d)", l.Dir, s.PID)
 	}
 	s.PID = os.Getpid()
 	l.State = s
