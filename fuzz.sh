@@ -8,7 +8,7 @@ targets=0
 for file in $(grep -rl --include='*_test.go' '^func Fuzz' internal); do
     for target in $(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$file"); do
         echo "fuzz $(dirname "$file") $target"
-        $go test "./$(dirname "$file")" -run '^$' -fuzz "^$target\$" -fuzztime "$time" >/tmp/mayfly-fuzz.$$ 2>&1 || {
+        $go test "./$(dirname "$file")" -run '^$' -fuzz "^$target\$" -fuzztime "$time" -fuzzminimizetime 10x >/tmp/mayfly-fuzz.$$ 2>&1 || {
             cat /tmp/mayfly-fuzz.$$
             rm -f /tmp/mayfly-fuzz.$$
             exit 1
