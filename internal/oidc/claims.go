@@ -117,7 +117,7 @@ func (c Claims) All() iter.Seq2[string, Values] {
 	}
 }
 
-// ConditionKeys are the keys that policies see, under a provider's prefix
+// ConditionKeys yields the keys that policies see, under a provider's prefix
 // (Provider.KeyPrefix): "<prefix>:<claim>" for every claim with condition
 // values (DESIGN D2), and AWS's two that are not simply a claim:
 //
@@ -128,21 +128,26 @@ func (c Claims) All() iter.Seq2[string, Values] {
 // key of another provider. A claim called oaud has none either, since on AWS it
 // would not be in that key. Names keep their case; Verify has seen to it that
 // no two are equal without it.
-func (c Claims) ConditionKeys(prefix string) map[string]Values {
-	keys := make(map[string]Values, len(c.values.Members())+1)
-	if prefix == "" {
-		return keys
-	}
-	for name, v := range c.All() {
-		if name != "" && !strings.Contains(name, ":") && !strings.EqualFold(name, "oaud") {
-			keys[prefix+":"+name] = v
+func (c Claims) ConditionKeys(prefix string) iter.Seq2[string, Values] {
+	return func(yield func(string, Values) bool) {
+		if prefix == "" {
+			return
+		}
+		for name, v := range c.All() {
+			if name == "" || strings.Contains(name, ":") || strings.EqualFold(name, "oaud") {
+				continue
+			}
+			if name == "aud" && c.party != "" {
+				if !yield(prefix+":oaud", v) {
+					return
+				}
+				v = Values{List: []string{c.party}}
+			}
+			if !yield(prefix+":"+name, v) {
+				return
+			}
 		}
 	}
-	if c.party != "" {
-		keys[prefix+":oaud"] = keys[prefix+":aud"]
-		keys[prefix+":aud"] = Values{List: []string{c.party}}
-	}
-	return keys
 }
 
 func conditionValues(v strictjson.Value) (Values, bool) {
