@@ -30,6 +30,9 @@ type AuditLine struct {
 // events that the newest checkpoint states, so that a Checkpoint asked for
 // afterwards states all of them.
 func (s *DB) Audit(ctx context.Context, first int64, limit int) ([]AuditLine, error) {
+	if limit <= 0 {
+		return nil, nil
+	}
 	var out []AuditLine
 	err := each(ctx, s.db, func(rows *sql.Rows) error {
 		var l AuditLine

@@ -49,6 +49,8 @@ type Config struct {
 	// AuditReserve is how many bytes must stay free for denials to be recorded
 	// at all; below it only what was allowed is. 0: no reserve.
 	AuditReserve int64
+	// Timeout bounds what becomes of a batch. 0: ten seconds.
+	Timeout time.Duration
 }
 
 // DB is an open store. It is safe for concurrent use.
@@ -58,6 +60,7 @@ type DB struct {
 	signer  note.Signer
 	account arn.AccountID
 	reserve int64
+	timeout time.Duration
 
 	snapshot atomic.Pointer[registry.Snapshot]
 	head     atomic.Pointer[head]
@@ -84,7 +87,10 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 	if c.DB == nil || c.Signer == nil || c.Now == nil || c.Dialect.Begin == nil {
 		return nil, errors.New("store: DB, Dialect, Signer and Now are required")
 	}
-	s := &DB{db: c.DB, dialect: c.Dialect, signer: c.Signer, account: c.Account, reserve: c.AuditReserve, jobs: make(chan *job, maxBatch), written: make(chan struct{})}
+	if c.Timeout == 0 {
+		c.Timeout = defaultTimeout
+	}
+	s := &DB{db: c.DB, dialect: c.Dialect, signer: c.Signer, account: c.Account, reserve: c.AuditReserve, timeout: c.Timeout, jobs: make(chan *job, maxBatch), written: make(chan struct{})}
 	if err := s.load(ctx); err != nil {
 		return nil, err
 	}

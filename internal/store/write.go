@@ -14,9 +14,9 @@ import (
 // wait of the first of them; measured, larger batches gain nothing.
 const maxBatch = 256
 
-// batchTimeout bounds what becomes of a batch: a database that hangs must
+// defaultTimeout bounds what becomes of a batch: a database that hangs must
 // become a refusal, not a queue.
-const batchTimeout = 10 * time.Second
+const defaultTimeout = 10 * time.Second
 
 var (
 	// ErrStale is what Commit gives when the configuration has changed since
@@ -114,7 +114,7 @@ func (s *DB) gather(first *job) []*job {
 // be written is refused, and the others are tried again without it; what fails
 // the transaction as such fails them all.
 func (s *DB) commit(batch []*job) {
-	ctx, cancel := context.WithTimeout(context.Background(), batchTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), s.timeout)
 	defer cancel()
 	batch = s.shed(batch)
 	for len(batch) > 0 {

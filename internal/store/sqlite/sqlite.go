@@ -27,17 +27,24 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
+// driverName is the name under which modernc.org/sqlite registers itself.
+const driverName = "sqlite"
+
 // Open opens the database file at path and brings its schema up to date. If
 // create is set, a missing file is made.
 func Open(ctx context.Context, path string, create bool, c store.Config) (*store.DB, error) {
+	return open(ctx, driverName, path, create, c)
+}
+
+func open(ctx context.Context, driver, path string, create bool, c store.Config) (*store.DB, error) {
 	_, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) && create {
-		err = begin(ctx, path, c)
+		err = begin(ctx, driver, path, c)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
-	if c.DB, err = connect(ctx, path); err != nil {
+	if c.DB, err = connect(ctx, driver, path); err != nil {
 		return nil, fmt.Errorf("open the database %s: %w", path, err)
 	}
 	c.Dialect = store.Dialect{
@@ -54,7 +61,7 @@ func Open(ctx context.Context, path string, create bool, c store.Config) (*store
 
 // begin makes a database under another name and gives it its own when it is
 // whole: a file at path is never half made.
-func begin(ctx context.Context, path string, c store.Config) error {
+func begin(ctx context.Context, driver, path string, c store.Config) error {
 	for _, left := range []string{path + "-wal", path + "-shm"} {
 		if _, err := os.Lstat(left); err == nil {
 			return fmt.Errorf("%s is there and its database is not: it was lost", left)
@@ -73,7 +80,7 @@ func begin(ctx context.Context, path string, c store.Config) error {
 	if err := f.Close(); err != nil {
 		return err
 	}
-	db, err := connect(ctx, half)
+	db, err := connect(ctx, driver, half)
 	if err != nil {
 		return err
 	}
@@ -99,9 +106,9 @@ func syncDir(dir string) error {
 var pragmas = []string{"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)", "busy_timeout(5000)"}
 
 // connect opens the file and brings its schema up to date.
-func connect(ctx context.Context, path string) (*sql.DB, error) {
+func connect(ctx context.Context, driver, path string) (*sql.DB, error) {
 	q := url.Values{"_pragma": pragmas, "_txlock": {"immediate"}}
-	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+q.Encode())
+	db, err := sql.Open(driver, "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+q.Encode())
 	if err != nil {
 		return nil, err
 	}
