@@ -12,10 +12,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/netip"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"time"
 
@@ -28,8 +28,9 @@ type Edge struct {
 	Log *slog.Logger
 	Now func() time.Time
 	// TrustedProxies are the peers whose X-Forwarded-For and
-	// X-Forwarded-Proto count. None: the TCP peer is the client.
-	TrustedProxies []netip.Prefix
+	// X-Forwarded-Proto count, asked for each request. Nil or none: the TCP peer
+	// is the client.
+	TrustedProxies func() []netip.Prefix
 	// Observe is told of each answer, for metrics. Nil: nobody is.
 	Observe func(route string, status int, took time.Duration)
 }
@@ -62,7 +63,9 @@ func (e *Edge) Wrap(route string, next http.Handler) http.Handler {
 					panic(p)
 				}
 				e.Log.Error("panic while answering", "route", route, "request", info.ID, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-				if seen.status == 0 {
+				if seen.status != 0 { // half an answer must not look like a whole one
+					defer panic(http.ErrAbortHandler)
+				} else {
 					http.Error(seen, "internal error, request "+info.ID, http.StatusInternalServerError)
 				}
 			}
@@ -132,7 +135,8 @@ func clean(text string, max int) string {
 
 // client is the address a request came from and whether it came over TLS: the
 // TCP peer's, or, while the peer is a trusted proxy, what that proxy says, from
-// right to left to the first address that is none.
+// right to left to the first address that is none. A proxy that says nothing of
+// the client is itself the client.
 func (e *Edge) client(r *http.Request) (netip.Addr, bool) {
 	secure := r.TLS != nil
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
@@ -143,19 +147,35 @@ func (e *Edge) client(r *http.Request) (netip.Addr, bool) {
 	if !e.trusted(addr) {
 		return addr, secure
 	}
-	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	if said := lastOf(r.Header.Values("X-Forwarded-Proto")); said != "" {
+		secure = strings.EqualFold(said, "https")
+	}
+	forwarded := strings.Join(r.Header.Values("X-Forwarded-For"), ",")
+	if forwarded == "" {
+		return addr, secure
+	}
+	hops := strings.Split(forwarded, ",")
 	for i := len(hops) - 1; i >= 0 && e.trusted(addr); i-- {
 		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
-		if err != nil {
+		if err != nil || hop.Zone() != "" {
 			return netip.Addr{}, false // a trusted proxy that writes nonsense vouches for nothing
 		}
 		addr = hop.Unmap()
 	}
-	return addr, secure || r.Header.Get("X-Forwarded-Proto") == "https"
+	return addr, secure
+}
+
+// lastOf is the last item of a header's list: what the nearest proxy said.
+func lastOf(values []string) string {
+	list := strings.Join(values, ",")
+	return strings.TrimSpace(list[strings.LastIndexByte(list, ',')+1:])
 }
 
 func (e *Edge) trusted(a netip.Addr) bool {
-	for _, p := range e.TrustedProxies {
+	if e.TrustedProxies == nil {
+		return false
+	}
+	for _, p := range e.TrustedProxies() {
 		if p.Contains(a) {
 			return true
 		}
@@ -181,9 +201,7 @@ func Body(w http.ResponseWriter, r *http.Request, max int64) ([]byte, error) {
 // Signed is a request as its signature sees it: what arrived, not what net/http
 // made of it.
 func Signed(r *http.Request, body []byte) sigv4.Request {
-	// RequestURI is the request line's own text; URL has been decoded and put
-	// together again.
-	path, query, _ := strings.Cut(r.RequestURI, "?")
+	path, query, _ := strings.Cut(target(r.RequestURI), "?")
 	out := sigv4.Request{Method: r.Method, Host: r.Host, Path: path, RawQuery: query, Body: body}
 	for name, values := range r.Header {
 		for _, v := range values {
@@ -191,17 +209,25 @@ func Signed(r *http.Request, body []byte) sigv4.Request {
 		}
 	}
 	if r.ContentLength >= 0 && r.Header.Get("Content-Length") == "" && r.Method != http.MethodGet {
-		// net/http takes this header out; aws-sdk-go signs it.
-		out.Headers = append(out.Headers, sigv4.Header{Name: "Content-Length", Value: fmt.Sprint(r.ContentLength)})
+		// net/http takes this header out of some requests; aws-sdk-go signs it.
+		out.Headers = append(out.Headers, sigv4.Header{Name: "Content-Length", Value: strconv.FormatInt(r.ContentLength, 10)})
 	}
 	return out
 }
 
-// HasHost reports whether the request names this host, whatever the port.
-func HasHost(r *http.Request, host string) bool {
-	name := r.Host
-	if h, _, err := net.SplitHostPort(name); err == nil {
-		name = h
+// target is the path and query of a request line, in its own text: http.Request
+// has them decoded and put together again. A request line may also name the
+// whole URL (RFC 9112 §3.2.2); clients of proxies write that.
+func target(uri string) string {
+	if strings.HasPrefix(uri, "/") {
+		return uri
 	}
-	return strings.EqualFold(name, host)
+	_, rest, ok := strings.Cut(uri, "://")
+	if !ok {
+		return uri
+	}
+	if i := strings.IndexAny(rest, "/?"); i >= 0 {
+		return rest[i:]
+	}
+	return "/"
 }

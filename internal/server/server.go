@@ -233,7 +233,7 @@ func (s *Server) assemble(seal sealer, auditKey string) error {
 
 // route is every path of the one listener.
 func (s *Server) route(f *front, own, kube http.Handler) http.Handler {
-	edge := &httpedge.Edge{Log: s.log, Now: s.now, TrustedProxies: s.config.TrustedProxies, Observe: s.metrics.answered}
+	edge := &httpedge.Edge{Log: s.log, Now: s.now, TrustedProxies: func() []netip.Prefix { return s.config.TrustedProxies }, Observe: s.metrics.answered}
 	query, rest := edge.Wrap("query", http.HandlerFunc(f.query)), edge.Wrap("eks", http.HandlerFunc(f.rest))
 	own, kube = edge.Wrap("mayfly", own), edge.Wrap("kubernetes", kube)
 	health, ready := edge.Wrap("healthz", http.HandlerFunc(s.healthz)), edge.Wrap("readyz", http.HandlerFunc(s.readyz))
