@@ -1,13 +1,16 @@
 package iam
 
 import (
+	"strings"
+
 	"mayfly.internal/internal/arn"
 	"mayfly.internal/internal/policy"
 )
 
-// sharedIssuers :: issuer without scheme → the claim a trust policy must
-// confine, because everyone in the world can get a token of that issuer (IAM
-// User Guide, "Identity provider controls for shared OIDC providers").
+// sharedIssuers :: issuer without scheme → the claim that says whose token it
+// is, because everyone in the world can get a token of that issuer. A name with
+// a colon is a condition key of its own. (IAM User Guide, "Identity-provider
+// controls for shared OIDC providers".)
 var sharedIssuers = map[string]string{
 	"gitlab.com":                                         "sub",
 	"token.actions.githubusercontent.com":                "sub",
@@ -24,19 +27,33 @@ var sharedIssuers = map[string]string{
 	"sandboxes.cloud":                                    "aud",
 	"oidc.vercel.com":                                    "aud",
 	"cognito-identity.amazonaws.com":                     "aud",
+
+	// IBM Turbonomic SaaS, by where it is hosted. AWS says that IBM changes
+	// these now and then.
+	"rh-oidc.s3.us-east-1.amazonaws.com/22ejnvnnturfmt6km08idd0nt4hekbn7": "sub",
+	"rh-oidc.s3.us-east-1.amazonaws.com/23e3sd27sju1hoou6ohfs68vbno607tr": "sub",
+	"rh-oidc.s3.us-east-1.amazonaws.com/23ne21h005qjl3n33d8dui5dlrmv2tmg": "sub",
+	"rh-oidc.s3.us-east-1.amazonaws.com/24jrf12m5dj7ljlfb4ta2frhrcoadm26": "sub",
+	"oidc.op1.openshiftapps.com/2f785sojlpb85i7402pk3qogugim5nfb":         "sub",
+	"oidc.op1.openshiftapps.com/2c51blsaqa9gkjt0o9rt11mle8mmropu":         "sub",
+
+	// Azure Sentinel: the tenant stands in the session's name, not in a claim.
+	"sts.windows.net/33e01921-4d64-4f8c-a055-5bdaffd5e33d": "sts:RoleSessionName",
 }
 
 // SharedKey is the condition key that a statement trusting a provider must
 // confine, empty for an issuer that is not shared.
 func SharedKey(p arn.Provider) string {
-	if claim := sharedIssuers[p.URL]; claim != "" {
-		return p.URL + ":" + claim
+	claim := sharedIssuers[strings.TrimSuffix(p.URL, "/")]
+	if claim == "" || strings.Contains(claim, ":") {
+		return claim
 	}
-	return ""
+	return p.URL + ":" + claim
 }
 
 // CheckShared refuses a trust policy in which a statement trusts a shared
-// issuer by name without confining the key that says whose token it is.
+// issuer by name without confining the key that says whose token it is. Of a
+// statement that trusts everyone, the exchange asks it.
 func CheckShared(trust *policy.Document) error {
 	for _, s := range trust.Statements() {
 		names, not := s.Principals()

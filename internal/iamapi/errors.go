@@ -21,7 +21,6 @@ var codes = map[iam.Reason]awsquery.Failure{
 	iam.InUse:         {Status: http.StatusConflict, Code: "DeleteConflict"},
 	iam.Unmodifiable:  {Status: http.StatusBadRequest, Code: "UnmodifiableEntity"},
 	iam.Malformed:     {Status: http.StatusBadRequest, Code: "MalformedPolicyDocument"},
-	iam.NotSupported:  {Status: http.StatusBadRequest, Code: "ValidationError"},
 }
 
 // Failure is an error as IAM shows it; what is not known is a ServiceFailure

@@ -1,0 +1,57 @@
+package iam
+
+import "fmt"
+
+// Reason says which rule of this room was broken. The edge turns it into IAM's
+// error code. The zero value is none.
+type Reason uint8
+
+const (
+	InvalidValue  Reason = iota + 1 // ValidationError
+	InvalidInput                    // InvalidInput
+	NoSuchEntity                    // it does not exist
+	AlreadyExists                   // the name is taken
+	LimitExceeded                   // a quota
+	InUse                           // it must be emptied first
+	Unmodifiable                    // it is Mayfly's own
+	Malformed                       // a policy document that may not stand there
+)
+
+var reasonNames = [...]string{"", "invalid value", "invalid input", "no such entity", "already exists", "limit exceeded", "in use", "unmodifiable", "malformed policy"}
+
+// String is the reason in words, for the audit log.
+func (r Reason) String() string {
+	if int(r) < len(reasonNames) {
+		return reasonNames[r]
+	}
+	return ""
+}
+
+// Error is a refusal of this room. Detail is a sentence for the caller, in
+// AWS's words where they are known.
+type Error struct {
+	Reason Reason
+	Detail string
+}
+
+func (e *Error) Error() string { return e.Detail }
+
+// Refuse makes an Error.
+func Refuse(r Reason, format string, args ...any) error {
+	return &Error{Reason: r, Detail: fmt.Sprintf(format, args...)}
+}
+
+// NoSuchRole is AWS's words for a role that does not exist.
+func NoSuchRole(name string) error {
+	return Refuse(NoSuchEntity, "The role with name %s cannot be found.", name)
+}
+
+// NoSuchPolicy is AWS's words for an inline policy that does not exist.
+func NoSuchPolicy(name string) error {
+	return Refuse(NoSuchEntity, "The role policy with name %s cannot be found.", name)
+}
+
+// NoSuchProvider is AWS's words for a provider that does not exist.
+func NoSuchProvider(name string) error {
+	return Refuse(NoSuchEntity, "OpenIDConnect Provider not found for arn %s", name)
+}

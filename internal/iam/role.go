@@ -1,0 +1,139 @@
+package iam
+
+import (
+	"maps"
+	"strings"
+	"time"
+	"unicode"
+
+	"mayfly.internal/internal/arn"
+	"mayfly.internal/internal/policy"
+)
+
+// Role is a set of permissions someone may assume. It is immutable: a change
+// makes a new value.
+type Role struct {
+	ID          string // AROA…, never used twice
+	Account     arn.AccountID
+	Path        string
+	Name        string
+	Description string
+	MaxSession  time.Duration
+	Trust       *policy.Document
+	Inline      map[string]*policy.Document // :: policy name → permission policy
+	Tags        []Tag
+	Created     time.Time
+	// BuiltIn marks Mayfly's own administrator role: listed, immutable, not
+	// assumable by token.
+	BuiltIn bool
+}
+
+// ARN is the role's name.
+func (r Role) ARN() arn.Role { return arn.Role{Account: r.Account, Path: r.Path, Name: r.Name} }
+
+// Permissions are the role's permission policies, in no particular order.
+func (r Role) Permissions() []*policy.Document {
+	out := make([]*policy.Document, 0, len(r.Inline))
+	for _, d := range r.Inline {
+		out = append(out, d)
+	}
+	return out
+}
+
+// The IAM model's bounds on a role.
+const (
+	maxRoleNameLen   = 64
+	maxPolicyNameLen = 128
+	defaultSession   = time.Hour
+	minMaxSession    = time.Hour
+	maxMaxSession    = 12 * time.Hour
+)
+
+// CheckRole checks a role that is about to be made and fills in what was not
+// given: the path / and a maximum session of one hour. Its trust policy is
+// parsed already.
+func CheckRole(r Role) (Role, error) {
+	if r.Path == "" {
+		r.Path = "/"
+	}
+	if r.MaxSession == 0 {
+		r.MaxSession = defaultSession
+	}
+	switch {
+	case !arn.IsName(r.Name, maxRoleNameLen):
+		return Role{}, Refuse(InvalidValue, "The specified value for roleName is invalid. It must contain only alphanumeric characters and/or the following: +=,.@_-")
+	case !arn.IsPath(r.Path):
+		return Role{}, Refuse(InvalidValue, "The specified value for path is invalid. It must begin and end with / and contain only alphanumeric characters and/or / characters.")
+	case strings.EqualFold(r.Name, AdminName):
+		return Role{}, Refuse(Unmodifiable, "The role name %s is Mayfly's own", AdminName)
+	}
+	for _, err := range []error{CheckMaxSession(r.MaxSession), CheckTags(r.Tags), CheckTrust(r.Trust)} {
+		if err != nil {
+			return Role{}, err
+		}
+	}
+	return r, nil
+}
+
+// CheckMaxSession checks a role's maximum session duration.
+func CheckMaxSession(d time.Duration) error {
+	if d < minMaxSession || d > maxMaxSession {
+		return Refuse(InvalidValue, "The maximum session duration is 3600 to 43200 seconds")
+	}
+	return nil
+}
+
+// CheckTrust checks a trust policy's size and that no statement trusts a shared
+// issuer without saying whose jobs it means. A role without one is refused.
+func CheckTrust(trust *policy.Document) error {
+	if trust == nil || trust.Kind() != policy.Trust {
+		return Refuse(Malformed, "A role needs a trust policy")
+	}
+	if n := lengthWithoutSpace(trust.Text()); n > maxTrustLen {
+		return Refuse(LimitExceeded, "Cannot exceed quota for ACLSizePerRole: %d", maxTrustLen)
+	}
+	return CheckShared(trust)
+}
+
+// WithInline is the role with an inline policy put in place of one of the same
+// name.
+func (r Role) WithInline(name string, d *policy.Document) (Role, error) {
+	if !arn.IsName(name, maxPolicyNameLen) {
+		return Role{}, Refuse(InvalidValue, "The specified value for policyName is invalid. It must contain only alphanumeric characters and/or the following: +=,.@_-")
+	}
+	inline := maps.Clone(r.Inline)
+	if inline == nil {
+		inline = map[string]*policy.Document{}
+	}
+	inline[name] = d
+	total := 0
+	for _, d := range inline {
+		total += lengthWithoutSpace(d.Text())
+	}
+	if total > maxInlineLen {
+		return Role{}, Refuse(LimitExceeded, "Maximum policy size of %d bytes exceeded for role %s", maxInlineLen, r.Name)
+	}
+	r.Inline = inline
+	return r, nil
+}
+
+// WithoutInline is the role without an inline policy.
+func (r Role) WithoutInline(name string) (Role, error) {
+	if r.Inline[name] == nil {
+		return Role{}, NoSuchPolicy(name)
+	}
+	r.Inline = maps.Clone(r.Inline)
+	delete(r.Inline, name)
+	return r, nil
+}
+
+// lengthWithoutSpace counts characters as the quotas do: white space is free.
+func lengthWithoutSpace(text []byte) int {
+	n := 0
+	for _, c := range string(text) {
+		if !unicode.IsSpace(c) {
+			n++
+		}
+	}
+	return n
+}
