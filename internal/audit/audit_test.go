@@ -138,8 +138,11 @@ func TestTreeRecovers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, h := range hashes {
+		for nth, h := range hashes {
 			stored[h.Index] = h.Hash
+			if event, at := audit.Place(h.Index); event != int64(i) || at != nth {
+				t.Fatalf("hash %d is said to lie with event %d as number %d; it came with event %d as number %d", h.Index, event, at, i, nth)
+			}
 		}
 		a, _ := again.Root()
 		b, _ := whole.Root()

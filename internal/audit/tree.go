@@ -110,6 +110,13 @@ func (t *Tree) read(indexes []int64) ([]Hash, error) {
 	return out, nil
 }
 
+// Place says where a stored hash is kept: with the event whose append made it,
+// as the nth of that event's hashes.
+func Place(index int64) (event int64, nth int) {
+	level, n := tlog.SplitStoredHashIndex(index)
+	return (n+1)<<level - 1, level
+}
+
 // Checkpoint is a signed statement of the tree's size and root: a note as
 // golang.org/x/mod/sumdb/note has it, whose text is a tlog tree.
 func (t *Tree) Checkpoint(signer note.Signer) (string, error) {

@@ -56,14 +56,16 @@ func loadTree(ctx context.Context, db *sql.DB, signer note.Signer) (*audit.Tree,
 		return nil, nil, fmt.Errorf("there are %d events and the last has the number %d: some are missing", size, last)
 	}
 	tree, err := audit.LoadTree(size, func(index int64) (audit.Hash, error) {
-		var h []byte
-		if err := db.QueryRowContext(ctx, `SELECT hash FROM audit_hash WHERE idx = $1`, index).Scan(&h); err != nil {
+		event, nth := audit.Place(index)
+		var hashes []byte
+		if err := db.QueryRowContext(ctx, `SELECT hashes FROM audit_event WHERE idx = $1`, event).Scan(&hashes); err != nil {
 			return audit.Hash{}, err
 		}
-		if len(h) != len(audit.Hash{}) {
-			return audit.Hash{}, errors.New("a stored hash has the wrong length")
+		at := nth * len(audit.Hash{})
+		if len(hashes)%len(audit.Hash{}) != 0 || at >= len(hashes) {
+			return audit.Hash{}, fmt.Errorf("the hashes stored with event %d have the wrong length", event)
 		}
-		return audit.Hash(h), nil
+		return audit.Hash(hashes[at : at+len(audit.Hash{})]), nil
 	})
 	if err != nil {
 		return nil, nil, err

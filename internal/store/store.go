@@ -73,8 +73,9 @@ type DB struct {
 	closing error
 
 	// The writer's alone.
-	tree  *audit.Tree
-	doubt bool // whether a transaction took place is not known: look before the next
+	tree   *audit.Tree
+	insert *sql.Stmt // of an audit event
+	doubt  bool      // whether a transaction took place is not known: look before the next
 
 	failNext atomic.Pointer[error]
 }
@@ -93,6 +94,10 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 	s := &DB{db: c.DB, dialect: c.Dialect, signer: c.Signer, account: c.Account, reserve: c.AuditReserve, timeout: c.Timeout, jobs: make(chan *job, maxBatch), written: make(chan struct{})}
 	if err := s.load(ctx); err != nil {
 		return nil, err
+	}
+	var err error
+	if s.insert, err = s.db.PrepareContext(ctx, `INSERT INTO audit_event (idx, at, body, hashes) VALUES ($1, $2, $3, $4)`); err != nil {
+		return nil, fmt.Errorf("prepare: %w", err)
 	}
 	go s.write()
 	return s, nil

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 
 	"mayfly.internal/internal/audit"
@@ -22,10 +21,10 @@ func (e *jobError) Unwrap() error { return e.err }
 // transaction is a batch being written: what will be in force, and what states
 // it, if all of it gets through.
 type transaction struct {
-	tx           *sql.Tx
-	insert, hash *sql.Stmt
-	snapshot     *registry.Snapshot
-	tree         *audit.Tree
+	tx       *sql.Tx
+	insert   *sql.Stmt // of an audit event
+	snapshot *registry.Snapshot
+	tree     *audit.Tree
 }
 
 // transact writes a batch in one transaction and puts it in force. It marks the
@@ -70,14 +69,7 @@ func (s *DB) begin(ctx context.Context) (*transaction, error) {
 	if err != nil {
 		return nil, fmt.Errorf("begin a transaction: %w", err)
 	}
-	t := &transaction{tx: tx, snapshot: s.Snapshot(), tree: s.tree.Clone()}
-	if t.insert, err = tx.PrepareContext(ctx, `INSERT INTO audit_event (idx, at, body) VALUES ($1, $2, $3)`); err == nil {
-		t.hash, err = tx.PrepareContext(ctx, `INSERT INTO audit_hash (idx, hash) VALUES ($1, $2)`)
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("prepare: %w", err), tx.Rollback())
-	}
-	return t, nil
+	return &transaction{tx: tx, insert: tx.StmtContext(ctx, s.insert), snapshot: s.Snapshot(), tree: s.tree.Clone()}, nil
 }
 
 // add writes one job, unless the configuration has moved on since it was
@@ -94,32 +86,25 @@ func (t *transaction) add(ctx context.Context, j *job) error {
 	if len(j.changes) > 0 {
 		t.snapshot = t.snapshot.With(j.changes...)
 	}
-	if err := t.record(ctx, j.event); err != nil {
+	if err := t.record(ctx, j); err != nil {
 		return fmt.Errorf("write an audit event: %w", err)
 	}
 	return nil
 }
 
-// record appends an event to the log and to the tree.
-func (t *transaction) record(ctx context.Context, e audit.Event) error {
-	body, err := e.Encode()
-	if err != nil {
-		return err
-	}
+// record appends a job's event to the log and to the tree.
+func (t *transaction) record(ctx context.Context, j *job) error {
 	index := t.tree.Size()
-	hashes, err := t.tree.Append(body)
+	made, err := t.tree.Append(j.body)
 	if err != nil {
 		return err
 	}
-	if _, err := t.insert.ExecContext(ctx, index, e.Time.UnixMicro(), body); err != nil {
-		return err
+	hashes := make([]byte, 0, len(made)*len(audit.Hash{}))
+	for _, h := range made {
+		hashes = append(hashes, h.Hash[:]...)
 	}
-	for _, h := range hashes {
-		if _, err := t.hash.ExecContext(ctx, h.Index, h.Hash[:]); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err = t.insert.ExecContext(ctx, index, j.event.Time.UnixMicro(), j.body, hashes)
+	return err
 }
 
 // finish writes what states the whole: the checkpoint and the generation.

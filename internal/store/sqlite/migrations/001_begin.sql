@@ -71,14 +71,10 @@ CREATE TABLE access_entry (
 ) STRICT;
 
 CREATE TABLE audit_event (
-    idx  INTEGER PRIMARY KEY, -- from 0, without a gap
-    at   INTEGER NOT NULL,
-    body BLOB    NOT NULL     -- the very bytes that are hashed
-) STRICT;
-
-CREATE TABLE audit_hash (
-    idx  INTEGER PRIMARY KEY, -- golang.org/x/mod/sumdb/tlog, StoredHashIndex
-    hash BLOB    NOT NULL
+    idx    INTEGER PRIMARY KEY, -- from 0, without a gap
+    at     INTEGER NOT NULL,
+    body   BLOB    NOT NULL,    -- the very bytes that are hashed
+    hashes BLOB    NOT NULL     -- of the nodes of the tree that this event completes, the leaf first, 32 bytes each
 ) STRICT;
 
 CREATE TABLE audit_head (
@@ -92,10 +88,4 @@ CREATE TRIGGER audit_event_update BEFORE UPDATE ON audit_event BEGIN SELECT RAIS
 -- +goose StatementEnd
 -- +goose StatementBegin
 CREATE TRIGGER audit_event_delete BEFORE DELETE ON audit_event BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END;
--- +goose StatementEnd
--- +goose StatementBegin
-CREATE TRIGGER audit_hash_update BEFORE UPDATE ON audit_hash BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END;
--- +goose StatementEnd
--- +goose StatementBegin
-CREATE TRIGGER audit_hash_delete BEFORE DELETE ON audit_hash BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END;
 -- +goose StatementEnd
