@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -78,6 +79,13 @@ func newServe(o *options, stderr io.Writer) *cobra.Command {
 	var listen, level string
 	cmd := &cobra.Command{Use: "serve", Short: "Serve until told to stop", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			load := func() (server.Config, error) {
+				c, _, err := o.load()
+				if listen != "" {
+					c.Listen = listen
+				}
+				return c, err
+			}
 			c, data, err := o.load()
 			if err != nil {
 				return err
@@ -93,15 +101,39 @@ func newServe(o *options, stderr io.Writer) *cobra.Command {
 				return usageError{fmt.Errorf("--log-level %s: debug, info, warn and error are known", level)}
 			}
 			log := slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: l}))
-			s, err := server.New(cmd.Context(), server.Options{Config: c, Data: data, Log: log})
+			s, err := server.New(cmd.Context(), server.Options{Config: c, Load: load, Data: data, Log: log})
 			if err != nil {
 				return err
 			}
+			if os.Getenv("GOGC") == "" {
+				debug.SetGCPercent(gcPercent)
+			}
+			go reloadOnHangup(cmd.Context(), s)
 			return s.Serve(cmd.Context())
 		}}
 	cmd.Flags().StringVar(&listen, "listen", "", "address to listen on, HOST:PORT or http://127.0.0.1:PORT (default as configured)")
 	cmd.Flags().StringVar(&level, "log-level", "info", "least level of log lines: debug, info, warn, error")
 	return cmd
+}
+
+// gcPercent lets the heap grow to five times what lives before it is collected:
+// little lives in this server (some ten megabytes), so at Go's default it would
+// be collected dozens of times a second under load.
+const gcPercent = 400
+
+// reloadOnHangup reads the configuration anew at each SIGHUP.
+func reloadOnHangup(ctx context.Context, s *server.Server) {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	for {
+		select {
+		case <-hangup:
+			s.Reload()
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 func newCheck(o *options, stdout io.Writer) *cobra.Command {

@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
@@ -160,25 +161,43 @@ func clusterOf(r *http.Request) (string, bool) {
 // certificates gives the certificate to serve with: of the operator's files,
 // read anew when they change, or of our own CA, made anew in time.
 type certificates struct {
-	files TLSConfig
 	hosts []string
 	ca    *authority
+	log   *slog.Logger
 
 	mu      sync.Mutex
+	files   TLSConfig
 	current *tls.Certificate
-	until   time.Time // own: when to renew
-	changed time.Time // files: newest modification
+	until   time.Time // when to look again: to renew our own, to read files once more
+	read    string    // state of the files current was read from
+	failed  string    // state of the files that could not be read
 }
+
+// fileCheck is how often the operator's files are looked at.
+const fileCheck = time.Second
 
 func (c *certificates) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.files.CertFile != "" {
-		return c.fromFiles()
-	}
 	if c.current != nil && c.ca.now().Before(c.until) {
 		return c.current, nil
 	}
+	if c.files.CertFile != "" {
+		return c.fromFiles()
+	}
+	return c.fromAuthority()
+}
+
+// use changes where certificates come from, from the next handshake on.
+func (c *certificates) use(files TLSConfig) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.files != files {
+		c.files, c.until, c.read, c.failed = files, time.Time{}, "", ""
+	}
+}
+
+func (c *certificates) fromAuthority() (*tls.Certificate, error) {
 	t := &x509.Certificate{Subject: pkix.Name{CommonName: "mayfly"}, KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
 	for _, h := range c.hosts {
 		if ip := net.ParseIP(h); ip != nil {
@@ -202,23 +221,32 @@ func (c *certificates) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 // fromFiles reads the operator's files if they have changed; files that cannot
 // be read leave the last pair in place.
 func (c *certificates) fromFiles() (*tls.Certificate, error) {
-	newest := time.Time{}
-	for _, f := range []string{c.files.CertFile, c.files.KeyFile} {
-		info, err := os.Stat(f)
-		if err == nil && info.ModTime().After(newest) {
-			newest = info.ModTime()
-		}
-	}
-	if c.current != nil && !newest.After(c.changed) {
+	c.until = c.ca.now().Add(fileCheck)
+	state := stateOf(c.files)
+	if c.current != nil && state == c.read {
 		return c.current, nil
 	}
 	pair, err := tls.LoadX509KeyPair(c.files.CertFile, c.files.KeyFile)
-	if err != nil {
-		if c.current != nil {
-			return c.current, nil
-		}
+	switch {
+	case err == nil:
+		c.current, c.read, c.failed = &pair, state, ""
+		c.log.Info("serving with the certificate of", "cert_file", c.files.CertFile)
+	case c.current == nil:
 		return nil, fmt.Errorf("tls: %w", err)
+	case state != c.failed:
+		c.failed = state
+		c.log.Error("the certificate's files cannot be used; the last ones stay in use", "why", err)
 	}
-	c.current, c.changed = &pair, newest
 	return c.current, nil
+}
+
+// stateOf is what changes when one of the files does.
+func stateOf(files TLSConfig) string {
+	state := ""
+	for _, f := range []string{files.CertFile, files.KeyFile} {
+		if info, err := os.Stat(f); err == nil {
+			state += fmt.Sprint(info.ModTime().UnixNano(), info.Size(), ";")
+		}
+	}
+	return state
 }

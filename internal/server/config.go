@@ -2,6 +2,8 @@ package server
 
 import (
 	"bytes"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -22,6 +25,7 @@ import (
 	"mayfly.internal/internal/jwks"
 	"mayfly.internal/internal/jwt"
 	"mayfly.internal/internal/oidc"
+	"mayfly.internal/internal/session"
 )
 
 // Config is the server's configuration file. Every key may be left out; the
@@ -48,7 +52,7 @@ type Config struct {
 	MetricsListen string `yaml:"metrics_listen"`
 	// TrustedProxies are the addresses whose X-Forwarded-For and
 	// X-Forwarded-Proto are believed. Default: none.
-	TrustedProxies []netip.Prefix `yaml:"trusted_proxies"`
+	TrustedProxies Prefixes `yaml:"trusted_proxies"`
 	// Admin is the Unix socket of the first administrator.
 	Admin AdminConfig `yaml:"admin"`
 	// MaxSessionDuration is the longest any session lasts, whatever its role
@@ -106,7 +110,7 @@ type IssuerConfig struct {
 	JWKSFile string `yaml:"jwks_file"`
 	// AllowAddresses opens loopback, link-local and private addresses for this
 	// issuer. Default: they are closed.
-	AllowAddresses []netip.Prefix `yaml:"allow_addresses"`
+	AllowAddresses Prefixes `yaml:"allow_addresses"`
 	// Algorithms are those the issuer may sign with. Default: RS256 for a
 	// GitLab, RS256/384/512 and ES256/384/512 for others.
 	Algorithms []string `yaml:"algorithms"`
@@ -122,6 +126,10 @@ type IssuerConfig struct {
 	// MaxTokenAge is how long after its iat a token is accepted, whatever its
 	// exp. Default 24h.
 	MaxTokenAge Duration `yaml:"max_token_age"`
+	// Explain is what a job of a role's own projects learns when the role
+	// refuses it: "names", which of its claims failed and what kind of value is
+	// wanted, or "values", what the trust policy wants as well. Default names.
+	Explain string `yaml:"explain"`
 }
 
 // Duration is a time span in a configuration file: 90s, 15m, 1h.
@@ -131,7 +139,7 @@ type Duration time.Duration
 func (d *Duration) UnmarshalYAML(n *yaml.Node) error {
 	v, err := time.ParseDuration(n.Value)
 	if err != nil || v <= 0 {
-		return fmt.Errorf("line %d: %q is no time span such as 90s, 15m or 1h", n.Line, n.Value)
+		return wrong(n, "%q is no time span such as 90s, 15m or 1h", n.Value)
 	}
 	*d = Duration(v)
 	return nil
@@ -140,20 +148,54 @@ func (d *Duration) UnmarshalYAML(n *yaml.Node) error {
 // Size is a number of bytes in a configuration file: 0, 64MiB, 1GiB.
 type Size int64
 
+var sizeUnits = map[string]int64{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+
 // UnmarshalYAML reads a size.
 func (s *Size) UnmarshalYAML(n *yaml.Node) error {
 	text, factor := n.Value, int64(1)
-	for suffix, f := range map[string]int64{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30} {
+	for suffix, f := range sizeUnits {
 		if rest, ok := strings.CutSuffix(text, suffix); ok {
 			text, factor = rest, f
 		}
 	}
-	v, err := strconv.ParseInt(text, 10, 32)
-	if err != nil || v < 0 {
-		return fmt.Errorf("line %d: %q is no size such as 64MiB or 1GiB", n.Line, n.Value)
+	v, err := strconv.ParseUint(text, 10, 31)
+	if err != nil {
+		return wrong(n, "%q is no size such as 64MiB or 1GiB", n.Value)
 	}
-	*s = Size(v * factor)
+	*s = Size(int64(v) * factor)
 	return nil
+}
+
+// Prefixes are blocks of addresses in a configuration file: 10.0.0.0/8.
+type Prefixes []netip.Prefix
+
+// UnmarshalYAML reads a list of blocks.
+func (p *Prefixes) UnmarshalYAML(n *yaml.Node) error {
+	var texts []yaml.Node
+	if err := n.Decode(&texts); err != nil {
+		return err
+	}
+	var bad yaml.TypeError
+	for i := range texts {
+		block, err := netip.ParsePrefix(texts[i].Value)
+		switch {
+		case err != nil || block.Addr().Is4In6():
+			bad.Errors = append(bad.Errors, fmt.Sprintf("line %d: %q is no block of addresses such as 10.0.0.0/8 or fd00::/8", texts[i].Line, texts[i].Value))
+		case block != block.Masked():
+			bad.Errors = append(bad.Errors, fmt.Sprintf("line %d: %q has bits behind its length; %s is meant", texts[i].Line, texts[i].Value, block.Masked()))
+		}
+		*p = append(*p, block)
+	}
+	if len(bad.Errors) > 0 {
+		return &bad
+	}
+	return nil
+}
+
+// wrong is a value that cannot be read; reading goes on, so that everything
+// wrong is said at once.
+func wrong(n *yaml.Node, format string, args ...any) error {
+	return &yaml.TypeError{Errors: []string{fmt.Sprintf("line %d: "+format, append([]any{n.Line}, args...)...)}}
 }
 
 const defaultReserve = 512 << 20
@@ -168,24 +210,49 @@ func Default() Config {
 // defaults. The error says everything that is wrong at once.
 func LoadConfig(path string) (Config, error) {
 	c := Default()
-	if path != "" {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return Config{}, err
-		}
-		dec := yaml.NewDecoder(bytes.NewReader(data))
-		dec.KnownFields(true)
-		if err := dec.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
-			return Config{}, fmt.Errorf("%s: %w", path, err)
-		}
-		if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-			return Config{}, fmt.Errorf("%s: there is more than one document", path)
-		}
+	if path == "" {
+		return c, nil
 	}
-	if err := c.Check(); err != nil {
+	data, err := os.ReadFile(path)
+	if err != nil {
 		return Config{}, err
 	}
+	if err := errors.Join(decode(data, &c), c.Check()); err != nil {
+		return Config{}, fmt.Errorf("%s:\n%w", path, err)
+	}
 	return c, nil
+}
+
+func decode(data []byte, c *Config) error {
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	dec.KnownFields(true)
+	err := dec.Decode(c)
+	if several, ok := errors.AsType[*yaml.TypeError](err); ok {
+		return forPeople(several)
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+		return errors.New("there is more than one document")
+	}
+	return nil
+}
+
+var (
+	unknownField = regexp.MustCompile(`field (\S+) not found in type .*`)
+	wrongType    = regexp.MustCompile("cannot unmarshal !!(\\S+)(?: `(.*)`)? into .*")
+)
+
+// forPeople takes the names of Go's types out of what the YAML reader says.
+func forPeople(several *yaml.TypeError) error {
+	var errs []error
+	for _, text := range several.Errors {
+		text = unknownField.ReplaceAllString(text, "unknown key $1")
+		text = wrongType.ReplaceAllString(text, "a $1 does not belong here: $2")
+		errs = append(errs, errors.New(strings.TrimSuffix(text, ": ")))
+	}
+	return errors.Join(errs...)
 }
 
 // Check says everything that is wrong with a configuration, one line each.
@@ -195,7 +262,7 @@ func (c Config) Check() error {
 	if _, err := c.listen(); err != nil {
 		bad("listen: %w", err)
 	}
-	if u, err := url.Parse(c.PublicURL); c.PublicURL != "" && (err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "") {
+	if u, err := url.Parse(c.PublicURL); c.PublicURL != "" && (err != nil || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.User != nil || u.Fragment != "") {
 		bad("public_url: %q is no URL of a host, such as https://mayfly.example.com", c.PublicURL)
 	}
 	if !eks.IsRegion(c.Region) {
@@ -204,55 +271,101 @@ func (c Config) Check() error {
 	if _, err := arn.ParseAccountID(c.AccountID); c.AccountID != "" && err != nil {
 		bad("account_id: %w", err)
 	}
-	if (c.TLS.CertFile == "") != (c.TLS.KeyFile == "") {
-		bad("tls: cert_file and key_file go together")
-	}
-	for name, file := range map[string]string{"tls.cert_file": c.TLS.CertFile, "tls.key_file": c.TLS.KeyFile} {
-		if err := readable(file); err != nil {
-			bad("%s: %w", name, err)
-		}
+	if err := c.TLS.check(); err != nil {
+		bad("tls: %w", err)
 	}
 	if c.MetricsListen != "off" {
-		if _, _, err := net.SplitHostPort(c.MetricsListen); err != nil {
+		if err := checkAddress(c.MetricsListen); err != nil {
 			bad("metrics_listen: %w", err)
 		}
 	}
-	if d := time.Duration(c.MaxSessionDuration); d < 15*time.Minute || d > 12*time.Hour {
+	for _, p := range c.TrustedProxies {
+		if p.IsValid() && p.Bits() == 0 {
+			bad("trusted_proxies: %s believes everyone about where they come from", p)
+		}
+	}
+	if len(c.Admin.Socket) > maxSocketPath {
+		bad("admin.socket: the path is longer than %d bytes", maxSocketPath)
+	}
+	if d := time.Duration(c.MaxSessionDuration); d < session.MinDuration || d > session.MaxDuration {
 		bad("max_session_duration: %s is not between 15m and 12h", d)
 	}
 	seen := map[string]bool{}
 	for i, is := range c.Issuers {
-		where := fmt.Sprintf("issuers[%d] (%s)", i, is.URL)
-		if seen[is.URL] {
-			bad("%s: the issuer stands twice", where)
+		for _, err := range is.check(seen[is.URL]) {
+			bad("issuers[%d] (%s): %w", i, is.URL, err)
 		}
 		seen[is.URL] = true
-		if _, err := oidc.ParseProviderURL(is.URL); err != nil {
-			bad("%s: url: %w", where, err)
-		}
-		for name, file := range map[string]string{"ca_file": is.CAFile, "jwks_file": is.JWKSFile} {
-			if err := readable(file); err != nil {
-				bad("%s: %s: %w", where, name, err)
-			}
-		}
-		for _, a := range is.Algorithms {
-			if _, ok := jwt.ParseAlgorithm(a); !ok {
-				bad("%s: algorithms: %q is none of %v", where, a, jwt.Algorithms())
-			}
-		}
 	}
 	return errors.Join(errs...)
 }
 
-func readable(file string) error {
-	if file == "" {
+// check says everything that is wrong with an issuer's entry.
+func (is IssuerConfig) check(twice bool) (errs []error) {
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if twice {
+		bad("the issuer stands twice")
+	}
+	if _, err := oidc.ParseProviderURL(is.URL); err != nil {
+		bad("url: %w", err)
+	}
+	if is.CAFile != "" {
+		text, err := os.ReadFile(is.CAFile)
+		if err == nil && !x509.NewCertPool().AppendCertsFromPEM(text) {
+			err = fmt.Errorf("%s holds no PEM certificate", is.CAFile)
+		}
+		if err != nil {
+			bad("ca_file: %w", err)
+		}
+	}
+	if is.JWKSFile != "" {
+		text, err := os.ReadFile(is.JWKSFile)
+		if err == nil {
+			_, err = jwt.ParseKeySet(text)
+		}
+		if err != nil {
+			bad("jwks_file: %w", err)
+		}
+	}
+	for _, a := range is.Algorithms {
+		if _, ok := jwt.ParseAlgorithm(a); !ok {
+			bad("algorithms: %q is none of %v", a, jwt.Algorithms())
+		}
+	}
+	if len(is.LoginClientIDs) > 0 && !is.settings().GitLab {
+		bad("login_client_ids: only a GitLab signs for people; set gitlab: true if it is one")
+	}
+	if _, ok := explains[is.Explain]; !ok {
+		bad("explain: %q is neither names nor values", is.Explain)
+	}
+	return errs
+}
+
+// explains :: explain → what it means.
+var explains = map[string]oidc.Explain{"": oidc.ExplainNames, "names": oidc.ExplainNames, "values": oidc.ExplainValues}
+
+// check reads the pair as the server will.
+func (t TLSConfig) check() error {
+	if t.CertFile == "" && t.KeyFile == "" {
 		return nil
 	}
-	f, err := os.Open(file)
-	if err != nil {
-		return err
+	if t.CertFile == "" || t.KeyFile == "" {
+		return errors.New("cert_file and key_file go together")
 	}
-	return f.Close()
+	_, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+	return err
+}
+
+// checkAddress refuses what is no HOST:PORT.
+func checkAddress(text string) error {
+	_, port, err := net.SplitHostPort(text)
+	if err != nil {
+		return fmt.Errorf("%q is no HOST:PORT", text)
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return fmt.Errorf("%q is no port", port)
+	}
+	return nil
 }
 
 // listenAddress is where to listen and whether in plain HTTP.
@@ -264,10 +377,10 @@ type listenAddress struct {
 func (c Config) listen() (listenAddress, error) {
 	address, plain := strings.CutPrefix(c.Listen, "http://")
 	address = strings.TrimPrefix(address, "https://")
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
+	if err := checkAddress(address); err != nil {
 		return listenAddress{}, err
 	}
+	host, _, _ := net.SplitHostPort(address) // checkAddress has split it
 	if ip, err := netip.ParseAddr(host); plain && (err != nil || !ip.IsLoopback()) {
 		return listenAddress{}, fmt.Errorf("http:// is allowed on a loopback address only, such as http://127.0.0.1:8080: %q", c.Listen)
 	}
@@ -278,18 +391,22 @@ func (c Config) listen() (listenAddress, error) {
 func (c Config) settings() map[string]oidc.Settings {
 	out := map[string]oidc.Settings{}
 	for _, is := range c.Issuers {
-		s := oidc.DefaultSettings(oidc.Issuer(is.URL))
-		for _, a := range is.Algorithms {
-			alg, _ := jwt.ParseAlgorithm(a) // Check has refused others
-			s.Algorithms = append(s.Algorithms, alg)
-		}
-		if is.GitLab != nil {
-			s.GitLab = *is.GitLab
-		}
-		s.LoginClientIDs, s.AllowMultipleAudiences, s.MaxTokenAge = is.LoginClientIDs, is.AllowMultipleAudiences, time.Duration(is.MaxTokenAge)
-		out[is.URL] = s
+		out[is.URL] = is.settings()
 	}
 	return out
+}
+
+func (is IssuerConfig) settings() oidc.Settings {
+	s := oidc.DefaultSettings(oidc.Issuer(is.URL))
+	for _, a := range is.Algorithms {
+		alg, _ := jwt.ParseAlgorithm(a) // Check has refused others
+		s.Algorithms = append(s.Algorithms, alg)
+	}
+	if is.GitLab != nil {
+		s.GitLab = *is.GitLab
+	}
+	s.LoginClientIDs, s.AllowMultipleAudiences, s.MaxTokenAge, s.Explain = is.LoginClientIDs, is.AllowMultipleAudiences, time.Duration(is.MaxTokenAge), explains[is.Explain]
+	return s
 }
 
 // keys is what the operator says about fetching keys.

@@ -32,7 +32,7 @@ type front struct {
 func (f *front) query(w http.ResponseWriter, r *http.Request) {
 	body, err := httpedge.Body(w, r, awsquery.MaxBodyBytes)
 	if err != nil {
-		f.refuseQuery(w, r, "", awsquery.Failure{Status: http.StatusRequestEntityTooLarge, Code: "RequestEntityTooLarge", Message: "The request body is too large or could not be read"})
+		f.refuseQuery(w, r, "", awsquery.Failure{Status: bodyStatus(err), Code: "RequestEntityTooLarge", Message: "The request body is too large or could not be read"})
 		return
 	}
 	form, skip := string(body), (func(string) bool)(nil)
@@ -59,6 +59,14 @@ func (f *front) query(w http.ResponseWriter, r *http.Request) {
 		f.log.Info("unknown operation", "action", clean(q.Action), "version", clean(q.Version), "request", httpedge.Info(r).ID)
 		f.refuseQuery(w, r, stswire.Namespace, awsquery.Failure{Status: http.StatusBadRequest, Code: "InvalidAction", Message: "Could not find operation " + clean(q.Action) + " for version " + clean(q.Version)})
 	}
+}
+
+// bodyStatus is the status for a body that could not be read.
+func bodyStatus(err error) int {
+	if errors.Is(err, httpedge.ErrTooLarge) {
+		return http.StatusRequestEntityTooLarge
+	}
+	return http.StatusBadRequest
 }
 
 // isSignatureParameter reports whether a query parameter belongs to the
@@ -107,9 +115,9 @@ func (f *front) serveSTS(w http.ResponseWriter, r *http.Request, q *awsquery.Req
 func (f *front) serveIAM(w http.ResponseWriter, r *http.Request, q *awsquery.Request, body []byte) {
 	who, region, err := f.sts.Caller(httpedge.Signed(r, body), "iam")
 	if err != nil {
-		f.logFailure(r, "iam:"+q.Action, http.StatusForbidden, err)
-		e, _ := errors.AsType[*sts.CallerError](err)
-		f.refuseQuery(w, r, iamwire.Namespace, stsapi.CallerFailure(e))
+		failure := stsapi.Failure(err)
+		f.logFailure(r, "iam:"+q.Action, failure.Status, err)
+		f.refuseQuery(w, r, iamwire.Namespace, failure)
 		return
 	}
 	info := httpedge.Info(r)
@@ -172,7 +180,7 @@ func write(w http.ResponseWriter, status int, contentType string, body []byte) {
 func (f *front) rest(w http.ResponseWriter, r *http.Request) {
 	body, err := httpedge.Body(w, r, awsrest.MaxBodyBytes)
 	if err != nil {
-		refuseREST(w, awsrest.Failure{Status: http.StatusRequestEntityTooLarge, Code: "InvalidParameterException", Message: "The request body is too large or could not be read"})
+		refuseREST(w, awsrest.Failure{Status: bodyStatus(err), Code: "InvalidParameterException", Message: "The request body is too large or could not be read"})
 		return
 	}
 	op, ok := eksapi.Route(r.Method, r.URL.EscapedPath())

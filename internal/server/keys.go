@@ -41,11 +41,11 @@ func loadSealer(data string) (sealer, error) {
 	}
 	h, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(bytes.NewReader(raw)))
 	if err != nil {
-		return sealer{}, fmt.Errorf("session keys: %s: %w", path, err)
+		return sealer{}, fmt.Errorf("session keys: %s is damaged: %w; without it every session ends: move it away to begin with new keys", path, err)
 	}
 	a, err := aead.New(h)
 	if err != nil {
-		return sealer{}, fmt.Errorf("session keys: %s: %w", path, err)
+		return sealer{}, fmt.Errorf("session keys: %s is damaged: %w; without it every session ends: move it away to begin with new keys", path, err)
 	}
 	return sealer{a}, nil
 }
@@ -56,7 +56,8 @@ const auditKeyName = "mayfly/audit"
 // loadAuditKey reads DATA/keys/audit.key, making it on the first start, and
 // gives the signer and the public verifier key as text.
 func loadAuditKey(data string) (note.Signer, string, error) {
-	raw, err := once(filepath.Join(data, "keys", "audit.key"), func() ([]byte, error) {
+	path := filepath.Join(data, "keys", "audit.key")
+	raw, err := once(path, func() ([]byte, error) {
 		skey, vkey, err := note.GenerateKey(rand.Reader, auditKeyName)
 		return []byte(skey + "\n" + vkey + "\n"), err
 	})
@@ -66,7 +67,11 @@ func loadAuditKey(data string) (note.Signer, string, error) {
 	skey, vkey, _ := bytes.Cut(bytes.TrimSpace(raw), []byte("\n"))
 	signer, err := note.NewSigner(string(skey))
 	if err != nil {
-		return nil, "", fmt.Errorf("audit key: %w", err)
+		return nil, "", fmt.Errorf("audit key: %s is damaged: %w", path, err)
+	}
+	verifier, err := note.NewVerifier(string(vkey))
+	if err != nil || verifier.KeyHash() != signer.KeyHash() {
+		return nil, "", fmt.Errorf("audit key: %s is damaged: its two lines are not a private key and its public one", path)
 	}
 	return signer, string(vkey), nil
 }

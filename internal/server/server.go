@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -18,6 +19,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -30,10 +32,8 @@ import (
 	"mayfly.internal/internal/eksapi"
 	"mayfly.internal/internal/httpedge"
 	"mayfly.internal/internal/iamapi"
-	"mayfly.internal/internal/jwks"
 	"mayfly.internal/internal/kubeapi"
 	"mayfly.internal/internal/mayflyapi"
-	"mayfly.internal/internal/oidc"
 	"mayfly.internal/internal/store"
 	"mayfly.internal/internal/store/sqlite"
 	"mayfly.internal/internal/sts"
@@ -50,20 +50,24 @@ var (
 	_ sts.Registry         = (*store.DB)(nil)
 	_ sts.Recorder         = (*store.DB)(nil)
 	_ clusterauth.Registry = (*store.DB)(nil)
-	_ sts.Keys             = (*jwks.Source)(nil)
+	_ sts.Keys             = (*Server)(nil)
 )
 
 // Options is what a Server is made of besides its configuration file.
 type Options struct {
 	Config Config
-	Data   string // the data directory
-	Log    *slog.Logger
-	Now    func() time.Time // nil: time.Now
+	// Load reads the configuration anew, for Reload. Nil: there is none to read.
+	Load func() (Config, error)
+	Data string // the data directory
+	Log  *slog.Logger
+	Now  func() time.Time // nil: time.Now
 }
 
 // Server is a running trust plane.
 type Server struct {
-	config  Config
+	config  Config // as it was started with
+	load    func() (Config, error)
+	live    atomic.Pointer[live] // what Reload replaces
 	data    string
 	log     *slog.Logger
 	now     func() time.Time
@@ -87,7 +91,7 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &Server{config: o.Config, data: o.Data, log: o.Log, now: o.Now, failed: make(chan error, 3)}
+	s := &Server{config: o.Config, load: o.Load, data: o.Data, log: o.Log, now: o.Now, failed: make(chan error, 3)}
 	defer func() {
 		if err != nil {
 			s.close()
@@ -110,9 +114,12 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 	if s.ca, err = loadAuthority(o.Data, o.Now); err != nil {
 		return nil, err
 	}
-	db := filepath.Join(o.Data, "mayfly.db")
-	s.db, err = sqlite.Open(ctx, db, firstStart(o.Data), store.Config{Signer: signer, Now: o.Now, Account: arn.AccountID(o.Config.AccountID), AuditReserve: int64(o.Config.Audit.Reserve)})
+	s.live.Store(newLive(o.Config, s.now))
+	s.db, err = sqlite.Open(ctx, filepath.Join(o.Data, "mayfly.db"), firstStart(o.Data), store.Config{Signer: signer, Now: o.Now, Account: arn.AccountID(o.Config.AccountID), AuditReserve: int64(o.Config.Audit.Reserve)})
 	if err != nil {
+		return nil, err
+	}
+	if err := markStarted(o.Data); err != nil {
 		return nil, err
 	}
 	if err := s.bind(); err != nil {
@@ -125,12 +132,18 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 // missing database in one that has is an error, not an invitation to begin
 // anew.
 func firstStart(data string) bool {
-	marker := filepath.Join(data, "keys", "started")
-	_, err := os.Stat(marker)
-	if err == nil {
-		return false
-	}
-	return writeFile(marker, []byte("The database of this directory was made; a server that does not find it does not make another.\n"), 0o600) == nil
+	_, err := os.Stat(startedMark(data))
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+func startedMark(data string) string { return filepath.Join(data, "keys", "started") }
+
+// markStarted notes that the directory has held a database.
+func markStarted(data string) error {
+	_, err := once(startedMark(data), func() ([]byte, error) {
+		return []byte("The database of this directory was made; a server that does not find it does not make another.\n"), nil
+	})
+	return err
 }
 
 // lockData makes sure that one server uses a data directory.
@@ -195,19 +208,9 @@ func (s *Server) CAFile() string { return filepath.Join(s.data, "ca.pem") }
 
 func (s *Server) assemble(seal sealer, auditKey string) error {
 	s.metrics = newMetrics()
-	settings := s.config.settings()
-	keys := s.config.keys()
-	keys.Now = s.now
-	source := jwks.New(keys)
 	var err error
-	s.sts, err = sts.New(sts.Config{Registry: s.db, Keys: source, Sealer: seal, Audit: s.db, Now: s.now, Rand: rand.Reader, MaxSession: time.Duration(s.config.MaxSessionDuration),
-		Settings: func(issuer string) oidc.Settings {
-			if v, ok := settings[issuer]; ok {
-				return v
-			}
-			return oidc.DefaultSettings(oidc.Issuer(issuer))
-		},
-		Count: s.metrics.exchangeRefused})
+	s.sts, err = sts.New(sts.Config{Registry: s.db, Keys: s, Settings: s.settings, Sealer: seal, Audit: s.db, Now: s.now, Rand: rand.Reader,
+		MaxSession: time.Duration(s.config.MaxSessionDuration), Count: s.metrics.exchangeRefused})
 	if err != nil {
 		return err
 	}
@@ -225,6 +228,7 @@ func (s *Server) assemble(seal sealer, auditKey string) error {
 	}
 	own := &mayflyapi.API{Control: ctl, Caller: s.sts.Caller, Webhooks: s, Audit: auditLog{s.db},
 		Server: mayflywire.Server{Version: Version, Account: string(s.db.Snapshot().Account), Region: s.config.Region, AuditKey: auditKey}}
+	s.certs = &certificates{files: s.config.TLS, hosts: s.hosts(), ca: s.ca, log: s.log}
 	f := &front{sts: s.sts, stsA: &stsapi.API{STS: s.sts}, iamA: &iamapi.API{Control: ctl}, eksA: &eksapi.API{Control: ctl}, log: s.log}
 	kube := &kubeapi.API{Auth: auth, Registry: s.db, Peer: clusterOf, Log: s.log}
 	s.handler = s.route(f, own.Handler(), kube.Handler())
@@ -233,7 +237,7 @@ func (s *Server) assemble(seal sealer, auditKey string) error {
 
 // route is every path of the one listener.
 func (s *Server) route(f *front, own, kube http.Handler) http.Handler {
-	edge := &httpedge.Edge{Log: s.log, Now: s.now, TrustedProxies: func() []netip.Prefix { return s.config.TrustedProxies }, Observe: s.metrics.answered}
+	edge := &httpedge.Edge{Log: s.log, Now: s.now, TrustedProxies: func() []netip.Prefix { return s.live.Load().config.TrustedProxies }, Observe: s.metrics.answered}
 	query, rest := edge.Wrap("query", http.HandlerFunc(f.query)), edge.Wrap("eks", http.HandlerFunc(f.rest))
 	own, kube = edge.Wrap("mayfly", own), edge.Wrap("kubernetes", kube)
 	health, ready := edge.Wrap("healthz", http.HandlerFunc(s.healthz)), edge.Wrap("readyz", http.HandlerFunc(s.readyz))
@@ -333,7 +337,6 @@ func (s *Server) serve(l net.Listener, h http.Handler) {
 func (s *Server) tlsConfig() *tls.Config {
 	pool := x509.NewCertPool()
 	pool.AddCert(s.ca.cert)
-	s.certs = &certificates{files: s.config.TLS, hosts: s.hosts(), ca: s.ca}
 	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.certs.get, ClientAuth: tls.VerifyClientCertIfGiven, ClientCAs: pool, NextProtos: []string{"h2", "http/1.1"}, Time: s.now}
 }
 

@@ -81,7 +81,7 @@ func (s *Server) adminHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /credentials", func(w http.ResponseWriter, r *http.Request) {
 		uid, ok := r.Context().Value(peerKey{}).(uint32)
-		if !ok || uid != 0 && int(uid) != os.Getuid() && !slices.Contains(s.config.Admin.AllowUIDs, uid) {
+		if !ok || uid != 0 && int(uid) != os.Getuid() && !slices.Contains(s.live.Load().config.Admin.AllowUIDs, uid) {
 			s.log.Warn("admin socket refused", "uid", uid)
 			http.Error(w, "this user may not administer the server; admin.allow_uids in its configuration lists who may", http.StatusForbidden)
 			return

@@ -1,0 +1,213 @@
+package server
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"mayfly.internal/internal/fakeissuer"
+	"mayfly.internal/internal/oidc"
+)
+
+func fileWith(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestLoadConfig(t *testing.T) {
+	i := fakeissuer.New(t)
+	c, err := LoadConfig(fileWith(t, "m.yaml", `
+listen: http://127.0.0.1:8080
+public_url: https://mayfly.example.com:8443/
+region: eu-central-1
+account_id: "111122223333"
+metrics_listen: "off"
+trusted_proxies: [10.0.0.0/8, "fd00::/8"]
+admin: {socket: /run/mayfly.sock, allow_uids: [1000]}
+max_session_duration: 2h
+audit: {reserve: 1GiB}
+aws_auth_max_age: 5m
+jwks: {max_stale: 30m}
+issuers:
+- url: https://gitlab.example:8443/path
+  ca_file: `+i.CAFile()+`
+  jwks_file: `+i.KeySetFile()+`
+  allow_addresses: [192.168.0.0/16]
+  algorithms: [RS256, EdDSA]
+  gitlab: true
+  login_client_ids: [abc]
+  allow_multiple_audiences: true
+  max_token_age: 1h
+  explain: values
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Listen != "http://127.0.0.1:8080" || time.Duration(c.MaxSessionDuration) != 2*time.Hour || c.Audit.Reserve != 1<<30 || len(c.TrustedProxies) != 2 || c.Admin.AllowUIDs[0] != 1000 {
+		t.Errorf("%+v", c)
+	}
+	s := c.settings()["https://gitlab.example:8443/path"]
+	if !s.GitLab || !s.AllowMultipleAudiences || s.MaxTokenAge != time.Hour || s.Explain != oidc.ExplainValues || len(s.Algorithms) != 2 || s.Use != oidc.UseAny {
+		t.Errorf("%+v", s)
+	}
+	for name, text := range map[string]string{"an empty file": "", "a comment": "# nothing\n", "no file": "-"} {
+		path := ""
+		if text != "-" {
+			path = fileWith(t, "m.yaml", text)
+		}
+		if got, err := LoadConfig(path); err != nil || !reflect.DeepEqual(got, Default()) {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+	if _, err := LoadConfig(filepath.Join(t.TempDir(), "missing.yaml")); err == nil {
+		t.Error("a missing file was read")
+	}
+}
+
+// TestEverythingWrongAtOnce: one run of check says all of it, in words that
+// name the key and no type of ours.
+func TestEverythingWrongAtOnce(t *testing.T) {
+	notPEM := fileWith(t, "ca.pem", "hello")
+	_, err := LoadConfig(fileWith(t, "m.yaml", `
+listn: x
+listen: http://0.0.0.0:8080
+public_url: mayfly.example.com
+region: Europe
+account_id: "123"
+tls: {cert_file: /does/not/exist.pem}
+metrics_listen: 127.0.0.1:http
+trusted_proxies: [10.0.0.0, 10.0.0.1/8, 0.0.0.0/0]
+admin: {socket: /`+strings.Repeat("s", 120)+`, allow_uids: [root]}
+max_session_duration: 13h
+audit: {reserve: lots}
+aws_auth_max_age: -5m
+jwks: {max_stale: 0s, use: once}
+issuers:
+- url: http://gitlab.example
+  ca_file: `+notPEM+`
+  jwks_file: `+notPEM+`
+  algorithms: [HS256]
+  explain: everything
+- url: https://ci.example
+  login_client_ids: [abc]
+  one_use: true
+- url: https://ci.example
+`))
+	if err == nil {
+		t.Fatal("it was accepted")
+	}
+	for _, want := range []string{
+		"line 2: unknown key listn", "listen: http:// is allowed on a loopback address only", `public_url: "mayfly.example.com"`, `region: "Europe"`, "account_id:", "cert_file and key_file go together",
+		`metrics_listen: "http" is no port`, `"10.0.0.0" is no block`, "10.0.0.0/8 is meant", "believes everyone", "admin.socket: the path is longer", `a str does not belong here: root`, "max_session_duration: 13h0m0s",
+		`"lots" is no size`, `"-5m" is no time span`, `"0s" is no time span`, "unknown key use", "issuers[0] (http://gitlab.example): url:", "ca_file:", "no PEM certificate", "jwks_file:", `algorithms: "HS256"`, `explain: "everything"`,
+		"issuers[1] (https://ci.example): login_client_ids", "unknown key one_use", "issuers[2] (https://ci.example): the issuer stands twice",
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("it does not say %q", want)
+		}
+	}
+	for _, leak := range []string{"server.", "netip", "!!", "Config"} {
+		if strings.Contains(err.Error(), leak) {
+			t.Errorf("it says %q", leak)
+		}
+	}
+	if t.Failed() {
+		t.Log(err)
+	}
+}
+
+func TestConfigForm(t *testing.T) {
+	for name, tt := range map[string]struct{ text, want string }{
+		"two documents":       {"region: eu-central-1\n---\nregion: eu-west-1\n", "more than one document"},
+		"a key twice":         {"region: eu-central-1\nregion: eu-west-1\n", "already defined"},
+		"not a mapping":       {"- listen\n", "does not belong here"},
+		"not YAML":            {"listen: [\n", "did not find"},
+		"a prefix as mapping": {"trusted_proxies: {a: b}\n", "does not belong here"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := LoadConfig(fileWith(t, "m.yaml", tt.text)); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%v; want %q", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestListen(t *testing.T) {
+	for text, want := range map[string]listenAddress{
+		"127.0.0.1:8443": {"127.0.0.1:8443", false}, "https://0.0.0.0:443": {"0.0.0.0:443", false}, ":8443": {":8443", false}, "http://127.0.0.1:80": {"127.0.0.1:80", true}, "http://[::1]:80": {"[::1]:80", true},
+		"http://0.0.0.0:80": {}, "http://:80": {}, "http://localhost:80": {}, "http://192.168.0.1:80": {}, "http://[::]:80": {}, "ftp://127.0.0.1:80": {}, "127.0.0.1": {}, "127.0.0.1:99999": {}, "": {},
+	} {
+		got, err := Config{Listen: text}.listen()
+		if got != want || (err == nil) != (want != listenAddress{}) {
+			t.Errorf("%q: %+v, %v", text, got, err)
+		}
+	}
+}
+
+// TestEveryKeyIsReloadedOrNot: each key of the configuration is one that Reload
+// puts in force or one it says needs a restart, and the operator's guide says
+// of each what it means.
+func TestEveryKey(t *testing.T) {
+	guide, err := os.ReadFile("../../docs/operator.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keys []string
+	var walk func(prefix string, v reflect.Type)
+	walk = func(prefix string, v reflect.Type) {
+		for i := range v.NumField() {
+			f := v.Field(i)
+			name := prefix + f.Tag.Get("yaml")
+			if f.Type.Kind() == reflect.Struct {
+				walk(name+".", f.Type)
+				continue
+			}
+			keys = append(keys, name)
+		}
+	}
+	walk("", reflect.TypeFor[Config]())
+	walk("", reflect.TypeFor[IssuerConfig]())
+	for _, key := range keys {
+		if !strings.Contains(string(guide), "`"+key+"`") {
+			t.Errorf("docs/operator.md does not explain %s", key)
+		}
+	}
+	for _, key := range reloadable {
+		if !slices.ContainsFunc(keys, func(k string) bool { return k == key || strings.HasPrefix(k, key+".") }) {
+			t.Errorf("%s is no key", key)
+		}
+	}
+}
+
+func TestDifferences(t *testing.T) {
+	a, b := quiet(), quiet()
+	if got := differences(a, b); got != nil {
+		t.Error(got)
+	}
+	b.Region, b.Admin.AllowUIDs, b.Issuers = "eu-west-1", []uint32{7}, []IssuerConfig{{URL: "https://x.example"}}
+	if diff := cmp.Diff([]string{"region", "admin.allow_uids", "issuers"}, differences(a, b)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestDefaultData(t *testing.T) {
+	t.Setenv("XDG_DATA_HOME", "/xdg")
+	got, err := DefaultData()
+	want := "/xdg/mayfly"
+	if os.Getuid() == 0 {
+		want = "/var/lib/mayfly"
+	}
+	if got != want || err != nil {
+		t.Error(got, err)
+	}
+}
