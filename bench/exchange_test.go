@@ -20,6 +20,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -151,15 +152,21 @@ func mayfly(tb testing.TB, s signer) (url, role string) {
 	return srv.PublicURL() + "/", teach(tb, srv.PublicURL(), c.Admin.Socket)
 }
 
-// load keeps connections busy with the same request for a span and gives the
-// answers per second; every answer must be 200.
-func load(tb testing.TB, target, form string) float64 {
+// rate is what a load came to.
+type rate struct {
+	perSecond float64
+	cpu       float64 // microseconds of processor time for each answer, the client's included
+}
+
+// load keeps connections busy with the same request for a span; every answer
+// must be 200.
+func load(tb testing.TB, target, form string) rate {
 	tr := &http.Transport{MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections}
 	defer tr.CloseIdleConnections()
 	hc := http.Client{Transport: tr}
 	var answered atomic.Int64
 	var wg sync.WaitGroup
-	start := time.Now()
+	start, used := time.Now(), cpu()
 	for range connections {
 		wg.Go(func() {
 			for time.Since(start) < span {
@@ -179,7 +186,13 @@ func load(tb testing.TB, target, form string) float64 {
 		})
 	}
 	wg.Wait()
-	return float64(answered.Load()) / time.Since(start).Seconds()
+	n := float64(answered.Load())
+	return rate{n / time.Since(start).Seconds(), (cpu() - used).Seconds() * 1e6 / n}
+}
+
+// exchangeForm is the request of a job.
+func exchangeForm(tb testing.TB, s signer, role string) string {
+	return url.Values{"Action": {"AssumeRoleWithWebIdentity"}, "Version": {"2011-06-15"}, "RoleArn": {role}, "RoleSessionName": {"GitLabRunner-1"}, "DurationSeconds": {"900"}, "WebIdentityToken": {s.token(tb)}}.Encode()
 }
 
 // BenchmarkExchange measures exchanges per second with durable audit at 32
@@ -188,17 +201,31 @@ func BenchmarkExchange(b *testing.B) {
 	s := newSigner(b)
 	limit := bare(b, s)
 	target, role := mayfly(b, s)
-	form := url.Values{"Action": {"AssumeRoleWithWebIdentity"}, "Version": {"2011-06-15"}, "RoleArn": {role}, "RoleSessionName": {"GitLabRunner-1"}, "DurationSeconds": {"900"}, "WebIdentityToken": {s.token(b)}}.Encode()
+	form := exchangeForm(b, s, role)
 	load(b, limit, form) // warm both
 	load(b, target, form)
 	for b.Loop() {
-		var ours, theirs float64
+		var ours, theirs rate
 		for range turns {
-			theirs += load(b, limit, form) / turns
-			ours += load(b, target, form) / turns
+			for _, side := range []struct {
+				url string
+				sum *rate
+			}{{limit, &theirs}, {target, &ours}} {
+				r := load(b, side.url, form)
+				side.sum.perSecond += r.perSecond / turns
+				side.sum.cpu += r.cpu / turns
+			}
 		}
-		b.ReportMetric(ours, "exchanges/s")
-		b.ReportMetric(theirs, "bare/s")
-		b.ReportMetric(ours/theirs, "ratio")
+		b.ReportMetric(ours.perSecond, "exchanges/s")
+		b.ReportMetric(theirs.perSecond, "bare/s")
+		b.ReportMetric(ours.perSecond/theirs.perSecond, "ratio")
+		b.ReportMetric(ours.cpu, "µs-cpu/exchange")
+		b.ReportMetric(theirs.cpu, "µs-cpu/bare")
 	}
+}
+
+// TestMain runs both sides with the garbage collector's setting of mayflyd.
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(server.GCPercent)
+	os.Exit(m.Run())
 }
