@@ -64,7 +64,7 @@ func loadAuthority(data string, now func() time.Time) (*authority, error) {
 	a.pem, err = once(certPath, func() ([]byte, error) {
 		der, err := a.sign(&x509.Certificate{Subject: pkix.Name{CommonName: "Mayfly CA"}, IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true,
 			KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign}, nil, key, caLife)
-		return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), err
+		return pemOf(der), err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("certificate authority: %w", err)
@@ -84,6 +84,9 @@ func loadAuthority(data string, now func() time.Time) (*authority, error) {
 	}
 	return a, nil
 }
+
+// pemOf is a certificate as text.
+func pemOf(der []byte) []byte { return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}) }
 
 func encodeKey(key *ecdsa.PrivateKey) ([]byte, error) {
 	der, err := x509.MarshalPKCS8PrivateKey(key)
@@ -130,7 +133,7 @@ func (a *authority) issue(t *x509.Certificate, life time.Duration) (cert, key []
 		return nil, nil, err
 	}
 	key, err = encodeKey(k)
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), key, err
+	return pemOf(der), key, err
 }
 
 // clusterURI names a cluster in its client certificate, by the id that a
