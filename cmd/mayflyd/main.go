@@ -78,6 +78,14 @@ func (o *options) load() (server.Config, string, error) {
 func newServe(o *options, stderr io.Writer) *cobra.Command {
 	var listen, level string
 	cmd := &cobra.Command{Use: "serve", Short: "Serve until told to stop", Args: cobra.NoArgs,
+		Long: `serve answers STS, IAM, EKS and the webhooks of clusters on one HTTPS address. It
+needs no configuration: on the first start it makes a data directory with a
+database, a CA of its own (DATA/ca.pem), session keys and an account id.
+
+SIGTERM and SIGINT end it; requests under way are answered first. SIGHUP reads
+the configuration anew and logs what is in force and what needs a restart.`,
+		Example: `  mayflyd serve --data ./data
+  mayflyd serve --config /etc/mayfly.yaml`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			load := func() (server.Config, error) {
 				c, _, err := o.load()

@@ -9,6 +9,7 @@ package cli
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -92,7 +94,7 @@ some.`}
 	f := root.PersistentFlags()
 	f.StringVar(&a.server, "server", "", "the server's URL (default $MAYFLY_SERVER, $AWS_ENDPOINT_URL_STS, $AWS_ENDPOINT_URL)")
 	f.StringVar(&a.region, "region", "", "region to sign for (default $AWS_REGION, $AWS_DEFAULT_REGION, us-east-1)")
-	f.StringVar(&a.caFile, "ca-file", "", "PEM file of the CA that vouches for the server (default $AWS_CA_BUNDLE)")
+	f.StringVar(&a.caFile, "server-ca-file", "", "PEM file of the CA that vouches for the server (default $AWS_CA_BUNDLE)")
 	f.StringVarP(&a.output, "output", "o", "text", "output format: text or json")
 	root.PersistentPreRunE = func(*cobra.Command, []string) error {
 		if a.output != "text" && a.output != "json" {
@@ -146,10 +148,13 @@ func (a *app) client() (*client.Client, error) {
 // explain adds what to do to an error of the server.
 func explain(err error) error {
 	e, ok := errors.AsType[*client.Error](err)
+	if _, untrusted := errors.AsType[*tls.CertificateVerificationError](err); untrusted {
+		return hint(err, "name the CA that vouches for the server with --server-ca-file or AWS_CA_BUNDLE; on the server's machine it is DATA/ca.pem")
+	}
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return hint(err, "is mayflyd running there? --server and MAYFLY_SERVER name the server")
+	}
 	if !ok {
-		if strings.Contains(err.Error(), "certificate") {
-			return hint(err, "name the CA that vouches for the server with --ca-file or AWS_CA_BUNDLE")
-		}
 		return err
 	}
 	switch {

@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -24,13 +26,13 @@ func newClusterRegister(a *app) *cobra.Command {
 	var in mayflywire.Cluster
 	var caFile string
 	var age time.Duration
-	cmd := &cobra.Command{Use: "register NAME --endpoint URL --cluster-ca-file FILE --region REGION", Short: "Make a cluster known", Args: exactArgs("NAME"),
-		Example: "  mayfly cluster register my-cluster --endpoint https://10.0.0.5:6443 --cluster-ca-file ca.crt --region eu-central-1",
+	cmd := &cobra.Command{Use: "register NAME --endpoint URL --ca-file FILE --region REGION", Short: "Make a cluster known", Args: exactArgs("NAME"),
+		Example: "  mayfly cluster register my-cluster --endpoint https://10.0.0.5:6443 --ca-file ca.crt --region eu-central-1",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			in.Name = args[0]
-			for flag, value := range map[string]string{"endpoint": in.Endpoint, "cluster-ca-file": caFile} {
-				if value == "" {
-					return &usageError{fmt.Errorf("--%s is missing", flag)}
+			for _, f := range [][2]string{{"endpoint", in.Endpoint}, {"ca-file", caFile}} {
+				if f[1] == "" {
+					return &usageError{fmt.Errorf("--%s is missing", f[0])}
 				}
 			}
 			in.Region = firstOf(a.region, os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION"))
@@ -40,6 +42,9 @@ func newClusterRegister(a *app) *cobra.Command {
 			ca, err := os.ReadFile(caFile)
 			if err != nil {
 				return fmt.Errorf("the cluster's CA: %w", err)
+			}
+			if !x509.NewCertPool().AppendCertsFromPEM(ca) {
+				return fmt.Errorf("the cluster's CA: %s holds no PEM certificate", caFile)
 			}
 			in.CA, in.BearerMaxAge = string(ca), age.String()
 			c, err := a.client()
@@ -59,7 +64,7 @@ func newClusterRegister(a *app) *cobra.Command {
 		}}
 	f := cmd.Flags()
 	f.StringVar(&in.Endpoint, "endpoint", "", "https URL of the cluster's API server")
-	f.StringVar(&caFile, "cluster-ca-file", "", "PEM file of the CA that vouches for the API server")
+	f.StringVar(&caFile, "ca-file", "", "PEM file of the CA that vouches for the cluster's API server")
 	f.StringVar(&in.AuthenticationMode, "authentication-mode", "API", "where identities come from: API, API_AND_CONFIG_MAP or CONFIG_MAP")
 	f.StringSliceVar(&in.TrustAWSAccounts, "trust-aws-account", nil, "real AWS account whose STS is believed for this cluster (repeatable)")
 	f.DurationVar(&age, "bearer-max-age", 15*time.Minute, "how old a bearer token may be")
@@ -105,7 +110,7 @@ func newClusterDescribe(a *app) *cobra.Command {
 			}
 			w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 			for _, row := range [][2]string{{"Name", k.Name}, {"ARN", k.ARN}, {"ID", k.ID}, {"Region", k.Region}, {"Endpoint", k.Endpoint}, {"Authentication mode", k.AuthenticationMode},
-				{"Bearer token age", k.BearerMaxAge}, {"Trusted AWS accounts", fmt.Sprint(k.TrustAWSAccounts)}, {"Registered", k.CreatedAt.UTC().Format(time.RFC3339)}} {
+				{"Bearer token age", k.BearerMaxAge}, {"Trusted AWS accounts", firstOf(strings.Join(k.TrustAWSAccounts, ", "), "none")}, {"Registered", k.CreatedAt.UTC().Format(time.RFC3339)}} {
 				fmt.Fprintf(w, "%s:\t%s\n", row[0], row[1])
 			}
 			return w.Flush()

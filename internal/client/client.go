@@ -8,7 +8,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -35,7 +34,8 @@ type Config struct {
 // Client asks one server. It is safe for concurrent use.
 type Client struct {
 	config Config
-	base   *url.URL
+	host   string // of the server, for errors
+	base   string // its URL, with no slash at the end
 	http   *http.Client
 }
 
@@ -48,7 +48,7 @@ func New(c Config) (*Client, error) {
 		c.Now = time.Now
 	}
 	base, err := url.Parse(c.Endpoint)
-	if err != nil || base.Host == "" || base.Scheme != "https" && base.Scheme != "http" {
+	if err != nil || base.Hostname() == "" || base.Scheme != "https" && base.Scheme != "http" || base.RawQuery != "" || base.Fragment != "" || base.User != nil {
 		return nil, fmt.Errorf("%q is no URL of a server, such as https://mayfly.example.com", c.Endpoint)
 	}
 	t := &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}}
@@ -62,7 +62,7 @@ func New(c Config) (*Client, error) {
 			return nil, fmt.Errorf("the server's CA: %s holds no PEM certificate", c.CAFile)
 		}
 	}
-	return &Client{config: c, base: base, http: &http.Client{Transport: t, Timeout: requestTimeout,
+	return &Client{config: c, host: base.Host, base: strings.TrimSuffix(base.String(), "/"), http: &http.Client{Transport: t, Timeout: requestTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}, nil // a signed request is for one server
 }
 
@@ -88,7 +88,7 @@ func (e *Error) Error() string {
 // maxAnswer bounds an answer; the largest is a page of audit events.
 const maxAnswer = 64 << 20
 
-// do asks for a path of the own API and decodes the answer into out.
+// do asks for an escaped path of the own API and decodes the answer into out.
 func (c *Client) do(ctx context.Context, method, path string, query url.Values, in, out any) error {
 	var body []byte
 	if in != nil {
@@ -97,8 +97,10 @@ func (c *Client) do(ctx context.Context, method, path string, query url.Values, 
 			return err
 		}
 	}
-	u := *c.base
-	u.Path = strings.TrimSuffix(u.Path, "/") + path
+	u, err := url.Parse(c.base + path) // not url.JoinPath, which reads dots and escapes
+	if err != nil {
+		return err
+	}
 	u.RawQuery = query.Encode()
 	req, err := http.NewRequestWithContext(ctx, method, u.String(), bytes.NewReader(body))
 	if err != nil {
@@ -113,26 +115,26 @@ func (c *Client) do(ctx context.Context, method, path string, query url.Values, 
 	req.Header.Set("User-Agent", c.config.UserAgent)
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return fmt.Errorf("ask %s: %w", c.base.Host, err)
+		return fmt.Errorf("ask %s: %w", c.host, err)
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	switch {
 	case err != nil:
-		return fmt.Errorf("read the answer of %s: %w", c.base.Host, err)
+		return fmt.Errorf("read the answer of %s: %w", c.host, err)
 	case len(answer) > maxAnswer:
-		return fmt.Errorf("the answer of %s is larger than %d bytes", c.base.Host, maxAnswer)
+		return fmt.Errorf("the answer of %s is larger than %d bytes", c.host, maxAnswer)
 	case resp.StatusCode != http.StatusOK:
 		e := &Error{Status: resp.StatusCode, Request: resp.Header.Get("X-Amzn-Requestid")}
 		var w mayflywire.Error
 		if json.Unmarshal(answer, &w) != nil || w.Message == "" {
-			w.Message = fmt.Sprintf("%s answered %s; is it a Mayfly server?", c.base.Host, resp.Status)
+			w.Message = fmt.Sprintf("%s answered %s; is it a Mayfly server?", c.host, resp.Status)
 		}
 		e.Code, e.Message = w.Code, w.Message
 		return e
 	}
 	if err := json.Unmarshal(answer, out); err != nil {
-		return fmt.Errorf("the answer of %s is not what this version knows: %w", c.base.Host, err)
+		return fmt.Errorf("the answer of %s is not what this version knows: %w", c.host, err)
 	}
 	return nil
 }
@@ -178,20 +180,30 @@ func (c *Client) Clusters(ctx context.Context) ([]mayflywire.Cluster, error) {
 	return out.Clusters, err
 }
 
+// doCluster asks for the path of a cluster, and what follows it. A name that is
+// a dot segment has no path of its own: whoever routes it takes it away (RFC 3986
+// §5.2.4).
+func (c *Client) doCluster(ctx context.Context, method, name, rest string, out any) error {
+	if name == "" || name == "." || name == ".." {
+		return fmt.Errorf("%q is no cluster's name", name)
+	}
+	return c.do(ctx, method, "/mayfly/v1/clusters/"+url.PathEscape(name)+rest, nil, nil, out)
+}
+
 // Cluster describes one.
 func (c *Client) Cluster(ctx context.Context, name string) (out mayflywire.Cluster, err error) {
-	err = c.do(ctx, http.MethodGet, "/mayfly/v1/clusters/"+name, nil, nil, &out)
+	err = c.doCluster(ctx, http.MethodGet, name, "", &out)
 	return out, err
 }
 
 // DeregisterCluster forgets one.
 func (c *Client) DeregisterCluster(ctx context.Context, name string) error {
-	return c.do(ctx, http.MethodDelete, "/mayfly/v1/clusters/"+name, nil, nil, &struct{}{})
+	return c.doCluster(ctx, http.MethodDelete, name, "", &struct{}{})
 }
 
 // WebhookConfig issues what a cluster's API server needs.
 func (c *Client) WebhookConfig(ctx context.Context, name string) (out mayflywire.WebhookConfig, err error) {
-	err = c.do(ctx, http.MethodPost, "/mayfly/v1/clusters/"+name+"/webhook-config", nil, nil, &out)
+	err = c.doCluster(ctx, http.MethodPost, name, "/webhook-config", &out)
 	return out, err
 }
 
@@ -199,10 +211,4 @@ func (c *Client) WebhookConfig(ctx context.Context, name string) (out mayflywire
 func (c *Client) Audit(ctx context.Context, first int64, limit int) (out mayflywire.Audit, err error) {
 	err = c.do(ctx, http.MethodGet, "/mayfly/v1/audit/events", url.Values{"first": {strconv.FormatInt(first, 10)}, "limit": {strconv.Itoa(limit)}}, nil, &out)
 	return out, err
-}
-
-// IsNotFound reports whether a server said that something does not exist.
-func IsNotFound(err error) bool {
-	e, ok := errors.AsType[*Error](err)
-	return ok && e.Status == http.StatusNotFound
 }

@@ -296,7 +296,7 @@ func (l *Lab) startCluster(ctx context.Context) error {
 		return err
 	}
 	if _, err := l.Run(ctx, admin, l.Mayfly, "cluster", "describe", ClusterName); err != nil {
-		if _, err := l.Run(ctx, admin, l.Mayfly, "cluster", "register", ClusterName, "--endpoint", l.Cluster.Endpoint(), "--cluster-ca-file", l.Cluster.CAFile(), "--region", Region,
+		if _, err := l.Run(ctx, admin, l.Mayfly, "cluster", "register", ClusterName, "--endpoint", l.Cluster.Endpoint(), "--ca-file", l.Cluster.CAFile(), "--region", Region,
 			"--authentication-mode", "API_AND_CONFIG_MAP"); err != nil {
 			return err
 		}

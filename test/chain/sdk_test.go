@@ -321,7 +321,7 @@ func TestManage(t *testing.T) {
 
 	env, err := w.AdminEnv(ctx)
 	must("admin", err)
-	if _, err := w.Run(ctx, env, w.Mayfly, "cluster", "register", "sdk", "--endpoint", "https://127.0.0.1:1", "--cluster-ca-file", filepath.Join(w.DataDir(), "ca.pem"), "--region", lab.Region); err != nil {
+	if _, err := w.Run(ctx, env, w.Mayfly, "cluster", "register", "sdk", "--endpoint", "https://127.0.0.1:1", "--ca-file", filepath.Join(w.DataDir(), "ca.pem"), "--region", lab.Region); err != nil {
 		t.Fatal(err)
 	}
 	c, err := k.DescribeCluster(ctx, &eks.DescribeClusterInput{Name: aws.String("sdk")})

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"mayfly.internal/internal/housetest"
+	"mayfly.internal/internal/wire/stswire"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"mayfly": main})
+}
+
+// TestScripts runs testdata/script/*.txt, each beside a server of its own: as
+// its administrator, until a script says `as job`, `as expired` or `as nobody`.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			h := housetest.New(env.T().(testing.TB))
+			env.Values["house"] = h
+			env.Setenv("MAYFLY_SERVER", h.URL)
+			env.Setenv("AWS_CA_BUNDLE", h.CAFile)
+			env.Setenv("SERVER_CA", h.CAFile)
+			env.Setenv("AWS_REGION", "us-east-1")
+			setCredentials(env.Setenv, h.Admin)
+			ca, err := os.ReadFile(h.CAFile)
+			if err != nil {
+				return err
+			}
+			return os.WriteFile(filepath.Join(env.WorkDir, "cluster-ca.crt"), ca, 0o600)
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"status": status,
+			"as": func(ts *testscript.TestScript, neg bool, args []string) {
+				h, ok := ts.Value("house").(*housetest.House)
+				who := map[string]stswire.Credentials{"admin": h.Admin, "job": h.Job, "expired": h.Expired, "nobody": {}}
+				if neg || !ok || len(args) != 1 {
+					ts.Fatalf("usage: as admin|job|expired|nobody")
+				}
+				creds, known := who[args[0]]
+				if !known {
+					ts.Fatalf("nobody is called %s", args[0])
+				}
+				setCredentials(ts.Setenv, creds)
+			},
+		},
+	})
+}
+
+// status runs a command that must end with an exit status: status N command…
+func status(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: status N command args…")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	got := 0
+	if e, ok := errors.AsType[*exec.ExitError](err); ok {
+		got = e.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("%v", err)
+	}
+	if strconv.Itoa(got) != args[0] {
+		ts.Fatalf("the exit status is %d, want %s", got, args[0])
+	}
+}
+
+func setCredentials(setenv func(string, string), c stswire.Credentials) {
+	setenv("AWS_ACCESS_KEY_ID", c.AccessKeyID)
+	setenv("AWS_SECRET_ACCESS_KEY", c.SecretAccessKey)
+	setenv("AWS_SESSION_TOKEN", c.SessionToken)
+}

@@ -1,0 +1,187 @@
+// Package housetest is a whole server in a test: the assembled trust plane on
+// loopback with a provider, a role and a job of it.
+package housetest
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"crypto/tls"
+	"crypto/x509"
+
+	"mayfly.internal/internal/fakeissuer"
+	"mayfly.internal/internal/secret"
+	"mayfly.internal/internal/server"
+	"mayfly.internal/internal/sigv4"
+	"mayfly.internal/internal/wire/stswire"
+)
+
+// Account is the server's account, Issuer the provider it knows, and Role the
+// role that main of the project acme/web may assume; it may do nothing.
+const (
+	Account = "111122223333"
+	Issuer  = "https://gitlab.example"
+	Role    = "arn:aws:iam::" + Account + ":role/deployer"
+)
+
+// House is a running server and credentials for it.
+type House struct {
+	URL     string
+	CAFile  string
+	Data    string
+	Admin   stswire.Credentials // the administrator's
+	Expired stswire.Credentials // of an administrator, three quarters of an hour ago
+	Job     stswire.Credentials // of a job of acme/web
+
+	t      testing.TB
+	issuer *fakeissuer.Issuer
+	socket string
+	http   *http.Client
+}
+
+// New starts a server in a directory of its own; it ends with the test.
+func New(t testing.TB) *House {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "house") // t.TempDir is too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	h := &House{Data: filepath.Join(dir, "data"), t: t, issuer: fakeissuer.New(t)}
+	yes := true
+	c := server.Default()
+	c.Listen, c.MetricsListen, c.AccountID = "127.0.0.1:0", "off", Account
+	c.Issuers = []server.IssuerConfig{{URL: Issuer, JWKSFile: h.issuer.KeySetFile(), GitLab: &yes}}
+	var shift atomic.Int64
+	s, err := server.New(t.Context(), server.Options{Config: c, Data: h.Data, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return time.Now().Add(time.Duration(shift.Load())) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	h.URL, h.CAFile, h.socket = s.PublicURL(), s.CAFile(), s.SocketPath()
+	h.http = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: h.pool()}}}
+	t.Cleanup(h.http.CloseIdleConnections)
+	shift.Store(-int64(time.Hour))
+	h.Expired = h.askAdmin()
+	shift.Store(0)
+	h.Admin = h.askAdmin()
+	h.teach()
+	h.Job = h.exchange(h.Token("acme/web", "main"))
+	return h
+}
+
+func (h *House) pool() *x509.CertPool {
+	text, err := os.ReadFile(h.CAFile)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(text)
+	return pool
+}
+
+// Token is the ID token of a job of a project's branch.
+func (h *House) Token(project, branch string) string {
+	claims := fakeissuer.JobClaims("mayfly", project, branch)
+	claims["iss"] = Issuer
+	return h.issuer.Token(claims)
+}
+
+func (h *House) askAdmin() stswire.Credentials {
+	hc := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", h.socket)
+	}}}
+	resp, err := hc.Post("http://mayflyd/credentials", "", nil)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var a server.AdminCredentials
+	if err := json.NewDecoder(resp.Body).Decode(&a); err != nil {
+		h.t.Fatal(err)
+	}
+	return a.Credentials
+}
+
+// teach registers the provider and the role, as an administrator does.
+func (h *House) teach() {
+	host := strings.TrimPrefix(Issuer, "https://")
+	h.iam("CreateOpenIDConnectProvider", url.Values{"Url": {Issuer}, "ClientIDList.member.1": {"mayfly"}})
+	h.iam("CreateRole", url.Values{"RoleName": {"deployer"}, "AssumeRolePolicyDocument": {`{"Version":"2012-10-17","Statement":[{"Effect":"Allow",
+		"Principal":{"Federated":"arn:aws:iam::` + Account + `:oidc-provider/` + host + `"},"Action":"sts:AssumeRoleWithWebIdentity",
+		"Condition":{"StringEquals":{"` + host + `:sub":"project_path:acme/web:ref_type:branch:ref:main"}}}]}`}})
+}
+
+func (h *House) iam(action string, params url.Values) {
+	form := url.Values{"Action": {action}, "Version": {"2010-05-08"}}
+	maps.Copy(form, params)
+	body := form.Encode()
+	req := h.form(body)
+	r := sigv4.Request{Method: req.Method, Host: req.URL.Host, Path: "/", Body: []byte(body), Headers: []sigv4.Header{{Name: "Content-Type", Value: req.Header.Get("Content-Type")}}}
+	add, err := sigv4.Sign(r, sigv4.Credentials{AccessKeyID: h.Admin.AccessKeyID, SecretKey: secret.New(h.Admin.SecretAccessKey), SessionToken: h.Admin.SessionToken}, "us-east-1", "iam", time.Now())
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	for _, header := range add {
+		req.Header.Set(header.Name, header.Value)
+	}
+	h.send(req)
+}
+
+func (h *House) form(body string) *http.Request {
+	req, err := http.NewRequest(http.MethodPost, h.URL+"/", strings.NewReader(body))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return req
+}
+
+// send sends a request that must succeed.
+func (h *House) send(req *http.Request) string {
+	resp, err := h.http.Do(req)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		h.t.Fatalf("%v %s %s", err, resp.Status, body)
+	}
+	return string(body)
+}
+
+// exchange gives the credentials that a token is good for.
+func (h *House) exchange(token string) stswire.Credentials {
+	req := h.form(url.Values{"Action": {"AssumeRoleWithWebIdentity"}, "Version": {stswire.Version}, "RoleArn": {Role}, "RoleSessionName": {"run-1"}, "WebIdentityToken": {token}}.Encode())
+	req.Header.Set("Accept", "application/json")
+	var out struct {
+		AssumeRoleWithWebIdentityResponse struct {
+			AssumeRoleWithWebIdentityResult stswire.WebIdentityResult
+		}
+	}
+	if err := json.Unmarshal([]byte(h.send(req)), &out); err != nil {
+		h.t.Fatal(err)
+	}
+	return out.AssumeRoleWithWebIdentityResponse.AssumeRoleWithWebIdentityResult.Credentials
+}
