@@ -1,0 +1,70 @@
+package stsapi
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"testing"
+
+	"mayfly.internal/internal/sigv4"
+	"mayfly.internal/internal/sts"
+	"mayfly.internal/internal/wire/awsquery"
+)
+
+// TestEveryReasonHasACode: nothing falls through to an empty code.
+func TestEveryReasonHasACode(t *testing.T) {
+	want := map[sts.Reason]string{
+		sts.InvalidParameter: "400 ValidationError", sts.MalformedPolicy: "400 MalformedPolicyDocument", sts.TooLarge: "400 PackedPolicyTooLarge", sts.InvalidToken: "400 InvalidIdentityToken",
+		sts.ExpiredToken: "400 ExpiredTokenException", sts.NoKeys: "400 IDPCommunicationError", sts.NotTrusted: "403 AccessDenied", sts.NotRecorded: "503 ServiceUnavailable",
+	}
+	for r := sts.InvalidParameter; r.String() != ""; r++ {
+		f := Failure(fmt.Errorf("wrapped: %w", &sts.Refusal{Reason: r, Public: "public", Err: errors.New("private")}))
+		if got := fmt.Sprint(f.Status, " ", f.Code); got != want[r] || f.Message != "public" {
+			t.Errorf("%s: %s %q", r, got, f.Message)
+		}
+	}
+}
+
+func TestCallerFailure(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		err  *sts.CallerError
+		want string
+	}{
+		{"no signature", &sts.CallerError{Reason: sts.NoSignature, Err: errors.New("x")}, "403 MissingAuthenticationToken"},
+		{"an expired session", &sts.CallerError{Reason: sts.SessionExpired, Err: errors.New("x")}, "403 ExpiredToken"},
+		{"a token of somebody else", &sts.CallerError{Reason: sts.UnknownToken, Err: errors.New("x")}, "403 InvalidClientTokenId"},
+		{"another service", &sts.CallerError{Reason: sts.WrongService, Err: errors.New("x")}, "403 SignatureDoesNotMatch"},
+		{"a wrong signature", &sts.CallerError{Reason: sts.BadSignature, Err: &sigv4.Error{Reason: sigv4.Mismatch, Detail: "x"}}, "403 SignatureDoesNotMatch"},
+		{"half a signature", &sts.CallerError{Reason: sts.BadSignature, Err: &sigv4.Error{Reason: sigv4.Incomplete, Detail: "x"}}, "400 IncompleteSignature"},
+		{"two signatures", &sts.CallerError{Reason: sts.BadSignature, Err: &sigv4.Error{Reason: sigv4.Ambiguous, Detail: "x"}}, "400 IncompleteSignature"},
+		{"no reason at all", &sts.CallerError{Err: errors.New("x")}, "403 InvalidClientTokenId"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := Failure(tt.err)
+			if got := fmt.Sprint(f.Status, " ", f.Code); got != tt.want || f.Message == "" {
+				t.Errorf("%s %q", got, f.Message)
+			}
+		})
+	}
+}
+
+// TestUnknownErrorsSayNothing: what nobody foresaw is an InternalFailure without
+// its text.
+func TestUnknownErrorsSayNothing(t *testing.T) {
+	f := Failure(errors.New("SELECT secret FROM account"))
+	if f.Status != http.StatusInternalServerError || f.Code != "InternalFailure" || f.Message == "" || len(f.Message) != len("The request processing has failed because of an unknown error, exception or failure.") {
+		t.Errorf("%+v", f)
+	}
+	if f := Failure(&awsquery.ConstraintError{}); f.Code != "ValidationError" || f.Status != http.StatusBadRequest {
+		t.Errorf("%+v", f)
+	}
+}
+
+func TestServes(t *testing.T) {
+	for action, want := range map[string][2]bool{"AssumeRoleWithWebIdentity": {true, true}, "GetCallerIdentity": {true, false}, "AssumeRole": {}, "getcalleridentity": {}, "": {}} {
+		if got := [2]bool{Serves(action), Unsigned(action)}; got != want {
+			t.Errorf("%q: %v", action, got)
+		}
+	}
+}
