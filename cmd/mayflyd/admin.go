@@ -45,7 +45,7 @@ it. Nothing is stored.`,
 			}
 			return print(stdout, a)
 		}}
-	creds.Flags().StringVar(&format, "format", "env", "env (shell exports), json (as STS answers) or process (for credential_process)")
+	creds.Flags().StringVar(&format, "format", "env", "`FORMAT`: env (shell exports), json (as STS answers) or process (for credential_process)")
 	admin.AddCommand(creds)
 	return admin
 }

@@ -53,9 +53,9 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	f := root.PersistentFlags()
-	f.StringVar(&o.config, "config", "", "configuration file (default: none is needed)")
-	f.StringVar(&o.data, "data", "", "data directory (default /var/lib/mayfly for root, else $XDG_DATA_HOME/mayfly)")
-	f.StringVar(&o.socket, "admin-socket", "", "path of the admin socket (default DATA/admin.sock)")
+	f.StringVar(&o.config, "config", "", "configuration `FILE` (default: none is needed)")
+	f.StringVar(&o.data, "data", "", "data `DIR` (default /var/lib/mayfly for root, else $XDG_DATA_HOME/mayfly)")
+	f.StringVar(&o.socket, "admin-socket", "", "`PATH` of the admin socket (default DATA/admin.sock)")
 	root.AddCommand(newServe(o, stderr), newCheck(o, stdout), newAdmin(o, stdout, stderr))
 	return root
 }
@@ -119,8 +119,8 @@ the configuration anew and logs what is in force and what needs a restart.`,
 			go reloadOnHangup(cmd.Context(), s)
 			return s.Serve(cmd.Context())
 		}}
-	cmd.Flags().StringVar(&listen, "listen", "", "address to listen on, HOST:PORT or http://127.0.0.1:PORT (default as configured)")
-	cmd.Flags().StringVar(&level, "log-level", "info", "least level of log lines: debug, info, warn, error")
+	cmd.Flags().StringVar(&listen, "listen", "", "`ADDRESS` to listen on, HOST:PORT or http://127.0.0.1:PORT (default as configured)")
+	cmd.Flags().StringVar(&level, "log-level", "info", "least `LEVEL` of log lines: debug, info, warn, error")
 	return cmd
 }
 

@@ -71,7 +71,7 @@ kept in a file, can be verified without the server: mayfly audit verify --file.`
 			}
 		}}
 	f := cmd.Flags()
-	f.Int64VarP(&last, "lines", "n", 0, "only the last N events (default: all)")
+	f.Int64VarP(&last, "lines", "n", 0, "only the last `N` events (default: all)")
 	f.BoolVarP(&follow, "follow", "f", false, "go on printing events as they come")
 	f.BoolVar(&checkpoint, "checkpoint", false, "print the signed checkpoint after the last event")
 	return cmd
@@ -136,12 +136,12 @@ a key asked of the same server proves less.`,
 			if a.output == "json" {
 				return a.json(map[string]any{"events": n, "verified": true, "key": keyText})
 			}
-			fmt.Fprintf(a.stdout, "%d events verified\n", n)
+			fmt.Fprintf(a.stdout, "verified: %d\n", n)
 			fmt.Fprintf(a.stderr, "mayfly: under the key %s\n", keyText)
 			return nil
 		}}
-	cmd.Flags().StringVar(&path, "file", "", "verify a file instead of asking the server; - is standard input")
-	cmd.Flags().StringVar(&keyText, "key", "", "the server's public audit key (default: asked of the server)")
+	cmd.Flags().StringVar(&path, "file", "", "verify a `FILE` instead of asking the server; - is standard input")
+	cmd.Flags().StringVar(&keyText, "key", "", "the server's public audit `KEY` (default: asked of the server)")
 	return cmd
 }
 

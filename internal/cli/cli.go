@@ -92,10 +92,10 @@ some.`}
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	f := root.PersistentFlags()
-	f.StringVar(&a.server, "server", "", "the server's URL (default $MAYFLY_SERVER, $AWS_ENDPOINT_URL_STS, $AWS_ENDPOINT_URL)")
-	f.StringVar(&a.region, "region", "", "region to sign for (default $AWS_REGION, $AWS_DEFAULT_REGION, us-east-1)")
-	f.StringVar(&a.caFile, "server-ca-file", "", "PEM file of the CA that vouches for the server (default $AWS_CA_BUNDLE)")
-	f.StringVarP(&a.output, "output", "o", "text", "output format: text or json")
+	f.StringVar(&a.server, "server", "", "`URL` of the server (default $MAYFLY_SERVER, $AWS_ENDPOINT_URL_STS, $AWS_ENDPOINT_URL)")
+	f.StringVar(&a.region, "region", "", "`REGION` to sign for (default $AWS_REGION, $AWS_DEFAULT_REGION, us-east-1)")
+	f.StringVar(&a.caFile, "server-ca-file", "", "PEM `FILE` of the CA that vouches for the server (default $AWS_CA_BUNDLE)")
+	f.StringVarP(&a.output, "output", "o", "text", "output `FORMAT`: text or json")
 	root.PersistentPreRunE = func(*cobra.Command, []string) error {
 		if a.output != "text" && a.output != "json" {
 			return &usageError{fmt.Errorf("-o %s: text and json are known", a.output)}

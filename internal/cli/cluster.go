@@ -27,6 +27,12 @@ func newClusterRegister(a *app) *cobra.Command {
 	var caFile string
 	var age time.Duration
 	cmd := &cobra.Command{Use: "register NAME --endpoint URL --ca-file FILE --region REGION", Short: "Make a cluster known", Args: exactArgs("NAME"),
+		Long: `register makes a cluster known to the server, under a name that no other cluster
+of it has, whatever the region. Then 'mayfly cluster webhook-config' prints what
+the cluster's API server needs.
+
+Identities come from access entries (API), from the aws-auth ConfigMap
+(CONFIG_MAP), or from both, access entries first (API_AND_CONFIG_MAP).`,
 		Example: "  mayfly cluster register my-cluster --endpoint https://10.0.0.5:6443 --ca-file ca.crt --region eu-central-1",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			in.Name = args[0]
@@ -63,11 +69,11 @@ func newClusterRegister(a *app) *cobra.Command {
 			return nil
 		}}
 	f := cmd.Flags()
-	f.StringVar(&in.Endpoint, "endpoint", "", "https URL of the cluster's API server")
-	f.StringVar(&caFile, "ca-file", "", "PEM file of the CA that vouches for the cluster's API server")
-	f.StringVar(&in.AuthenticationMode, "authentication-mode", "API", "where identities come from: API, API_AND_CONFIG_MAP or CONFIG_MAP")
-	f.StringSliceVar(&in.TrustAWSAccounts, "trust-aws-account", nil, "real AWS account whose STS is believed for this cluster (repeatable)")
-	f.DurationVar(&age, "bearer-max-age", 15*time.Minute, "how old a bearer token may be")
+	f.StringVar(&in.Endpoint, "endpoint", "", "https `URL` of the cluster's API server")
+	f.StringVar(&caFile, "ca-file", "", "PEM `FILE` of the CA that vouches for the cluster's API server")
+	f.StringVar(&in.AuthenticationMode, "authentication-mode", "API", "`MODE`, where identities come from: API, API_AND_CONFIG_MAP or CONFIG_MAP")
+	f.StringSliceVar(&in.TrustAWSAccounts, "trust-aws-account", nil, "real AWS `ACCOUNT` whose STS is believed for this cluster (repeatable)")
+	f.DurationVar(&age, "bearer-max-age", 15*time.Minute, "how `OLD` a bearer token may be")
 	return cmd
 }
 
@@ -180,7 +186,7 @@ renew it.`,
 			fmt.Fprintf(a.stderr, "mayfly: wrote %d files to %s; the certificate is good until %s\n", len(files), at, w.Expires.UTC().Format("2006-01-02"))
 			return nil
 		}}
-	cmd.Flags().StringVar(&dir, "out", "", "directory to write the files to")
+	cmd.Flags().StringVar(&dir, "out", "", "`DIR` to write the files to")
 	return cmd
 }
 

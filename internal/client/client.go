@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -114,6 +115,9 @@ func (c *Client) do(ctx context.Context, method, path string, query url.Values, 
 	}
 	req.Header.Set("User-Agent", c.config.UserAgent)
 	resp, err := c.http.Do(req)
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		err = u.Err // it names the URL, which nobody needs
+	}
 	if err != nil {
 		return fmt.Errorf("ask %s: %w", c.host, err)
 	}
