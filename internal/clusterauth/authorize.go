@@ -35,10 +35,13 @@ type Answer struct {
 // gone, or the access entry its identity came from.
 func (s *Service) Authorize(ctx context.Context, in AccessInput) Answer {
 	now := s.Now()
+	snap := s.Registry.Snapshot()
+	if !s.genuine(in, snap.Account) {
+		return Answer{Reason: "not a user of Mayfly's"}
+	}
 	if isReader(in) {
 		return authorizeReader(in, now)
 	}
-	snap := s.Registry.Snapshot()
 	u, ok := claimed(in, snap.Account)
 	if !ok {
 		return Answer{Reason: "not a user of Mayfly's"}
@@ -84,7 +87,7 @@ type user struct {
 	entry       string // the access entry its identity came from; empty: aws-auth
 }
 
-// claimed reads the user out of a review. It is one of ours only if uid,
+// claimed reads the user out of a review whose seal holds. It is one of ours only if uid,
 // principalId, canonicalArn and arn are single, present and agree on account
 // and role, and the session has an id and an end: the user name alone is never
 // looked at, so that impersonating a name gives nothing.

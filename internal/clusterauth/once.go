@@ -43,7 +43,9 @@ func (o *once[K]) do(ctx context.Context, key K, now time.Time, f func() error) 
 		if mine {
 			go func() {
 				defer close(a.done)
-				a.err = f()
+				if a.err = f(); a.err != nil {
+					o.forget(key, a)
+				}
 			}()
 		}
 		select {
@@ -75,6 +77,15 @@ func (o *once[K]) join(key K, now time.Time) (_ *attempt, mine bool) {
 	a = &attempt{done: make(chan struct{}), at: now}
 	o.recent[key] = a
 	return a, true
+}
+
+// forget drops an attempt that failed: it is worth no memory.
+func (o *once[K]) forget(key K, a *attempt) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.recent[key] == a {
+		delete(o.recent, key)
+	}
 }
 
 // stands reports whether an attempt is under way, or has succeeded within the

@@ -2,7 +2,9 @@ package clusterauth
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -32,16 +34,30 @@ func (s *Service) recordReview(ctx context.Context, in ReviewInput, id eks.Ident
 	return nil
 }
 
-type allowKey struct{ session, cluster, namespace, verb string }
+// allowKey stands for a session, cluster, namespace and verb. It is a hash: a
+// review may hold a namespace of any length, and what is remembered of it must
+// not.
+type allowKey [sha256.Size]byte
+
+func newAllowKey(parts ...string) allowKey { return digest(parts...) }
+
+// digest is a hash of texts that no other list of texts has.
+func digest(parts ...string) [sha256.Size]byte {
+	h := sha256.New()
+	for _, p := range parts {
+		fmt.Fprintf(h, "%d:%s", len(p), p)
+	}
+	return [sha256.Size]byte(h.Sum(nil))
+}
 
 // recordAllow records the first allow of a session for a namespace and a verb,
 // before the answer. What it records of a review is bounded, in size and in
-// number: a cluster can write reviews as it likes, and may fill its own answers
-// with refusals but not everybody's audit log.
+// number: whoever may ask a cluster can write reviews as it likes, and may fill
+// its own role's answers with refusals but not everybody's audit log.
 func (s *Service) recordAllow(ctx context.Context, in AccessInput, u user, o eks.Opinion, now time.Time) error {
 	a := in.Attributes
-	return s.allows.do(ctx, allowKey{u.sessionID, in.Cluster.ID, a.Namespace, a.Verb}, now, func() error {
-		if !s.budget.take(in.Cluster.ID, now) {
+	return s.allows.do(ctx, newAllowKey(u.sessionID, in.Cluster.ID, a.Namespace, a.Verb), now, func() error {
+		if !s.budget.take(in.Cluster.ID+" "+u.principalID, now) {
 			return errBudget
 		}
 		return s.Audit.Record(ctx, audit.Event{Time: now, Action: "kubernetes:SubjectAccessReview", Outcome: audit.Allowed, Request: in.Info.ID, Source: sourceText(in.Info), Cluster: in.Cluster.Name,
@@ -67,33 +83,34 @@ func sourceText(i request.Info) string {
 	return i.Source.String()
 }
 
-// maxAllowsPerMinute bounds the allows recorded for one cluster in a minute: a
-// hundred jobs a second, each with one namespace and verb, and some 5 MB.
+// maxAllowsPerMinute bounds the allows recorded for one role in one cluster in a
+// minute: a hundred jobs a second, each with one namespace and verb, and some
+// 5 MB. It is the role's, so that nobody uses up what others need.
 const maxAllowsPerMinute = 6000
 
-var errBudget = errors.New("the cluster has had more allowed in this minute than is recorded one by one")
+var errBudget = errors.New("the role has had more allowed in this minute than is recorded one by one")
 
-// budget counts by cluster and minute.
+// budget counts by role, cluster and minute.
 type budget struct {
 	most int
 
 	mu     sync.Mutex
 	minute int64
-	used   map[string]int // :: cluster id → taken in this minute
+	used   map[string]int // :: cluster id and role id → taken in this minute
 }
 
 func newBudget(most int) *budget { return &budget{most: most} }
 
-// take reports whether a cluster may have one more.
-func (b *budget) take(cluster string, now time.Time) bool {
+// take reports whether a role may have one more in a cluster.
+func (b *budget) take(key string, now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if m := now.Unix() / 60; b.used == nil || m != b.minute {
 		b.minute, b.used = m, map[string]int{}
 	}
-	if b.used[cluster] >= b.most {
+	if b.used[key] >= b.most {
 		return false
 	}
-	b.used[cluster]++
+	b.used[key]++
 	return true
 }

@@ -30,7 +30,8 @@ type ReviewInput struct {
 // *Refusal. All of this holds for the identity it returns:
 //   - the token is a presigned GetCallerIdentity, signed for this cluster's
 //     name by the secret key inside its own session token
-//   - it was signed no longer ago than the cluster allows, and not in the future
+//   - it was signed no longer ago than the cluster allows, and at most a minute
+//     ahead of our clock
 //   - the session was sealed by this server, has not expired, and its role and
 //     provider exist, the very ones it was made with
 //   - an access entry made for that very role names it, or, where the cluster
@@ -43,7 +44,10 @@ func (s *Service) Review(ctx context.Context, in ReviewInput) (eks.Identity, err
 	if err == nil && sess.Reader != "" {
 		// Mayfly itself, some times a minute: not recorded.
 		id, err := readerIdentity(sess, in.Cluster, now)
-		return id, s.refuse(err)
+		if err != nil {
+			return eks.Identity{}, s.refuse(err)
+		}
+		return s.seal(id, in.Cluster, snap.Account)
 	}
 	var id eks.Identity
 	if err == nil {
@@ -55,7 +59,7 @@ func (s *Service) Review(ctx context.Context, in ReviewInput) (eks.Identity, err
 	if err != nil {
 		return eks.Identity{}, s.refuse(err)
 	}
-	return id, nil
+	return s.seal(id, in.Cluster, snap.Account)
 }
 
 // refuse counts a refusal on its way out.
@@ -78,12 +82,16 @@ func (s *Service) open(snap *registry.Snapshot, in ReviewInput, now time.Time) (
 		return session.Session{}, &Refusal{UnknownToken, err}
 	}
 	window := sigv4.DefaultWindow()
-	window.Past = min(window.Past, in.Cluster.BearerMaxAge)
+	window.Past, window.Future = min(window.Past, in.Cluster.BearerMaxAge), maxAhead
 	if err := signed.Verify(sess.Secret(), now, window); err != nil {
 		return session.Session{}, &Refusal{BadSignature, err}
 	}
 	return sess, nil
 }
+
+// maxAhead is how far a signer's clock may be ahead: a token dated further ahead
+// would live that much longer than a cluster allows.
+const maxAhead = time.Minute
 
 // reasonOf is why a URL is no presigned one, without the sentence about it: that
 // may quote the URL.
