@@ -3,7 +3,7 @@ package control
 import (
 	"context"
 	"slices"
-	"strings"
+	"time"
 
 	"mayfly.internal/internal/arn"
 	"mayfly.internal/internal/iam"
@@ -15,36 +15,45 @@ import (
 // sessions name a provider by it.
 const providerIDPrefix = "OIDC"
 
+// ProviderInput is what CreateOpenIDConnectProvider is asked for.
+type ProviderInput struct {
+	URL         string
+	ClientIDs   []string
+	Thumbprints []string
+	Tags        []iam.Tag
+}
+
 // CreateProvider is IAM CreateOpenIDConnectProvider. It makes no network call:
 // the first exchange fetches the keys.
-func (s *Service) CreateProvider(ctx context.Context, c Call, url string, clientIDs, thumbprints []string, tags []oidc.Tag) (oidc.Provider, error) {
-	p := oidc.Provider{Account: c.Caller.Account, URL: url, ClientIDs: clientIDs, Thumbprints: thumbprints, Tags: tags, Created: s.Now()}
-	detail := map[string]string{"client_ids": strings.Join(clientIDs, " ")}
-	err := s.change(ctx, c, "iam:CreateOpenIDConnectProvider", fixed(p.ARN().String()), detail, func(snap *registry.Snapshot) ([]registry.Change, error) {
-		if err := iam.CheckProviderURL(url); err != nil {
-			return nil, err
+func (s *Service) CreateProvider(ctx context.Context, c Call, in ProviderInput) (oidc.Provider, error) {
+	p := oidc.Provider{Account: c.Caller.Account, URL: in.URL, Thumbprints: in.Thumbprints}
+	for _, t := range in.Tags {
+		p.Tags = append(p.Tags, oidc.Tag(t))
+	}
+	op := operation{action: "iam:CreateOpenIDConnectProvider", on: fixed(p.ARN().String()), tags: tagMap(in.Tags),
+		asked: detail{}.with("url", in.URL).withJSON("client_ids", in.ClientIDs).withJSON("thumbprints", in.Thumbprints).withJSON("tags", in.Tags)}
+	if len(in.Tags) > 0 { // IAM User Guide, "Tag OpenID Connect (OIDC) identity providers"
+		op.also = []string{"iam:TagOpenIDConnectProvider"}
+	}
+	err := s.change(ctx, c, op, func(snap *registry.Snapshot, now time.Time) (decision, error) {
+		var err error
+		if p.ClientIDs, err = iam.CheckClientIDs(in.ClientIDs); err != nil {
+			return decision{}, err
 		}
-		ids, err := iam.CheckClientIDs(clientIDs)
-		if err != nil {
-			return nil, err
+		if err := first(iam.CheckProviderURL(in.URL), iam.CheckThumbprints(in.Thumbprints), iam.CheckTags(in.Tags)); err != nil {
+			return decision{}, err
 		}
-		if err := iam.CheckThumbprints(thumbprints); err != nil {
-			return nil, err
-		}
-		if err := iam.CheckTags(iamTags(tags)); err != nil {
-			return nil, err
-		}
-		if _, taken := snap.Provider(url); taken {
-			return nil, iam.Refuse(iam.AlreadyExists, "Provider with url %s already exists.", url)
+		if _, taken := snap.Provider(in.URL); taken {
+			return decision{}, iam.Refuse(iam.AlreadyExists, "Provider with url %s already exists.", in.URL)
 		}
 		if len(snap.Providers()) >= iam.MaxProviders {
-			return nil, iam.Refuse(iam.LimitExceeded, "Cannot exceed quota for OpenIdConnectProvidersPerAccount: %d", iam.MaxProviders)
+			return decision{}, iam.Refuse(iam.LimitExceeded, "Cannot exceed quota for OpenIdConnectProvidersPerAccount: %d", iam.MaxProviders)
 		}
-		p.ClientIDs = ids
-		if p.ID, err = iam.NewID(providerIDPrefix, s.Rand); err != nil {
-			return nil, err
+		if p.ID, err = iam.NewID(providerIDPrefix, s.rand); err != nil {
+			return decision{}, err
 		}
-		return []registry.Change{registry.PutProvider{Provider: p}}, nil
+		p.Created = now
+		return decision{[]registry.Change{registry.PutProvider{Provider: p}}, detail{"id": p.ID}}, nil
 	})
 	if err != nil {
 		return oidc.Provider{}, err
@@ -52,17 +61,47 @@ func (s *Service) CreateProvider(ctx context.Context, c Call, url string, client
 	return p, nil
 }
 
-func iamTags(tags []oidc.Tag) []iam.Tag {
-	out := make([]iam.Tag, len(tags))
-	for i, t := range tags {
-		out[i] = iam.Tag(t)
+// tagMap is tags by key. Two of one key, be it in other case, are none: the
+// operation refuses them, and no policy can be asked about them.
+func tagMap(tags []iam.Tag) map[string]string {
+	if iam.CheckTags(tags) != nil {
+		return nil
+	}
+	out := map[string]string{}
+	for _, t := range tags {
+		out[t.Key] = t.Value
 	}
 	return out
 }
 
+// first is the first error there is.
+func first(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// provider is the resource of an operation on one provider.
+func provider(name string) resource {
+	return func(snap *registry.Snapshot) object {
+		p, err := findProvider(snap, name)
+		if err != nil {
+			return object{arn: name}
+		}
+		tags := map[string]string{}
+		for _, t := range p.Tags {
+			tags[t.Key] = t.Value
+		}
+		return object{arn: name, tags: tags}
+	}
+}
+
 // Provider is IAM GetOpenIDConnectProvider.
 func (s *Service) Provider(ctx context.Context, c Call, name string) (oidc.Provider, error) {
-	snap, err := s.read(ctx, c, "iam:GetOpenIDConnectProvider", fixed(name))
+	snap, err := s.read(ctx, c, operation{action: "iam:GetOpenIDConnectProvider", on: provider(name)})
 	if err != nil {
 		return oidc.Provider{}, err
 	}
@@ -71,34 +110,32 @@ func (s *Service) Provider(ctx context.Context, c Call, name string) (oidc.Provi
 
 // Providers is IAM ListOpenIDConnectProviders.
 func (s *Service) Providers(ctx context.Context, c Call) ([]oidc.Provider, error) {
-	snap, err := s.read(ctx, c, "iam:ListOpenIDConnectProviders", fixed(providersARN(c)))
+	all := arn.ARN{Partition: arn.Partition, Service: "iam", Account: string(c.Caller.Account), Resource: "oidc-provider/*"}
+	snap, err := s.read(ctx, c, operation{action: "iam:ListOpenIDConnectProviders", on: fixed(all.String())})
 	if err != nil {
 		return nil, err
 	}
 	return snap.Providers(), nil
 }
 
-// providersARN is the resource of a list of providers.
-func providersARN(c Call) string {
-	return arn.ARN{Partition: arn.Partition, Service: "iam", Account: string(c.Caller.Account), Resource: "oidc-provider/*"}.String()
-}
-
 // DeleteProvider is IAM DeleteOpenIDConnectProvider. Every session made with
 // one of the provider's tokens ends with it.
 func (s *Service) DeleteProvider(ctx context.Context, c Call, name string) error {
-	return s.change(ctx, c, "iam:DeleteOpenIDConnectProvider", fixed(name), nil, func(snap *registry.Snapshot) ([]registry.Change, error) {
+	op := operation{action: "iam:DeleteOpenIDConnectProvider", on: provider(name)}
+	return s.change(ctx, c, op, func(snap *registry.Snapshot, _ time.Time) (decision, error) {
 		p, err := findProvider(snap, name)
 		if err != nil {
-			return nil, err
+			return decision{}, err
 		}
-		return []registry.Change{registry.DeleteProvider{URL: p.URL}}, nil
+		return decision{[]registry.Change{registry.DeleteProvider{URL: p.URL}}, detail{"id": p.ID}}, nil
 	})
 }
 
 // AddClientID is IAM AddClientIDToOpenIDConnectProvider; adding one that is
 // there changes nothing.
 func (s *Service) AddClientID(ctx context.Context, c Call, name, id string) error {
-	return s.updateProvider(ctx, c, "iam:AddClientIDToOpenIDConnectProvider", name, map[string]string{"client_id": id}, func(p *oidc.Provider) (err error) {
+	op := operation{action: "iam:AddClientIDToOpenIDConnectProvider", on: provider(name), asked: detail{"client_id": id}}
+	return s.changeProvider(ctx, c, op, name, func(p *oidc.Provider) (err error) {
 		p.ClientIDs, err = iam.CheckClientIDs(append(slices.Clone(p.ClientIDs), id))
 		return err
 	})
@@ -107,7 +144,8 @@ func (s *Service) AddClientID(ctx context.Context, c Call, name, id string) erro
 // RemoveClientID is IAM RemoveClientIDFromOpenIDConnectProvider; removing one
 // that is not there changes nothing.
 func (s *Service) RemoveClientID(ctx context.Context, c Call, name, id string) error {
-	return s.updateProvider(ctx, c, "iam:RemoveClientIDFromOpenIDConnectProvider", name, map[string]string{"client_id": id}, func(p *oidc.Provider) error {
+	op := operation{action: "iam:RemoveClientIDFromOpenIDConnectProvider", on: provider(name), asked: detail{"client_id": id}}
+	return s.changeProvider(ctx, c, op, name, func(p *oidc.Provider) error {
 		p.ClientIDs = slices.DeleteFunc(slices.Clone(p.ClientIDs), func(have string) bool { return have == id })
 		return nil
 	})
@@ -116,7 +154,8 @@ func (s *Service) RemoveClientID(ctx context.Context, c Call, name, id string) e
 // SetThumbprints is IAM UpdateOpenIDConnectProviderThumbprint. Thumbprints are
 // kept and shown; they are no anchor of trust here.
 func (s *Service) SetThumbprints(ctx context.Context, c Call, name string, prints []string) error {
-	return s.updateProvider(ctx, c, "iam:UpdateOpenIDConnectProviderThumbprint", name, nil, func(p *oidc.Provider) error {
+	op := operation{action: "iam:UpdateOpenIDConnectProviderThumbprint", on: provider(name), asked: detail{}.withJSON("thumbprints", prints)}
+	return s.changeProvider(ctx, c, op, name, func(p *oidc.Provider) error {
 		if len(prints) == 0 {
 			return iam.Refuse(iam.InvalidInput, "Thumbprint list must contain at least one entry.")
 		}
@@ -125,23 +164,24 @@ func (s *Service) SetThumbprints(ctx context.Context, c Call, name string, print
 	})
 }
 
-func (s *Service) updateProvider(ctx context.Context, c Call, action, name string, detail map[string]string, update func(*oidc.Provider) error) error {
-	return s.change(ctx, c, action, fixed(name), detail, func(snap *registry.Snapshot) ([]registry.Change, error) {
+// changeProvider is change for an operation on one provider.
+func (s *Service) changeProvider(ctx context.Context, c Call, op operation, name string, update func(*oidc.Provider) error) error {
+	return s.change(ctx, c, op, func(snap *registry.Snapshot, _ time.Time) (decision, error) {
 		p, err := findProvider(snap, name)
 		if err != nil {
-			return nil, err
+			return decision{}, err
 		}
 		if err := update(&p); err != nil {
-			return nil, err
+			return decision{}, err
 		}
-		return []registry.Change{registry.PutProvider{Provider: p}}, nil
+		return decision{[]registry.Change{registry.PutProvider{Provider: p}}, detail{"id": p.ID}}, nil
 	})
 }
 
 func findProvider(snap *registry.Snapshot, name string) (oidc.Provider, error) {
 	n, err := arn.ParseProvider(name)
 	if err != nil {
-		return oidc.Provider{}, iam.Refuse(iam.InvalidInput, "Invalid ARN: %s", name)
+		return oidc.Provider{}, iam.Refuse(iam.InvalidValue, "Invalid ARN:  Could not be parsed!")
 	}
 	p, ok := snap.ProviderByARN(n)
 	if !ok {

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -12,37 +13,68 @@ import (
 	"mayfly.internal/internal/registry"
 )
 
-// CreateRole is IAM CreateRole; role carries what the caller asks for, trust
-// the text of its trust policy.
-func (s *Service) CreateRole(ctx context.Context, c Call, role iam.Role, trust string) (iam.Role, error) {
-	role.Account, role.Created = c.Caller.Account, s.Now()
-	if role.Path == "" {
-		role.Path = "/"
+// RoleInput is what CreateRole is asked for. What is empty takes its default.
+type RoleInput struct {
+	Path        string
+	Name        string
+	Description string
+	MaxSession  time.Duration
+	Trust       string // the text of the trust policy
+	Tags        []iam.Tag
+}
+
+// CreateRole is IAM CreateRole.
+func (s *Service) CreateRole(ctx context.Context, c Call, in RoleInput) (iam.Role, error) {
+	if in.Path == "" {
+		in.Path = "/"
 	}
-	detail := map[string]string{"trust_policy": trust}
-	err := s.change(ctx, c, "iam:CreateRole", fixed(role.ARN().String()), detail, func(snap *registry.Snapshot) ([]registry.Change, error) {
+	role := iam.Role{Account: c.Caller.Account, Path: in.Path, Name: in.Name, Description: in.Description, MaxSession: in.MaxSession, Tags: in.Tags}
+	op := operation{action: "iam:CreateRole", on: fixed(role.ARN().String()), tags: tagMap(in.Tags),
+		asked: detail{}.with("trust_policy", in.Trust).with("description", in.Description).with("max_session", seconds(in.MaxSession)).withJSON("tags", in.Tags)}
+	if len(in.Tags) > 0 { // IAM User Guide, "Tag IAM roles"
+		op.also = []string{"iam:TagRole"}
+	}
+	err := s.change(ctx, c, op, func(snap *registry.Snapshot, now time.Time) (decision, error) {
 		var err error
-		if role.Trust, err = parseTrust(snap, trust); err != nil {
-			return nil, err
+		if role.Trust, err = parseTrust(snap, in.Trust); err != nil {
+			return decision{}, err
 		}
 		if role, err = iam.CheckRole(role); err != nil {
-			return nil, err
+			return decision{}, err
 		}
 		if _, taken := snap.Role(role.Name); taken {
-			return nil, iam.Refuse(iam.AlreadyExists, "Role with name %s already exists.", role.Name)
+			return decision{}, iam.Refuse(iam.AlreadyExists, "Role with name %s already exists.", role.Name)
 		}
 		if len(snap.Roles()) > iam.MaxRoles { // the administrator's is not counted
-			return nil, iam.Refuse(iam.LimitExceeded, "Cannot exceed quota for RolesPerAccount: %d", iam.MaxRoles)
+			return decision{}, iam.Refuse(iam.LimitExceeded, "Cannot exceed quota for RolesPerAccount: %d", iam.MaxRoles)
 		}
-		if role.ID, err = iam.NewID("AROA", s.Rand); err != nil {
-			return nil, err
+		if role.ID, err = iam.NewID("AROA", s.rand); err != nil {
+			return decision{}, err
 		}
-		return []registry.Change{registry.PutRole{Role: role}}, nil
+		role.Created = now
+		return decision{[]registry.Change{registry.PutRole{Role: role}}, trusted(role.Trust).with("id", role.ID)}, nil
 	})
 	if err != nil {
 		return iam.Role{}, err
 	}
 	return role, nil
+}
+
+// seconds is a duration as the audit log has it, empty for none.
+func seconds(d time.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	return strconv.FormatInt(int64(d/time.Second), 10)
+}
+
+// trusted is which roles a trust policy names, and the ids it means.
+func trusted(trust *policy.Document) detail {
+	ids := map[string]string{}
+	for role, id := range trust.BoundRoles() {
+		ids[role.String()] = id
+	}
+	return detail{}.withJSON("trusted_roles", ids)
 }
 
 // Role is IAM GetRole.
@@ -52,73 +84,83 @@ func (s *Service) Role(ctx context.Context, c Call, name string) (iam.Role, erro
 
 // readRole authorises a read of one role and finds it.
 func (s *Service) readRole(ctx context.Context, c Call, action, name string) (iam.Role, error) {
-	snap, err := s.read(ctx, c, action, roleARN(c, name))
+	snap, err := s.read(ctx, c, operation{action: action, on: role(c, name)})
 	if err != nil {
 		return iam.Role{}, err
 	}
 	return findRole(snap, name)
 }
 
-// roleARN is the resource of an operation on a role: with the path of the role
+// role is the resource of an operation on one role: with the path of the role
 // if there is one of that name.
-func roleARN(c Call, name string) resource {
-	return func(snap *registry.Snapshot) string {
-		if r, ok := snap.Role(name); ok {
-			return r.ARN().String()
+func role(c Call, name string) resource {
+	return func(snap *registry.Snapshot) object {
+		r, ok := snap.Role(name)
+		if !ok {
+			return object{arn: arn.Role{Account: c.Caller.Account, Path: "/", Name: name}.String()}
 		}
-		return arn.Role{Account: c.Caller.Account, Path: "/", Name: name}.String()
+		return object{arn: r.ARN().String(), tags: tagMap(r.Tags)}
 	}
 }
 
-// Roles is IAM ListRoles: those whose path begins with prefix, by name.
+// Roles is IAM ListRoles: those whose path begins with prefix, by name. An
+// empty prefix is /.
 func (s *Service) Roles(ctx context.Context, c Call, prefix string) ([]iam.Role, error) {
-	all := arn.ARN{Partition: arn.Partition, Service: "iam", Account: string(c.Caller.Account), Resource: "role" + prefixOr(prefix) + "*"}
-	snap, err := s.read(ctx, c, "iam:ListRoles", fixed(all.String()))
+	if prefix == "" {
+		prefix = "/"
+	}
+	all := arn.ARN{Partition: arn.Partition, Service: "iam", Account: string(c.Caller.Account), Resource: "role" + prefix}
+	snap, err := s.read(ctx, c, operation{action: "iam:ListRoles", on: fixed(all.String())})
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(snap.Roles(), func(r iam.Role) bool { return !strings.HasPrefix(r.Path, prefixOr(prefix)) }), nil
-}
-
-func prefixOr(prefix string) string {
-	if prefix == "" {
-		return "/"
-	}
-	return prefix
+	return slices.DeleteFunc(snap.Roles(), func(r iam.Role) bool { return !strings.HasPrefix(r.Path, prefix) }), nil
 }
 
 // DeleteRole is IAM DeleteRole. Every session of the role ends with it.
 func (s *Service) DeleteRole(ctx context.Context, c Call, name string) error {
-	return s.changeRole(ctx, c, "iam:DeleteRole", name, nil, func(_ *registry.Snapshot, r iam.Role) (registry.Change, error) {
+	op := operation{action: "iam:DeleteRole", on: role(c, name)}
+	return s.changeRole(ctx, c, op, name, func(_ *registry.Snapshot, r iam.Role) (decision, error) {
 		if len(r.Inline) > 0 {
-			return nil, iam.Refuse(iam.InUse, "Cannot delete entity, must delete policies first.")
+			return decision{}, iam.Refuse(iam.InUse, "Cannot delete entity, must delete policies first.")
 		}
-		return registry.DeleteRole{Name: r.Name}, nil
+		return decision{changes: []registry.Change{registry.DeleteRole{Name: r.Name}}}, nil
 	})
 }
 
 // UpdateRole is IAM UpdateRole; nil and zero leave a field as it is.
 func (s *Service) UpdateRole(ctx context.Context, c Call, name string, description *string, maxSession time.Duration) error {
-	return s.changeRole(ctx, c, "iam:UpdateRole", name, nil, func(_ *registry.Snapshot, r iam.Role) (registry.Change, error) {
+	op := operation{action: "iam:UpdateRole", on: role(c, name), asked: detail{}.with("max_session", seconds(maxSession))}
+	if description != nil {
+		op.asked["description"] = *description
+	}
+	return s.changeRole(ctx, c, op, name, func(_ *registry.Snapshot, r iam.Role) (decision, error) {
 		if description != nil {
 			r.Description = *description
 		}
 		if maxSession != 0 {
 			r.MaxSession = maxSession
 		}
-		return registry.PutRole{Role: r}, nil
+		return put(r), iam.CheckMaxSession(r.MaxSession)
 	})
+}
+
+// put is the decision to put a role in place of the one of its id.
+func put(r iam.Role) decision {
+	return decision{changes: []registry.Change{registry.PutRole{Role: r}}}
 }
 
 // UpdateTrust is IAM UpdateAssumeRolePolicy.
 func (s *Service) UpdateTrust(ctx context.Context, c Call, name, trust string) error {
-	detail := map[string]string{"trust_policy": trust}
-	return s.changeRole(ctx, c, "iam:UpdateAssumeRolePolicy", name, detail, func(snap *registry.Snapshot, r iam.Role) (registry.Change, error) {
+	op := operation{action: "iam:UpdateAssumeRolePolicy", on: role(c, name), asked: detail{"trust_policy": trust}}
+	return s.changeRole(ctx, c, op, name, func(snap *registry.Snapshot, r iam.Role) (decision, error) {
 		var err error
 		if r.Trust, err = parseTrust(snap, trust); err != nil {
-			return nil, err
+			return decision{}, err
 		}
-		return registry.PutRole{Role: r}, iam.CheckTrust(r.Trust)
+		d := put(r)
+		d.made = trusted(r.Trust)
+		return d, iam.CheckTrust(r.Trust)
 	})
 }
 
@@ -137,42 +179,43 @@ func parseTrust(snap *registry.Snapshot, text string) (*policy.Document, error) 
 }
 
 // PutRolePolicy is IAM PutRolePolicy.
-func (s *Service) PutRolePolicy(ctx context.Context, c Call, role, name, text string) error {
-	detail := map[string]string{"policy": name, "document": text}
-	return s.changeRole(ctx, c, "iam:PutRolePolicy", role, detail, func(_ *registry.Snapshot, r iam.Role) (registry.Change, error) {
+func (s *Service) PutRolePolicy(ctx context.Context, c Call, name, policyName, text string) error {
+	op := operation{action: "iam:PutRolePolicy", on: role(c, name), asked: detail{"policy": policyName, "document": text}}
+	return s.changeRole(ctx, c, op, name, func(_ *registry.Snapshot, r iam.Role) (decision, error) {
 		d, err := policy.Parse(policy.Permission, []byte(text))
 		if err != nil {
-			return nil, err
+			return decision{}, err
 		}
-		r, err = r.WithInline(name, d)
-		return registry.PutRole{Role: r}, err
+		r, err = r.WithInline(policyName, d)
+		return put(r), err
 	})
 }
 
 // DeleteRolePolicy is IAM DeleteRolePolicy.
-func (s *Service) DeleteRolePolicy(ctx context.Context, c Call, role, name string) error {
-	return s.changeRole(ctx, c, "iam:DeleteRolePolicy", role, map[string]string{"policy": name}, func(_ *registry.Snapshot, r iam.Role) (registry.Change, error) {
-		r, err := r.WithoutInline(name)
-		return registry.PutRole{Role: r}, err
+func (s *Service) DeleteRolePolicy(ctx context.Context, c Call, name, policyName string) error {
+	op := operation{action: "iam:DeleteRolePolicy", on: role(c, name), asked: detail{"policy": policyName}}
+	return s.changeRole(ctx, c, op, name, func(_ *registry.Snapshot, r iam.Role) (decision, error) {
+		r, err := r.WithoutInline(policyName)
+		return put(r), err
 	})
 }
 
-// RolePolicy is IAM GetRolePolicy: the text of an inline policy.
-func (s *Service) RolePolicy(ctx context.Context, c Call, role, name string) ([]byte, error) {
-	r, err := s.readRole(ctx, c, "iam:GetRolePolicy", role)
+// RolePolicy is IAM GetRolePolicy: the role and the text of an inline policy.
+func (s *Service) RolePolicy(ctx context.Context, c Call, name, policyName string) (iam.Role, []byte, error) {
+	r, err := s.readRole(ctx, c, "iam:GetRolePolicy", name)
 	if err != nil {
-		return nil, err
+		return iam.Role{}, nil, err
 	}
-	d := r.Inline[name]
+	d := r.Inline[policyName]
 	if d == nil {
-		return nil, iam.NoSuchPolicy(name)
+		return iam.Role{}, nil, iam.NoSuchPolicy(policyName)
 	}
-	return d.Text(), nil
+	return r, d.Text(), nil
 }
 
 // RolePolicies is IAM ListRolePolicies: the names of the inline policies.
-func (s *Service) RolePolicies(ctx context.Context, c Call, role string) ([]string, error) {
-	r, err := s.readRole(ctx, c, "iam:ListRolePolicies", role)
+func (s *Service) RolePolicies(ctx context.Context, c Call, name string) ([]string, error) {
+	r, err := s.readRole(ctx, c, "iam:ListRolePolicies", name)
 	if err != nil {
 		return nil, err
 	}
@@ -185,20 +228,24 @@ func (s *Service) RolePolicies(ctx context.Context, c Call, role string) ([]stri
 }
 
 // changeRole is change for an operation on one role that is not Mayfly's own.
-func (s *Service) changeRole(ctx context.Context, c Call, action, name string, detail map[string]string, decide func(*registry.Snapshot, iam.Role) (registry.Change, error)) error {
-	return s.change(ctx, c, action, roleARN(c, name), detail, func(snap *registry.Snapshot) ([]registry.Change, error) {
+func (s *Service) changeRole(ctx context.Context, c Call, op operation, name string, decide func(*registry.Snapshot, iam.Role) (decision, error)) error {
+	return s.change(ctx, c, op, func(snap *registry.Snapshot, _ time.Time) (decision, error) {
 		r, err := findRole(snap, name)
 		if err != nil {
-			return nil, err
+			return decision{}, err
 		}
 		if r.BuiltIn {
-			return nil, iam.Refuse(iam.Unmodifiable, "The role %s is Mayfly's own and cannot be changed.", r.Name)
+			return decision{}, iam.Refuse(iam.Unmodifiable, "The role %s is Mayfly's own and cannot be changed.", r.Name)
 		}
-		ch, err := decide(snap, r)
+		d, err := decide(snap, r)
 		if err != nil {
-			return nil, err
+			return decision{}, err
 		}
-		return []registry.Change{ch}, nil
+		if d.made == nil {
+			d.made = detail{}
+		}
+		d.made["id"] = r.ID
+		return d, nil
 	})
 }
 

@@ -146,7 +146,7 @@ func (a *API) listClusters(ctx context.Context, c control.Call, r Request) (any,
 }
 
 func (a *API) describeCluster(ctx context.Context, c control.Call, r Request) (any, error) {
-	k, err := a.Control.Cluster(ctx, c, "eks:DescribeCluster", c.Info.Region, r.Cluster)
+	k, err := a.Control.Cluster(ctx, c, c.Info.Region, r.Cluster)
 	if err != nil {
 		return nil, err
 	}
@@ -170,7 +170,7 @@ func (a *API) createEntry(ctx context.Context, c control.Call, r Request) (any, 
 	if err != nil {
 		return nil, err
 	}
-	k, e, err := a.Control.CreateEntry(ctx, c, r.Cluster, control.EntryInput{Principal: in.PrincipalARN, Groups: in.Groups, Username: in.Username, Type: in.Type, Tags: in.Tags})
+	k, e, err := a.Control.CreateEntry(ctx, c, r.Cluster, control.EntryInput{Principal: in.PrincipalARN, Groups: in.Groups, Username: in.Username, Type: in.Type, Tags: in.Tags, Token: in.ClientToken})
 	if err != nil {
 		return nil, err
 	}
@@ -187,18 +187,9 @@ func encodeEntry(k eks.Cluster, e eks.AccessEntry) ekswire.OneAccessEntry {
 }
 
 func (a *API) listEntries(ctx context.Context, c control.Call, r Request) (any, error) {
-	list, err := a.Control.Entries(ctx, c, r.Cluster)
+	list, err := a.Control.Entries(ctx, c, r.Cluster, r.Query.Get("associatedPolicyArn"))
 	if err != nil {
 		return nil, err
-	}
-	if policy := r.Query.Get("associatedPolicyArn"); policy != "" {
-		var with []eks.AccessEntry
-		for _, e := range list {
-			if _, has := e.Disassociate(policy); has {
-				with = append(with, e)
-			}
-		}
-		list = with
 	}
 	page, next, err := paged(list, func(e eks.AccessEntry) string { return e.PrincipalARN }, r, "associatedPolicyArn")
 	if err != nil {

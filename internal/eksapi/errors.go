@@ -28,6 +28,7 @@ var clusterCodes = map[control.Reason]awsrest.Failure{
 	control.NoSuchAssociation: {Status: http.StatusNotFound, Code: "ResourceNotFoundException"},
 	control.EntryExists:       {Status: http.StatusConflict, Code: "ResourceInUseException"},
 	control.ClusterExists:     {Status: http.StatusConflict, Code: "ResourceInUseException"},
+	control.InvalidTags:       {Status: http.StatusBadRequest, Code: "InvalidParameterException"},
 	control.InvalidPrincipal:  {Status: http.StatusBadRequest, Code: "InvalidParameterException"},
 }
 
@@ -42,7 +43,7 @@ func Failure(err error) awsrest.Failure {
 		f.Message = e.Detail
 		return f
 	}
-	if e, ok := errors.AsType[*control.ClusterError](err); ok {
+	if e, ok := errors.AsType[*control.Error](err); ok {
 		f := clusterCodes[e.Reason]
 		f.Message, f.Cluster = e.Detail, e.Cluster
 		return f

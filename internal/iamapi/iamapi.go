@@ -55,17 +55,17 @@ func (a *API) createProvider(ctx context.Context, c control.Call, r *awsquery.Re
 	if err != nil {
 		return nil, err
 	}
-	p, err := a.Control.CreateProvider(ctx, c, in.URL, in.ClientIDs, in.Thumbprints, oidcTags(in.Tags))
+	p, err := a.Control.CreateProvider(ctx, c, control.ProviderInput{URL: in.URL, ClientIDs: in.ClientIDs, Thumbprints: in.Thumbprints, Tags: iamTags(in.Tags)})
 	if err != nil {
 		return nil, err
 	}
 	return iamwire.CreateProviderResult{ARN: p.ARN().String(), Tags: optionalTags(providerTags(p))}, nil
 }
 
-func oidcTags(tags []iamwire.Tag) []oidc.Tag {
-	var out []oidc.Tag
+func iamTags(tags []iamwire.Tag) []iam.Tag {
+	var out []iam.Tag
 	for _, t := range tags {
-		out = append(out, oidc.Tag(t))
+		out = append(out, iam.Tag(t))
 	}
 	return out
 }
@@ -151,11 +151,8 @@ func (a *API) createRole(ctx context.Context, c control.Call, r *awsquery.Reques
 	if err != nil {
 		return nil, err
 	}
-	role := iam.Role{Path: in.Path, Name: in.Name, Description: in.Description, MaxSession: time.Duration(in.MaxSessionSeconds) * time.Second}
-	for _, t := range in.Tags {
-		role.Tags = append(role.Tags, iam.Tag(t))
-	}
-	role, err = a.Control.CreateRole(ctx, c, role, in.Trust)
+	role, err := a.Control.CreateRole(ctx, c, control.RoleInput{Path: in.Path, Name: in.Name, Description: in.Description, MaxSession: time.Duration(in.MaxSessionSeconds) * time.Second,
+		Trust: in.Trust, Tags: iamTags(in.Tags)})
 	if err != nil {
 		return nil, err
 	}
@@ -259,11 +256,11 @@ func (a *API) getRolePolicy(ctx context.Context, c control.Call, r *awsquery.Req
 	if err != nil {
 		return nil, err
 	}
-	text, err := a.Control.RolePolicy(ctx, c, role, name)
+	r2, text, err := a.Control.RolePolicy(ctx, c, role, name)
 	if err != nil {
 		return nil, err
 	}
-	return iamwire.RolePolicyResult{Role: role, Name: name, Document: iamwire.Document(text)}, nil
+	return iamwire.RolePolicyResult{Role: r2.Name, Name: name, Document: iamwire.Document(text)}, nil
 }
 
 func (a *API) listRolePolicies(ctx context.Context, c control.Call, r *awsquery.Request) (any, error) {

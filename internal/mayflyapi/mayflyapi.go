@@ -99,7 +99,7 @@ func refuse(w http.ResponseWriter, err error) {
 		status, code, message = http.StatusBadRequest, "InvalidParameter", e.Detail
 	} else if e, ok := errors.AsType[*eks.Error](err); ok {
 		status, code, message = http.StatusBadRequest, "InvalidParameter", e.Detail
-	} else if e, ok := errors.AsType[*control.ClusterError](err); ok {
+	} else if e, ok := errors.AsType[*control.Error](err); ok {
 		status, code, message = clusterStatus(e.Reason), "Refused", e.Detail
 	} else if e, ok := errors.AsType[*control.DeniedError](err); ok {
 		status, code, message = http.StatusForbidden, "AccessDenied", e.Error()
@@ -180,7 +180,7 @@ func (a *API) listClusters(ctx context.Context, c control.Call, _ *http.Request,
 }
 
 func (a *API) describeCluster(ctx context.Context, c control.Call, r *http.Request, _ []byte) (any, error) {
-	k, err := a.Control.Cluster(ctx, c, "eks:DescribeCluster", "", r.PathValue("name"))
+	k, err := a.Control.Cluster(ctx, c, "", r.PathValue("name"))
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,93 @@
+package control
+
+import (
+	"errors"
+	"fmt"
+
+	"mayfly.internal/internal/audit"
+	"mayfly.internal/internal/eks"
+	"mayfly.internal/internal/fault"
+	"mayfly.internal/internal/iam"
+	"mayfly.internal/internal/policy"
+)
+
+// Reason says what is wrong with an operation that the rules alone cannot know.
+// The zero value is none.
+type Reason uint8
+
+const (
+	NoSuchCluster     Reason = iota + 1 // none of that name in the region
+	NoSuchEntry                         // the principal has none in the cluster
+	NoSuchAssociation                   // the entry has no such policy
+	EntryExists                         // the principal has one in the cluster
+	ClusterExists                       // the name is taken, in whatever region
+	InvalidPrincipal                    // it is no role that exists
+	InvalidTags                         // two keys that differ in case alone
+)
+
+var reasonNames = [...]string{"", "no such cluster", "no such access entry", "no such association", "access entry exists", "cluster exists", "invalid principal", "invalid tags"}
+
+// String is the reason in words, for the audit log.
+func (r Reason) String() string {
+	if int(r) < len(reasonNames) {
+		return reasonNames[r]
+	}
+	return ""
+}
+
+// Error is a refusal about a cluster or its entries. Detail is AWS's sentence
+// where it is known.
+type Error struct {
+	Reason  Reason
+	Cluster string
+	Detail  string
+}
+
+func (e *Error) Error() string { return e.Detail }
+
+func noCluster(name string) error {
+	return &Error{NoSuchCluster, name, fmt.Sprintf("No cluster found for name: %s.", name)}
+}
+
+// DeniedError says that the caller's policies do not allow an action. Its text
+// is AWS's.
+type DeniedError struct {
+	Caller   string // ARN
+	Action   string
+	Resource string
+	Explicit bool // by an explicit deny
+	Session  bool // by the session's policy; else by the role's
+}
+
+func (e *DeniedError) Error() string {
+	kind := "identity-based"
+	if e.Session {
+		kind = "session"
+	}
+	why := fmt.Sprintf("because no %s policy allows the %s action", kind, e.Action)
+	if e.Explicit {
+		why = fmt.Sprintf("with an explicit deny in %s %s policy", map[bool]string{true: "a", false: "an"}[e.Session], kind)
+	}
+	return fmt.Sprintf("User: %s is not authorized to perform: %s on resource: %s %s", e.Caller, e.Action, e.Resource, why)
+}
+
+// outcomeOf is what a refusal was, and why in a short fixed word, for the audit
+// log: a denial, or that we could not do it.
+func outcomeOf(err error) (audit.Outcome, string) {
+	if _, ok := errors.AsType[*DeniedError](err); ok {
+		return audit.Denied, "not authorized"
+	}
+	if e, ok := errors.AsType[*Error](err); ok {
+		return audit.Denied, e.Reason.String()
+	}
+	if e, ok := errors.AsType[*iam.Error](err); ok {
+		return audit.Denied, e.Reason.String()
+	}
+	if _, ok := errors.AsType[*policy.SyntaxError](err); ok {
+		return audit.Denied, iam.Malformed.String()
+	}
+	if _, ok := errors.AsType[*eks.Error](err); ok {
+		return audit.Denied, "invalid parameter"
+	}
+	return audit.Failed, fault.KindOf(err).String()
+}

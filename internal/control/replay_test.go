@@ -1,0 +1,193 @@
+package control_test
+
+import (
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"mayfly.internal/internal/arn"
+	"mayfly.internal/internal/audit"
+	"mayfly.internal/internal/eks"
+	"mayfly.internal/internal/iam"
+	"mayfly.internal/internal/oidc"
+	"mayfly.internal/internal/policy"
+	"mayfly.internal/internal/registry"
+	"mayfly.internal/internal/store/storetest"
+)
+
+// TestAuditRebuildsTheConfiguration does every operation and makes the
+// configuration again from the audit log alone.
+func TestAuditRebuildsTheConfiguration(t *testing.T) {
+	w := newWorld(t)
+	admin, _ := w.db.Snapshot().Role(iam.AdminName)
+	for _, o := range operations {
+		if err := o.do(t.Context(), w, w.admin()); err != nil {
+			t.Fatalf("%s: %v", o.action, err)
+		}
+		s := registry.New(account, admin.Created)
+		for _, e := range w.events(0) {
+			if changes := replay(t, s, e); len(changes) > 0 {
+				s = s.With(changes...)
+			}
+		}
+		if got, want := storetest.Text(s), w.text(); got != want {
+			t.Fatalf("after %s the log tells\n%s\nin force is\n%s", o.action, got, want)
+		}
+	}
+}
+
+// replay is what an event changed in a snapshot.
+func replay(t *testing.T, s *registry.Snapshot, e audit.Event) []registry.Change {
+	t.Helper()
+	if e.Outcome != audit.Allowed {
+		return nil
+	}
+	d := e.Detail
+	switch {
+	case strings.HasPrefix(e.Resource, "arn:aws:iam::111122223333:oidc-provider/"):
+		return replayProvider(t, s, e)
+	case strings.HasPrefix(e.Resource, "arn:aws:iam::111122223333:role/"):
+		return replayRole(t, s, e)
+	case e.Action == "mayfly:RegisterCluster":
+		k := eks.Cluster{ID: d["id"], Account: account, Name: e.Cluster, Region: strings.Split(e.Resource, ":")[3], Endpoint: d["endpoint"], CA: []byte(d["ca"]),
+			Mode: eks.AuthenticationMode(d["authentication_mode"]), Created: e.Time}
+		k.BearerMaxAge, _ = time.ParseDuration(d["bearer_max_age"])
+		decode(t, d["trust_aws_accounts"], &k.TrustAccounts)
+		decode(t, d["tags"], &k.Tags)
+		return []registry.Change{registry.PutCluster{Cluster: k}}
+	case e.Action == "mayfly:DeregisterCluster":
+		return []registry.Change{registry.DeleteCluster{Name: e.Cluster}}
+	}
+	return replayEntry(t, s, e)
+}
+
+func decode(t *testing.T, text string, into any) {
+	t.Helper()
+	if text == "" {
+		return
+	}
+	if err := json.Unmarshal([]byte(text), into); err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+}
+
+func replayProvider(t *testing.T, s *registry.Snapshot, e audit.Event) []registry.Change {
+	t.Helper()
+	d := e.Detail
+	p, _ := s.Provider("https://" + strings.TrimPrefix(e.Resource, "arn:aws:iam::111122223333:oidc-provider/"))
+	switch e.Action {
+	case "iam:CreateOpenIDConnectProvider":
+		p = oidc.Provider{ID: d["id"], Account: account, URL: d["url"], Created: e.Time}
+		var ids []string
+		decode(t, d["client_ids"], &ids)
+		p.ClientIDs, _ = iam.CheckClientIDs(ids)
+		decode(t, d["thumbprints"], &p.Thumbprints)
+		decode(t, d["tags"], &p.Tags)
+	case "iam:AddClientIDToOpenIDConnectProvider":
+		p.ClientIDs = append(slices.Clone(p.ClientIDs), d["client_id"])
+	case "iam:RemoveClientIDFromOpenIDConnectProvider":
+		p.ClientIDs = slices.DeleteFunc(slices.Clone(p.ClientIDs), func(id string) bool { return id == d["client_id"] })
+	case "iam:UpdateOpenIDConnectProviderThumbprint":
+		p.Thumbprints = nil
+		decode(t, d["thumbprints"], &p.Thumbprints)
+	case "iam:DeleteOpenIDConnectProvider":
+		return []registry.Change{registry.DeleteProvider{URL: p.URL}}
+	}
+	if p.ID != d["id"] {
+		t.Errorf("%s: the provider's id is %s, recorded is %s", e.Action, p.ID, d["id"])
+	}
+	return []registry.Change{registry.PutProvider{Provider: p}}
+}
+
+func replayRole(t *testing.T, s *registry.Snapshot, e audit.Event) []registry.Change {
+	t.Helper()
+	d := e.Detail
+	name, err := arn.ParseRole(e.Resource)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, _ := s.RoleByARN(name)
+	bind := func() {
+		ids := map[string]string{}
+		decode(t, d["trusted_roles"], &ids)
+		doc, err := policy.Parse(policy.Trust, []byte(d["trust_policy"]))
+		if err == nil {
+			r.Trust, err = doc.Bind(func(n arn.Role) (string, bool) { id, ok := ids[n.String()]; return id, ok })
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", e.Action, err)
+		}
+	}
+	maxSession := func() {
+		if text := d["max_session"]; text != "" {
+			n, _ := strconv.Atoi(text)
+			r.MaxSession = time.Duration(n) * time.Second
+		}
+	}
+	switch e.Action {
+	case "iam:CreateRole":
+		r = iam.Role{ID: d["id"], Account: account, Path: name.Path, Name: name.Name, Description: d["description"], MaxSession: time.Hour, Created: e.Time}
+		decode(t, d["tags"], &r.Tags)
+		maxSession()
+		bind()
+	case "iam:UpdateRole":
+		if text, ok := d["description"]; ok {
+			r.Description = text
+		}
+		maxSession()
+	case "iam:UpdateAssumeRolePolicy":
+		bind()
+	case "iam:PutRolePolicy":
+		doc, err := policy.Parse(policy.Permission, []byte(d["document"]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, _ = r.WithInline(d["policy"], doc)
+	case "iam:DeleteRolePolicy":
+		r, _ = r.WithoutInline(d["policy"])
+	case "iam:DeleteRole":
+		return []registry.Change{registry.DeleteRole{Name: r.Name}}
+	}
+	if r.ID != d["id"] {
+		t.Errorf("%s: the role's id is %s, recorded is %s", e.Action, r.ID, d["id"])
+	}
+	return []registry.Change{registry.PutRole{Role: r}}
+}
+
+func replayEntry(t *testing.T, s *registry.Snapshot, e audit.Event) []registry.Change {
+	t.Helper()
+	d := e.Detail
+	entry, _ := s.Entry(e.Cluster, d["principal"])
+	switch e.Action {
+	case "eks:CreateAccessEntry":
+		entry = eks.AccessEntry{ClusterID: d["cluster_id"], Cluster: e.Cluster, PrincipalARN: d["principal"], PrincipalID: d["principal_id"], UUID: d["id"], Username: d["username"], Created: e.Time, Modified: e.Time}
+		decode(t, d["groups"], &entry.Groups)
+		decode(t, d["tags"], &entry.Tags)
+	case "eks:UpdateAccessEntry":
+		if text, ok := d["username"]; ok {
+			entry.Username = text
+		}
+		if text, ok := d["groups"]; ok {
+			entry.Groups = []string{}
+			decode(t, text, &entry.Groups)
+		}
+		entry.Modified = e.Time
+	case "eks:AssociateAccessPolicy":
+		scope := eks.Scope{Type: eks.ScopeType(d["scope"])}
+		decode(t, d["namespaces"], &scope.Namespaces)
+		entry = entry.Associate(d["policy"], scope, e.Time)
+	case "eks:DisassociateAccessPolicy":
+		entry, _ = entry.Disassociate(d["policy"])
+	case "eks:DeleteAccessEntry":
+		return []registry.Change{registry.DeleteEntry{Cluster: e.Cluster, Principal: d["principal"]}}
+	default: // mayfly:IssueClusterWebhook
+		return nil
+	}
+	if entry.UUID != d["id"] {
+		t.Errorf("%s: the entry's id is %s, recorded is %s", e.Action, entry.UUID, d["id"])
+	}
+	return []registry.Change{registry.PutEntry{Entry: entry}}
+}
