@@ -1,0 +1,616 @@
+package control_test
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"mayfly.internal/internal/arn"
+	"mayfly.internal/internal/audit"
+	"mayfly.internal/internal/control"
+	"mayfly.internal/internal/eks"
+	"mayfly.internal/internal/iam"
+	"mayfly.internal/internal/policy"
+)
+
+// reason is an error's reason and sentence: "no such entity: The role …".
+func reason(err error) string {
+	if err == nil {
+		return ""
+	}
+	if e, ok := errors.AsType[*iam.Error](err); ok {
+		return e.Reason.String() + ": " + e.Detail
+	}
+	if e, ok := errors.AsType[*control.Error](err); ok {
+		return e.Reason.String() + ": " + e.Detail
+	}
+	if e, ok := errors.AsType[*eks.Error](err); ok {
+		return "eks: " + e.Detail
+	}
+	if e, ok := errors.AsType[*policy.SyntaxError](err); ok {
+		return "malformed: " + e.Detail
+	}
+	return err.Error()
+}
+
+// TestRefusals: every refusal of every operation, in AWS's words where they are
+// known. None of them changes anything, and each is recorded.
+func TestRefusals(t *testing.T) {
+	w := newWorld(t)
+	ctx, admin := t.Context(), w.admin()
+	us := admin
+	us.Info.Region = "us-east-1"
+	const noProvider, noRole = "arn:aws:iam::111122223333:oidc-provider/none.example", "arn:aws:iam::111122223333:role/none"
+	create := func(change func(*control.EntryInput)) func() error {
+		return func() error {
+			in := control.EntryInput{Principal: secondARN}
+			change(&in)
+			_, _, err := w.CreateEntry(ctx, admin, "prod", in)
+			return err
+		}
+	}
+	register := func(change func(*eks.Cluster)) func() error {
+		return func() error {
+			k := cluster("new")
+			change(&k)
+			_, err := w.RegisterCluster(ctx, admin, k)
+			return err
+		}
+	}
+	makeRole := func(change func(*control.RoleInput)) func() error {
+		return func() error {
+			in := control.RoleInput{Name: "new", Trust: trust}
+			change(&in)
+			_, err := w.CreateRole(ctx, admin, in)
+			return err
+		}
+	}
+	makeProvider := func(change func(*control.ProviderInput)) func() error {
+		return func() error {
+			in := control.ProviderInput{URL: "https://new.example"}
+			change(&in)
+			_, err := w.CreateProvider(ctx, admin, in)
+			return err
+		}
+	}
+	associate := func(policyARN string, scope eks.Scope) func() error {
+		return func() error { _, err := w.AssociatePolicy(ctx, admin, "prod", roleARN, policyARN, scope); return err }
+	}
+	whole := eks.Scope{Type: eks.ClusterScope}
+	ours := iam.AdminName
+	const unmodifiable = "unmodifiable: The role mayfly-admin is Mayfly's own and cannot be changed."
+	const noEntry = "no such access entry: The specified principalArn could not be found. You can view your available access entries with 'list-access-entries'."
+	const badPrincipal = "invalid principal: The specified principalArn is invalid: invalid principal"
+	const mode = "eks: The cluster's authentication mode must be set to one of [API, API_AND_CONFIG_MAP] to perform this operation."
+	for _, tt := range []struct {
+		name string
+		want string // what the reason begins with
+		do   func() error
+		read bool // not recorded: only denied reads are
+	}{
+		{"a provider twice", "already exists: Provider with url https://gitlab.example already exists.", makeProvider(func(p *control.ProviderInput) { p.URL = "https://gitlab.example" }), false},
+		{"a provider of plain http", "invalid value: Invalid Open ID Connect Provider URL", makeProvider(func(p *control.ProviderInput) { p.URL = "http://new.example" }), false},
+		{"a provider that would forge keys", "invalid value: Invalid Open ID Connect Provider URL", makeProvider(func(p *control.ProviderInput) { p.URL = "https://aws" }), false},
+		{"a provider of 101 audiences", "limit exceeded: Cannot exceed quota for ClientIdsPerOpenIdConnectProvider: 100", makeProvider(func(p *control.ProviderInput) { p.ClientIDs = numbered(101) }), false},
+		{"a provider of six thumbprints", "invalid input: Thumbprint list must contain fewer than 5 entries.", makeProvider(func(p *control.ProviderInput) { p.Thumbprints = numbered(6) }), false},
+		{"a provider with a tag twice", "invalid input: Duplicate tag keys found. Please note that Tag keys are case insensitive.", makeProvider(func(p *control.ProviderInput) { p.Tags = []iam.Tag{{Key: "a"}, {Key: "A"}} }), false},
+		{"no such provider", "no such entity: OpenIDConnect Provider not found for arn " + noProvider, func() error { _, err := w.Provider(ctx, admin, noProvider); return err }, true},
+		{"deleting no such provider", "no such entity: OpenIDConnect Provider not found for arn " + noProvider, func() error { return w.DeleteProvider(ctx, admin, noProvider) }, false},
+		{"a provider in another account", "no such entity: ", func() error {
+			return w.DeleteProvider(ctx, admin, strings.Replace(providerARN, "1111", "9999", 1))
+		}, false},
+		{"a provider in other case", "no such entity: ", func() error { return w.DeleteProvider(ctx, admin, strings.Replace(providerARN, "gitlab", "GitLab", 1)) }, false},
+		{"a provider that is no ARN", "invalid value: Invalid ARN:  Could not be parsed!", func() error { return w.AddClientID(ctx, admin, "https://gitlab.example", "x") }, false},
+		{"a provider's ARN for a role's", "invalid value: Invalid ARN:  Could not be parsed!", func() error { return w.RemoveClientID(ctx, admin, roleARN, "x") }, false},
+		{"no thumbprint at all", "invalid input: Thumbprint list must contain at least one entry.", func() error { return w.SetThumbprints(ctx, admin, providerARN, nil) }, false},
+		{"six thumbprints", "invalid input: Thumbprint list must contain fewer than 5 entries.", func() error { return w.SetThumbprints(ctx, admin, providerARN, numbered(6)) }, false},
+
+		{"a role twice", "already exists: Role with name deployer already exists.", makeRole(func(r *control.RoleInput) { r.Name = "deployer" }), false},
+		{"a role in other case", "already exists: Role with name DEPLOYER already exists.", makeRole(func(r *control.RoleInput) { r.Name = "DEPLOYER" }), false},
+		{"a role under another path", "already exists: Role with name deployer already exists.", makeRole(func(r *control.RoleInput) { r.Name, r.Path = "deployer", "/other/" }), false},
+		{"the administrator's role", "unmodifiable: ", makeRole(func(r *control.RoleInput) { r.Name = "Mayfly-ADMIN" }), false},
+		{"a role without trust", "malformed: ", makeRole(func(r *control.RoleInput) { r.Trust = "" }), false},
+		{"a role that trusts everyone at gitlab.com", "malformed policy: ", makeRole(func(r *control.RoleInput) {
+			r.Trust = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Federated":"arn:aws:iam::111122223333:oidc-provider/gitlab.com"},"Action":"sts:AssumeRoleWithWebIdentity"}]}`
+		}), false},
+		{"a role that trusts a role that does not exist", "malformed: ", makeRole(func(r *control.RoleInput) {
+			r.Trust = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:role/none"},"Action":"sts:AssumeRole"}]}`
+		}), false},
+		{"a role that trusts a role by another path", "malformed: ", makeRole(func(r *control.RoleInput) {
+			r.Trust = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:role/deployer"},"Action":"sts:AssumeRole"}]}`
+		}), false},
+		{"a role whose sessions are too long", "invalid value: ", makeRole(func(r *control.RoleInput) { r.MaxSession = 13 * time.Hour }), false},
+		{"no such role", "no such entity: The role with name none cannot be found.", func() error { _, err := w.Role(ctx, admin, "none"); return err }, true},
+		{"deleting no such role", "no such entity: The role with name none cannot be found.", func() error { return w.DeleteRole(ctx, admin, "none") }, false},
+		{"deleting a role with a policy", "in use: Cannot delete entity, must delete policies first.", func() error { return w.DeleteRole(ctx, admin, "deployer") }, false},
+		{"sessions that are too short", "invalid value: ", func() error { return w.UpdateRole(ctx, admin, "deployer", nil, time.Minute) }, false},
+		{"a trust policy that is none", "malformed: ", func() error { return w.UpdateTrust(ctx, admin, "deployer", "{}") }, false},
+		{"a trust policy that is too long", "limit exceeded: Cannot exceed quota for ACLSizePerRole: 2048", func() error {
+			return w.UpdateTrust(ctx, admin, "deployer", strings.Replace(trust, `"Effect"`, `"Sid":"`+strings.Repeat("x", 2000)+`","Effect"`, 1))
+		}, false},
+		{"a permission policy that is none", "malformed: ", func() error { return w.PutRolePolicy(ctx, admin, "deployer", "p", trust) }, false},
+		{"a permission policy that is too long", "limit exceeded: Maximum policy size of 10240 bytes exceeded for role deployer", func() error {
+			return w.PutRolePolicy(ctx, admin, "deployer", "p", strings.Replace(describe, `"Effect"`, `"Sid":"`+strings.Repeat("x", 10200)+`","Effect"`, 1))
+		}, false},
+		{"no such policy", "no such entity: The role policy with name none cannot be found.", func() error { _, _, err := w.RolePolicy(ctx, admin, "deployer", "none"); return err }, true},
+		{"deleting no such policy", "no such entity: The role policy with name none cannot be found.", func() error { return w.DeleteRolePolicy(ctx, admin, "deployer", "none") }, false},
+		{"a policy of no such role", "no such entity: The role with name none cannot be found.", func() error { return w.DeleteRolePolicy(ctx, admin, "none", "none") }, false},
+
+		{"deleting the administrator", unmodifiable, func() error { return w.DeleteRole(ctx, admin, ours) }, false},
+		{"deleting the administrator in capitals", unmodifiable, func() error { return w.DeleteRole(ctx, admin, "MAYFLY-ADMIN") }, false},
+		{"describing the administrator", unmodifiable, func() error { s := "x"; return w.UpdateRole(ctx, admin, ours, &s, 0) }, false},
+		{"trusting as the administrator", unmodifiable, func() error { return w.UpdateTrust(ctx, admin, ours, trust) }, false},
+		{"giving the administrator a policy", unmodifiable, func() error { return w.PutRolePolicy(ctx, admin, ours, "p", describe) }, false},
+		{"taking the administrator's policy", unmodifiable, func() error { return w.DeleteRolePolicy(ctx, admin, ours, "everything") }, false},
+
+		{"a cluster twice", "cluster exists: Cluster already exists with name: prod", register(func(k *eks.Cluster) { k.Name = "prod" }), false},
+		{"a cluster twice, in another region", "cluster exists: ", register(func(k *eks.Cluster) { k.Name, k.Region = "prod", "us-east-1" }), false},
+		{"a cluster without a name", "eks: ", register(func(k *eks.Cluster) { k.Name = "" }), false},
+		{"a cluster that trusts our own account", "invalid principal: The account 111122223333 is Mayfly's own", register(func(k *eks.Cluster) { k.TrustAccounts = []arn.AccountID{account} }), false},
+		{"a cluster with two tags but for case", "invalid tags: ", register(func(k *eks.Cluster) { k.Tags = map[string]string{"a": "1", "A": "2"} }), false},
+		{"a cluster with a tag of AWS's", "eks: ", register(func(k *eks.Cluster) { k.Tags = map[string]string{"aws:x": "1"} }), false},
+		{"no such cluster", "no such cluster: No cluster found for name: none.", func() error { _, err := w.Cluster(ctx, admin, region, "none"); return err }, true},
+		{"a cluster of another region", "no such cluster: No cluster found for name: prod.", func() error { _, err := w.Cluster(ctx, us, "us-east-1", "prod"); return err }, true},
+		{"a cluster in capitals", "no such cluster: ", func() error { _, err := w.Cluster(ctx, admin, region, "PROD"); return err }, true},
+		{"deregistering no such cluster", "no such cluster: ", func() error { return w.DeregisterCluster(ctx, admin, "none") }, false},
+		{"a certificate for no such cluster", "no such cluster: ", func() error { _, err := w.IssueWebhook(ctx, admin, "none"); return err }, false},
+
+		{"an entry twice", "access entry exists: The specified access entry resource is already in use on this cluster.", create(func(e *control.EntryInput) { e.Principal = roleARN }), false},
+		{"an entry for no such role", badPrincipal, create(func(e *control.EntryInput) { e.Principal = noRole }), false},
+		{"an entry for a role without its path", badPrincipal, create(func(e *control.EntryInput) { e.Principal = "arn:aws:iam::111122223333:role/deployer" }), false},
+		{"an entry for a role in other case", badPrincipal, create(func(e *control.EntryInput) { e.Principal = "arn:aws:iam::111122223333:role/Second" }), false},
+		{"an entry for another account's role", badPrincipal, create(func(e *control.EntryInput) { e.Principal = "arn:aws:iam::999988887777:role/second" }), false},
+		{"an entry for a session", badPrincipal, create(func(e *control.EntryInput) { e.Principal = "arn:aws:sts::111122223333:assumed-role/second/s" }), false},
+		{"an entry for a pattern", badPrincipal, create(func(e *control.EntryInput) { e.Principal = "arn:aws:iam::111122223333:role/*" }), false},
+		{"an entry for the whole account", badPrincipal, create(func(e *control.EntryInput) { e.Principal = "arn:aws:iam::111122223333:root" }), false},
+		{"an entry of nodes", "eks: ", create(func(e *control.EntryInput) { e.Type = "EC2_LINUX" }), false},
+		{"an entry of no type", "eks: ", create(func(e *control.EntryInput) { e.Type = "standard" }), false},
+		{"a username of the system's", "eks: The username must not begin with system:", create(func(e *control.EntryInput) { e.Username = "system:admin" }), false},
+		{"a group of the system's", "eks: The kubernetes group name system:masters is invalid, it cannot start with system:", create(func(e *control.EntryInput) { e.Groups = []string{"a", "system:masters"} }), false},
+		{"two tags but for case", "invalid tags: ", create(func(e *control.EntryInput) { e.Tags = map[string]string{"a": "1", "A": "2"} }), false},
+		{"an entry in no such cluster", "no such cluster: No cluster found for name: none.", func() error {
+			_, _, err := w.CreateEntry(ctx, admin, "none", control.EntryInput{Principal: secondARN})
+			return err
+		}, false},
+		{"an entry in another region", "no such cluster: No cluster found for name: prod.", func() error {
+			_, _, err := w.CreateEntry(ctx, us, "prod", control.EntryInput{Principal: secondARN})
+			return err
+		}, false},
+		{"an entry where aws-auth counts alone", mode, func() error {
+			_, _, err := w.CreateEntry(ctx, admin, "classic", control.EntryInput{Principal: secondARN})
+			return err
+		}, false},
+		{"entries where aws-auth counts alone", mode, func() error { _, err := w.Entries(ctx, admin, "classic", ""); return err }, true},
+		{"an entry of it", mode, func() error { _, _, err := w.Entry(ctx, admin, "classic", roleARN); return err }, true},
+		{"changing an entry of it", mode, func() error { _, _, err := w.UpdateEntry(ctx, admin, "classic", roleARN, nil, nil); return err }, false},
+		{"a policy there", mode, func() error {
+			_, err := w.AssociatePolicy(ctx, admin, "classic", roleARN, editPolicy, whole)
+			return err
+		}, false},
+		{"taking a policy there", mode, func() error { return w.DisassociatePolicy(ctx, admin, "classic", roleARN, editPolicy) }, false},
+		{"the policies there", mode, func() error { _, err := w.AssociatedPolicies(ctx, admin, "classic", roleARN); return err }, true},
+		{"deleting an entry there", mode, func() error { return w.DeleteEntry(ctx, admin, "classic", roleARN) }, false},
+		{"no such entry", noEntry, func() error { _, _, err := w.Entry(ctx, admin, "prod", secondARN); return err }, true},
+		{"changing no such entry", noEntry, func() error { _, _, err := w.UpdateEntry(ctx, admin, "prod", secondARN, nil, nil); return err }, false},
+		{"deleting no such entry", noEntry, func() error { return w.DeleteEntry(ctx, admin, "prod", secondARN) }, false},
+		{"a username changed to one of the system's", "eks: ", func() error {
+			s := "system:x"
+			_, _, err := w.UpdateEntry(ctx, admin, "prod", roleARN, nil, &s)
+			return err
+		}, false},
+		{"groups changed to one of the system's", "eks: ", func() error {
+			_, _, err := w.UpdateEntry(ctx, admin, "prod", roleARN, &[]string{"system:masters"}, nil)
+			return err
+		}, false},
+		{"no such access policy", "eks: ", associate("arn:aws:eks::aws:cluster-access-policy/None", whole), false},
+		{"an IAM policy", "eks: ", associate("arn:aws:iam::aws:policy/AdministratorAccess", whole), false},
+		{"no scope", "eks: ", associate(viewPolicy, eks.Scope{}), false},
+		{"a scope of namespaces without any", "eks: ", associate(viewPolicy, eks.Scope{Type: eks.NamespaceScope}), false},
+		{"a policy that is not associated", "no such association: ", func() error { return w.DisassociatePolicy(ctx, admin, "prod", roleARN, viewPolicy) }, false},
+	} {
+		before, n := w.text(), w.count()
+		err := tt.do()
+		if got := reason(err); err == nil || !strings.HasPrefix(got, tt.want) {
+			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
+		}
+		if w.text() != before {
+			t.Errorf("%s: something changed", tt.name)
+		}
+		events := w.events(n)
+		if tt.read {
+			if len(events) != 0 {
+				t.Errorf("%s: recorded is %+v", tt.name, events)
+			}
+		} else if len(events) != 1 || events[0].Outcome != audit.Denied || events[0].Reason == "" || events[0].Reason == "internal" {
+			t.Errorf("%s: recorded is %+v", tt.name, events)
+		}
+	}
+}
+
+func numbered(n int) (out []string) {
+	for i := range n {
+		out = append(out, fmt.Sprint("n", i))
+	}
+	return out
+}
+
+// TestHostileNames: whatever a path or a parameter names, it is looked up as it
+// is, refused as not there, and recorded in one line.
+func TestHostileNames(t *testing.T) {
+	w := newWorld(t)
+	ctx, admin := t.Context(), w.admin()
+	for _, name := range []string{"", " ", "*", "prod\x00", "prod\n", "../prod", "prod/", "prod%2F", `";rm -rf /`, "<script>", "\xff\xfe", "${aws:userid}", "PROD", "𝕡rod", strings.Repeat("x", 100000), "arn:aws:eks:eu-central-1:111122223333:cluster/prod"} {
+		for what, do := range map[string]func() error{
+			"role":     func() error { return w.DeleteRole(ctx, admin, name) },
+			"policy":   func() error { return w.DeleteRolePolicy(ctx, admin, "deployer", name) },
+			"provider": func() error { return w.DeleteProvider(ctx, admin, name) },
+			"cluster":  func() error { return w.DeregisterCluster(ctx, admin, name) },
+			"entry":    func() error { return w.DeleteEntry(ctx, admin, "prod", name) },
+			"entry of": func() error { return w.DeleteEntry(ctx, admin, name, roleARN) },
+			"new entry": func() error {
+				_, _, err := w.CreateEntry(ctx, admin, name, control.EntryInput{Principal: name, Token: name})
+				return err
+			},
+			"new role": func() error {
+				_, err := w.CreateRole(ctx, admin, control.RoleInput{Path: name, Name: name, Trust: trust})
+				return err
+			},
+			"association": func() error { return w.DisassociatePolicy(ctx, admin, "prod", roleARN, name) },
+		} {
+			before, n := w.text(), w.count()
+			err := do()
+			if got := reason(err); err == nil || strings.HasPrefix(got, "unavailable") {
+				t.Errorf("%s %.20q: got %v", what, name, got)
+			}
+			events := w.events(n)
+			if w.text() != before || len(events) != 1 || events[0].Outcome != audit.Denied {
+				t.Errorf("%s %.20q: recorded is %+v", what, name, events)
+				continue
+			}
+			for key, value := range events[0].Detail {
+				if len(value) > 2200 {
+					t.Errorf("%s: %d bytes of a refused %s are recorded", what, len(value), key)
+				}
+			}
+			if len(events[0].Resource) > 2200 {
+				t.Errorf("%s: %d bytes of a refused resource are recorded", what, len(events[0].Resource))
+			}
+		}
+	}
+}
+
+func TestProviderStory(t *testing.T) {
+	w := newWorld(t)
+	ctx, admin := t.Context(), w.admin()
+	p, err := w.CreateProvider(ctx, admin, control.ProviderInput{URL: "https://git.example:8443/a/", ClientIDs: []string{"b", "a", "b"}})
+	if err != nil || p.ARN().String() != "arn:aws:iam::111122223333:oidc-provider/git.example:8443/a/" || !slices.Equal(p.ClientIDs, []string{"b", "a"}) || p.Created.IsZero() || !strings.HasPrefix(p.ID, "OIDC") {
+		t.Fatalf("%+v, %v", p, err)
+	}
+	name := p.ARN().String()
+	for _, step := range []error{w.AddClientID(ctx, admin, name, "c"), w.AddClientID(ctx, admin, name, "a"), w.RemoveClientID(ctx, admin, name, "b"), w.RemoveClientID(ctx, admin, name, "nobody")} {
+		if step != nil {
+			t.Fatal(step)
+		}
+	}
+	got, err := w.Provider(ctx, admin, name)
+	if err != nil || !slices.Equal(got.ClientIDs, []string{"a", "c"}) || got.ID != p.ID {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if p.ClientIDs[0] != "b" {
+		t.Error("a value that was given away has changed")
+	}
+	list, err := w.Providers(ctx, admin)
+	if err != nil || len(list) != 2 || list[0].URL != "https://git.example:8443/a/" {
+		t.Errorf("%+v, %v", list, err)
+	}
+	if err := w.DeleteProvider(ctx, admin, name); err != nil {
+		t.Fatal(err)
+	}
+	again, err := w.CreateProvider(ctx, admin, control.ProviderInput{URL: "https://git.example:8443/a/"})
+	if err != nil || again.ID == p.ID || len(again.ClientIDs) != 0 {
+		t.Errorf("made anew it is %+v, %v", again, err)
+	}
+}
+
+func TestRoleStory(t *testing.T) {
+	w := newWorld(t)
+	ctx, admin := t.Context(), w.admin()
+	r, err := w.CreateRole(ctx, admin, control.RoleInput{Name: "r", Description: "d", MaxSession: 2 * time.Hour, Trust: trust})
+	if err != nil || r.ARN().String() != "arn:aws:iam::111122223333:role/r" || len(r.ID) != 21 || r.BuiltIn {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	text := "e"
+	if err := w.UpdateRole(ctx, admin, "R", &text, 0); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := w.Role(ctx, admin, "r"); got.Description != "e" || got.MaxSession != 2*time.Hour {
+		t.Errorf("a new description made it %+v", got)
+	}
+	if err := w.UpdateRole(ctx, admin, "r", nil, 4*time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := w.Role(ctx, admin, "r"); got.Description != "e" || got.MaxSession != 4*time.Hour || got.ID != r.ID {
+		t.Errorf("a new duration made it %+v", got)
+	}
+	if err := w.UpdateRole(ctx, admin, "r", nil, 0); err != nil {
+		t.Errorf("nothing to update: %v", err)
+	}
+	for _, name := range []string{"b", "a"} {
+		if err := w.PutRolePolicy(ctx, admin, "r", name, " "+describe+"\n"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if names, err := w.RolePolicies(ctx, admin, "r"); err != nil || !slices.Equal(names, []string{"a", "b"}) {
+		t.Errorf("%v, %v", names, err)
+	}
+	if got, doc, err := w.RolePolicy(ctx, admin, "R", "a"); err != nil || string(doc) != " "+describe+"\n" || got.Name != "r" {
+		t.Errorf("%q of %s, %v", doc, got.Name, err)
+	}
+	for prefix, want := range map[string]string{"": "deployer mayfly-admin r second", "/": "deployer mayfly-admin r second", "/ci/": "deployer", "/c": "deployer", "/CI/": "", "/none/": ""} {
+		list, err := w.Roles(ctx, admin, prefix)
+		var names []string
+		for _, r := range list {
+			names = append(names, r.Name)
+		}
+		if err != nil || strings.Join(names, " ") != want {
+			t.Errorf("under %q: %v, %v", prefix, names, err)
+		}
+	}
+}
+
+// TestTrustMeansTheRoleOfThatDay: a role that a trust policy names is meant by
+// its id. Made anew under the name it is not trusted; when the policy is saved
+// again, it is.
+func TestTrustMeansTheRoleOfThatDay(t *testing.T) {
+	w := newWorld(t)
+	ctx, admin := t.Context(), w.admin()
+	const doc = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:role/second"},"Action":"sts:AssumeRole"}]}`
+	if err := w.UpdateTrust(ctx, admin, "deployer", doc); err != nil {
+		t.Fatal(err)
+	}
+	trusts := func() bool {
+		second, _ := w.db.Snapshot().Role("second")
+		deployer, _ := w.db.Snapshot().Role("deployer")
+		return policy.Evaluate(policy.Request{Principal: policy.SessionPrincipal(second.ARN(), second.ID, arn.Session{Account: account, Role: "second", Name: "s"}), Action: "sts:AssumeRole", Resource: roleARN},
+			policy.Set{Resource: []*policy.Document{deployer.Trust}, ResourceAccount: account}).Allowed()
+	}
+	if !trusts() {
+		t.Error("the role is not trusted")
+	}
+	if err := w.DeleteRole(ctx, admin, "second"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.CreateRole(ctx, admin, control.RoleInput{Name: "second", Trust: trust}); err != nil {
+		t.Fatal(err)
+	}
+	if trusts() {
+		t.Error("a role made anew under the name is trusted")
+	}
+	if err := w.UpdateTrust(ctx, admin, "deployer", doc); err != nil || !trusts() {
+		t.Errorf("saved again it is not trusted: %v", err)
+	}
+}
+
+func TestEntryStory(t *testing.T) {
+	w := newWorld(t)
+	ctx, admin := t.Context(), w.admin()
+	k, e, err := w.CreateEntry(ctx, admin, "prod", control.EntryInput{Principal: secondARN, Groups: []string{"a"}, Username: "ci:{{SessionName}}"})
+	if err != nil || k.Name != "prod" || e.Created.IsZero() || !e.Created.Equal(e.Modified) {
+		t.Fatalf("%+v, %v", e, err)
+	}
+	if want := "arn:aws:eks:eu-central-1:111122223333:access-entry/prod/role/111122223333/second/" + e.UUID; e.ARN(k) != want || len(e.UUID) != 36 || e.UUID[14] != '4' {
+		t.Errorf("it is called %s", e.ARN(k))
+	}
+	time.Sleep(time.Millisecond)
+	_, changed, err := w.UpdateEntry(ctx, admin, "prod", secondARN, &[]string{"b", "c"}, nil)
+	if err != nil || !slices.Equal(changed.Groups, []string{"b", "c"}) || changed.Username != e.Username || !changed.Modified.After(e.Modified) || !changed.Created.Equal(e.Created) || changed.UUID != e.UUID {
+		t.Errorf("other groups: %+v, %v", changed, err)
+	}
+	name := ""
+	_, changed, err = w.UpdateEntry(ctx, admin, "prod", secondARN, nil, &name)
+	if err != nil || len(changed.Groups) != 2 || changed.UsernameTemplate() != "arn:aws:sts::111122223333:assumed-role/second/{{SessionName}}" {
+		t.Errorf("the default name: %+v, %v", changed, err)
+	}
+	for _, scope := range []eks.Scope{{Type: eks.ClusterScope}, {Type: eks.NamespaceScope, Namespaces: []string{"stage"}}} {
+		if _, err := w.AssociatePolicy(ctx, admin, "prod", secondARN, viewPolicy, scope); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list, err := w.AssociatedPolicies(ctx, admin, "prod", secondARN)
+	if err != nil || len(list) != 1 || list[0].Scope.Type != eks.NamespaceScope {
+		t.Errorf("%+v, %v", list, err)
+	}
+	for policyARN, want := range map[string]int{"": 2, viewPolicy: 1, editPolicy: 1, "none": 0} {
+		if list, err := w.Entries(ctx, admin, "prod", policyARN); err != nil || len(list) != want {
+			t.Errorf("with %q: %d, %v", policyARN, len(list), err)
+		}
+	}
+	if err := w.DisassociatePolicy(ctx, admin, "prod", secondARN, viewPolicy); err != nil {
+		t.Error(err)
+	}
+	if err := w.DeleteEntry(ctx, admin, "prod", secondARN); err != nil {
+		t.Error(err)
+	}
+
+	// An entry is for the role it was made for.
+	if err := w.DeleteRolePolicy(ctx, admin, "deployer", "describe"); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.DeleteRole(ctx, admin, "deployer"); err != nil {
+		t.Fatal(err)
+	}
+	again, err := w.CreateRole(ctx, admin, control.RoleInput{Path: "/ci/", Name: "deployer", Trust: trust})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := w.db.Snapshot().EntryOfRole("prod", again.ID); ok {
+		t.Error("a role made anew has the old one's entry")
+	}
+	if _, _, err := w.Entry(ctx, admin, "prod", roleARN); err != nil {
+		t.Errorf("the old entry cannot be looked at: %v", err)
+	}
+	if err := w.DeleteEntry(ctx, admin, "prod", roleARN); err != nil {
+		t.Errorf("the old entry cannot be deleted: %v", err)
+	}
+	if _, _, err := w.CreateEntry(ctx, admin, "prod", control.EntryInput{Principal: roleARN}); err != nil {
+		t.Errorf("the new role cannot have one: %v", err)
+	}
+}
+
+// TestRepeatedRequest: a request with a token may be repeated, as clients do
+// whose answer was lost; anything else under the token is no repetition.
+func TestRepeatedRequest(t *testing.T) {
+	in := control.EntryInput{Principal: secondARN, Groups: []string{"a", "b"}, Username: "ci:x", Tags: map[string]string{"k": "v"}, Token: "0a1b2c3d"}
+	w := newWorld(t)
+	ctx, admin := t.Context(), w.admin()
+	_, first, err := w.CreateEntry(ctx, admin, "prod", in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, n := w.text(), w.count()
+	_, again, err := w.CreateEntry(ctx, admin, "prod", in)
+	if err != nil || again.UUID != first.UUID || !again.Created.Equal(first.Created) || w.text() != before {
+		t.Fatalf("repeated: %+v, %v", again, err)
+	}
+	if e := w.events(n); len(e) != 1 || e[0].Outcome != audit.Allowed || e[0].Detail["repeated"] != "true" {
+		t.Errorf("repeated: recorded is %+v", e)
+	}
+	for name, change := range map[string]func(*control.EntryInput){
+		"another token":    func(e *control.EntryInput) { e.Token = "x" },
+		"no token":         func(e *control.EntryInput) { e.Token = "" },
+		"another username": func(e *control.EntryInput) { e.Username = "ci:y" },
+		"other groups":     func(e *control.EntryInput) { e.Groups = []string{"b", "a"} },
+		"no groups":        func(e *control.EntryInput) { e.Groups = nil },
+		"other tags":       func(e *control.EntryInput) { e.Tags = map[string]string{"k": "w"} },
+		"another role":     func(e *control.EntryInput) { e.Principal = roleARN },
+	} {
+		other := in
+		other.Tags = maps.Clone(in.Tags)
+		change(&other)
+		if _, _, err := w.CreateEntry(ctx, admin, "prod", other); !strings.HasPrefix(reason(err), "access entry exists") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := w.DeleteRole(ctx, admin, "second"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.CreateRole(ctx, admin, control.RoleInput{Name: "second", Trust: trust}); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := w.CreateEntry(ctx, admin, "prod", in); !strings.HasPrefix(reason(err), "access entry exists") {
+		t.Errorf("the role was made anew: %v", err)
+	}
+	if err := w.DeleteEntry(ctx, admin, "prod", secondARN); err != nil {
+		t.Fatal(err)
+	}
+	_, anew, err := w.CreateEntry(ctx, admin, "prod", in)
+	if err != nil || anew.UUID == first.UUID {
+		t.Errorf("for another role it is %+v, %v", anew, err)
+	}
+}
+
+// TestWarnings: what an auditor must see is in the event.
+func TestWarnings(t *testing.T) {
+	w := newWorld(t)
+	ctx, admin := t.Context(), w.admin()
+	k := cluster("both")
+	k.Mode = eks.ModeAPIAndConfigMap
+	if _, err := w.RegisterCluster(ctx, admin, k); err != nil {
+		t.Fatal(err)
+	}
+	n := w.count()
+	if _, _, err := w.CreateEntry(ctx, admin, "both", control.EntryInput{Principal: "arn:aws:iam::111122223333:role/mayfly-admin"}); err != nil {
+		t.Fatal(err)
+	}
+	if e := w.events(n); !strings.Contains(e[0].Detail["warning"], "administrator") {
+		t.Errorf("the administrator got an entry: %+v", e[0].Detail)
+	}
+	if _, _, err := w.CreateEntry(ctx, admin, "both", control.EntryInput{Principal: secondARN}); err != nil {
+		t.Fatal(err)
+	}
+	for namespace, warned := range map[string]bool{"kube-system": true, "kube-*": true, "production": false} {
+		n := w.count()
+		if _, err := w.AssociatePolicy(ctx, admin, "both", secondARN, editPolicy, eks.Scope{Type: eks.NamespaceScope, Namespaces: []string{namespace}}); err != nil {
+			t.Fatal(err)
+		}
+		if e := w.events(n); (e[0].Detail["warning"] != "") != warned {
+			t.Errorf("edit in %s: %+v", namespace, e[0].Detail)
+		}
+	}
+}
+
+func TestClusters(t *testing.T) {
+	w := newWorld(t)
+	ctx, admin := t.Context(), w.admin()
+	k := cluster("america")
+	k.Region, k.Tags = "us-east-1", nil
+	got, err := w.RegisterCluster(ctx, admin, k)
+	if err != nil || got.Mode != eks.ModeAPI || got.BearerMaxAge != eks.DefaultBearerMaxAge || got.ID == "" || got.Account != account {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	for region, want := range map[string]string{"": "america classic prod", "us-east-1": "america", "eu-central-1": "classic prod", "eu-west-1": ""} {
+		list, err := w.Clusters(ctx, admin, region)
+		var names []string
+		for _, k := range list {
+			names = append(names, k.Name)
+		}
+		if err != nil || strings.Join(names, " ") != want {
+			t.Errorf("in %q: %v, %v", region, names, err)
+		}
+	}
+	if got, err := w.Cluster(ctx, admin, "", "america"); err != nil || got.Region != "us-east-1" {
+		t.Errorf("in any region: %+v, %v", got, err)
+	}
+	if err := w.DeregisterCluster(ctx, admin, "america"); err != nil {
+		t.Fatal(err)
+	}
+	again, err := w.RegisterCluster(ctx, admin, k)
+	if err != nil || again.ID == got.ID {
+		t.Errorf("registered anew it is %+v, %v", again, err)
+	}
+}
+
+// TestAnotherRegionIsNoOracle: whoever may ask in one region alone learns
+// nothing of clusters elsewhere.
+func TestAnotherRegionIsNoOracle(t *testing.T) {
+	w := newWorld(t)
+	c := w.as(allow("eks:*", "arn:aws:eks:us-east-1:111122223333:*"))
+	c.Info.Region = "us-east-1"
+	for _, name := range []string{"prod", "none"} {
+		if _, err := w.Cluster(t.Context(), c, "us-east-1", name); !strings.HasPrefix(reason(err), "no such cluster") {
+			t.Errorf("cluster %s: %v", name, err)
+		}
+		if _, _, err := w.Entry(t.Context(), c, name, roleARN); !strings.HasPrefix(reason(err), "no such cluster") {
+			t.Errorf("entry in %s: %v", name, err)
+		}
+	}
+}
+
+// TestQuotas: the last that fits is made, the next is refused.
+func TestQuotas(t *testing.T) {
+	w := newWorld(t)
+	ctx, admin := t.Context(), w.admin()
+	for n := len(w.db.Snapshot().Providers()); n < iam.MaxProviders; n++ {
+		if _, err := w.CreateProvider(ctx, admin, control.ProviderInput{URL: fmt.Sprintf("https://p%d.example", n)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := w.CreateProvider(ctx, admin, control.ProviderInput{URL: "https://more.example"}); reason(err) != "limit exceeded: Cannot exceed quota for OpenIdConnectProvidersPerAccount: 100" {
+		t.Errorf("got %v", err)
+	}
+	if testing.Short() {
+		t.Skip("a thousand roles take a second")
+	}
+	for n := len(w.db.Snapshot().Roles()); n < iam.MaxRoles+1; n++ { // and the administrator's
+		if _, err := w.CreateRole(ctx, admin, control.RoleInput{Name: fmt.Sprint("r", n), Trust: trust}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := w.CreateRole(ctx, admin, control.RoleInput{Name: "more", Trust: trust}); reason(err) != "limit exceeded: Cannot exceed quota for RolesPerAccount: 1000" {
+		t.Errorf("got %v", err)
+	}
+}
