@@ -56,7 +56,7 @@ func (s *Statement) Trusts(p arn.Provider) bool {
 
 // TestsKey reports whether the statement confines a key: under a positive
 // String operator, which fails when the key is absent, with values of which
-// each holds some text that is neither a wildcard nor a variable. Identity
+// each begins with text that is neither a wildcard nor a variable. Identity
 // provider controls ask this of shared issuers' subjects. (IAM User Guide,
 // "Identity provider controls for shared OIDC providers".)
 //
@@ -91,19 +91,23 @@ func (c *Condition) positiveString() bool {
 	return o.Test <= StringLike && !o.Negated && !o.IfExists && o.Set != ForAllValues
 }
 
-// saysSomething: the value holds literal text other than wildcards, and no
-// variable, which could stand for the very value it is compared with.
+// saysSomething: the value begins with literal text that goes on behind its
+// first colon, and holds no variable, which could stand for the very value it is
+// compared with. "*:ref:main" and "project_path:*" are everybody's.
 func (v *Value) saysSomething() bool {
-	literal := false
 	for _, p := range v.parts {
-		switch p.Kind {
-		case Variable:
+		if p.Kind == Variable {
 			return false
-		case Literal:
-			literal = literal || strings.Trim(p.Text, "*? ") != ""
 		}
 	}
-	return literal
+	if len(v.parts) == 0 || v.parts[0].Kind != Literal {
+		return false
+	}
+	text := strings.TrimSpace(v.parts[0].Text)
+	if _, after, found := strings.Cut(text, ":"); found {
+		text = after
+	}
+	return strings.Trim(text, ":/*? ") != ""
 }
 
 // Untested is the first statement that trusts the provider without confining
