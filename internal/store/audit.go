@@ -70,16 +70,29 @@ func loadTree(ctx context.Context, db *sql.DB, signer note.Signer) (*audit.Tree,
 	if err != nil {
 		return nil, nil, err
 	}
+	signed, err := tree.Checkpoint(signer)
+	if err != nil {
+		return nil, nil, err
+	}
 	var text string
-	switch err := db.QueryRowContext(ctx, `SELECT note FROM audit_head`).Scan(&text); {
-	case errors.Is(err, sql.ErrNoRows) && size == 0:
-		text, err := tree.Checkpoint(signer)
-		return tree, &head{text, 0}, err
+	var generation int64
+	err = db.QueryRowContext(ctx, `SELECT generation FROM account`).Scan(&generation)
+	if err == nil {
+		err = db.QueryRowContext(ctx, `SELECT note FROM audit_head`).Scan(&text)
+	}
+	switch {
+	case errors.Is(err, sql.ErrNoRows) && size == 0 && generation <= 1:
+		return tree, &head{signed, 0}, nil // nothing has happened yet
 	case err != nil:
 		return nil, nil, fmt.Errorf("read the audit checkpoint: %w", err)
 	}
 	if err := tree.States(text); err != nil {
 		return nil, nil, err
+	}
+	// An Ed25519 signature of a text is always the same (RFC 8032 §5.1.6), so
+	// the checkpoint is ours only if it is what we would sign.
+	if text != signed {
+		return nil, nil, errors.New("the audit checkpoint is not signed by this server's audit key: the log was written by somebody else, or keys/audit.key is not the one it was written with")
 	}
 	return tree, &head{text, size}, nil
 }

@@ -631,7 +631,11 @@ func (b *bench) onlyGrows() {
 }
 
 func (b *bench) refusesNonsense() {
-	const fewer = "four events become three"
+	const (
+		fewer   = "four events become three"
+		forged  = "the checkpoint is signed by nobody"
+		emptied = "the log and its checkpoint are gone, the configuration is not"
+	)
 	for _, damage := range []string{
 		`DELETE FROM account`,
 		`UPDATE account SET id = '12'`,
@@ -650,6 +654,8 @@ func (b *bench) refusesNonsense() {
 		`UPDATE access_entry SET k8s_groups = '"a"'`,
 		`UPDATE audit_head SET note = 'hello'`,
 		`DELETE FROM audit_head`,
+		emptied,
+		forged,
 		fewer,
 		`DELETE FROM audit_event WHERE idx = 3`,
 		`DELETE FROM audit_event WHERE idx = 1`,
@@ -673,8 +679,13 @@ func (b *bench) refusesNonsense() {
 		if err := b.db.Close(); err != nil {
 			b.Fatal(err)
 		}
-		if damage == fewer {
+		switch damage {
+		case fewer:
 			damage = `UPDATE audit_head SET note = '` + strings.Replace(head, "\n4\n", "\n3\n", 1) + `'`
+		case forged:
+			damage = `UPDATE audit_head SET note = '` + head[:len(head)-8] + "AAAAAA=\n" + `'`
+		case emptied:
+			damage = `DELETE FROM audit_head; DELETE FROM audit_event`
 		}
 		b.tamper(append(b.base.Unlock, damage)...)
 		c := b.base.Config
