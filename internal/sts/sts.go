@@ -250,19 +250,27 @@ type webIdentityFacts struct {
 // gather finds the provider of the token's issuer, its keys and the role. An
 // issuer that is not registered stops here: no packet is sent to it.
 func (s *Service) gather(ctx context.Context, p webIdentityPlan) (webIdentityFacts, error) {
-	k := webIdentityFacts{snapshot: s.Registry.Snapshot()}
 	issuer := p.token.UnverifiedIssuer()
-	provider, ok := k.snapshot.Provider(issuer)
+	asked, ok := s.Registry.Snapshot().Provider(issuer)
 	if !ok {
-		return k, refuse(InvalidToken, nil, "No OpenIDConnect provider found in your account for %s", clip(issuer))
+		return webIdentityFacts{}, noProvider(issuer)
 	}
-	k.provider, k.settings = provider, s.Settings(issuer)
+	keys, err := s.Keys.Keys(ctx, issuer, p.token.KeyID())
+	if err != nil {
+		return webIdentityFacts{}, refuse(NoKeys, err, "Couldn't retrieve verification key from your identity provider, please reference AssumeRoleWithWebIdentity documentation for requirements")
+	}
+	// What is decided on is what is in force now: the fetch may have taken
+	// seconds, in which a trust policy was tightened.
+	k := webIdentityFacts{snapshot: s.Registry.Snapshot(), keys: keys, settings: s.Settings(issuer)}
+	if k.provider, ok = k.snapshot.Provider(issuer); !ok || k.provider.ID != asked.ID {
+		return k, noProvider(issuer)
+	}
 	k.role.Role, k.role.exists = k.snapshot.RoleByARN(p.role)
-	var err error
-	if k.keys, err = s.Keys.Keys(ctx, issuer, p.token.KeyID()); err != nil {
-		return k, refuse(NoKeys, err, "Couldn't retrieve verification key from your identity provider, please reference AssumeRoleWithWebIdentity documentation for requirements")
-	}
 	return k, nil
+}
+
+func noProvider(issuer string) error {
+	return refuse(InvalidToken, nil, "No OpenIDConnect provider found in your account for %s", clip(issuer))
 }
 
 func clip(s string) string {
