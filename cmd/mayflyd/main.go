@@ -114,7 +114,7 @@ the configuration anew and logs what is in force and what needs a restart.`,
 				return err
 			}
 			if os.Getenv("GOGC") == "" {
-				debug.SetGCPercent(gcPercent)
+				debug.SetGCPercent(server.GCPercent)
 			}
 			go reloadOnHangup(cmd.Context(), s)
 			return s.Serve(cmd.Context())
@@ -123,11 +123,6 @@ the configuration anew and logs what is in force and what needs a restart.`,
 	cmd.Flags().StringVar(&level, "log-level", "info", "least `LEVEL` of log lines: debug, info, warn, error")
 	return cmd
 }
-
-// gcPercent lets the heap grow to five times what lives before it is collected:
-// little lives in this server (some ten megabytes), so at Go's default it would
-// be collected dozens of times a second under load.
-const gcPercent = 400
 
 // reloadOnHangup reads the configuration anew at each SIGHUP.
 func reloadOnHangup(ctx context.Context, s *server.Server) {
