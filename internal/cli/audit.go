@@ -54,8 +54,12 @@ kept in a file, can be verified without the server: mayfly audit verify --file.`
 					fmt.Fprintln(a.stdout, e.Body)
 					first = e.Index + 1
 				}
-				if len(page.Events) == auditPage {
-					continue
+				size, err := audit.CheckpointSize(page.Checkpoint)
+				if err != nil {
+					return err
+				}
+				if first < size && len(page.Events) > 0 {
+					continue // a page may end early: it is bounded in bytes too
 				}
 				if !follow {
 					if checkpoint {

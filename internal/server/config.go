@@ -80,7 +80,8 @@ type TLSConfig struct {
 type AdminConfig struct {
 	// Socket is its path, or "off". Default DATA/admin.sock.
 	Socket string `yaml:"socket"`
-	// AllowUIDs are users who may use it besides root and the server's own.
+	// AllowUIDs are users who may use it besides root and the server's own. They
+	// need socket too: the data directory is closed to them.
 	AllowUIDs []uint32 `yaml:"allow_uids"`
 }
 
@@ -283,6 +284,9 @@ func (c Config) Check() error {
 		if p.IsValid() && p.Bits() == 0 {
 			bad("trusted_proxies: %s believes everyone about where they come from", p)
 		}
+	}
+	if len(c.Admin.AllowUIDs) > 0 && (c.Admin.Socket == "" || c.Admin.Socket == "off") {
+		bad("admin.allow_uids: name admin.socket too, in a folder these users can enter; the data directory is closed to them")
 	}
 	if len(c.Admin.Socket) > maxSocketPath {
 		bad("admin.socket: the path is longer than %d bytes", maxSocketPath)

@@ -553,3 +553,26 @@ func TestReload(t *testing.T) {
 		t.Error(log[strings.LastIndex(log[:len(log)-1], "read anew"):])
 	}
 }
+
+// TestListedUsersReachTheSocket: a list of users is of use only if they can open
+// the socket at all.
+func TestListedUsersReachTheSocket(t *testing.T) {
+	for _, tt := range []struct {
+		uids []uint32
+		want os.FileMode
+	}{{nil, 0o600}, {[]uint32{4711}, 0o666}} {
+		w := newWorld(t, func(o *Options) { o.Config.Admin.AllowUIDs = tt.uids })
+		info, err := os.Stat(w.SocketPath())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := info.Mode().Perm(); got != tt.want {
+			t.Errorf("with the list %v the socket has mode %04o, want %04o", tt.uids, got, tt.want)
+		}
+	}
+	c := Default()
+	c.Admin.AllowUIDs = []uint32{4711}
+	if err := c.Check(); err == nil || !strings.Contains(err.Error(), "admin.socket") {
+		t.Errorf("a list without a socket they can reach: %v", err)
+	}
+}

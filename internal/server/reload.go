@@ -27,9 +27,15 @@ func newLive(c Config, now func() time.Time) *live {
 }
 
 // Keys gives the keys of a registered issuer, as the configuration in force
-// says.
+// says. Those of a provider that was deleted are not those of one made anew for
+// the issuer: deleting it is how an operator drops keys that leaked.
 func (s *Server) Keys(ctx context.Context, issuer, keyID string) (*jwt.KeySet, error) {
-	return s.live.Load().keys.Keys(ctx, issuer, keyID)
+	source := s.live.Load().keys
+	p, _ := s.db.Snapshot().Provider(issuer)
+	if before, loaded := s.known.Swap(issuer, p.ID); loaded && before != p.ID {
+		source.Forget(issuer)
+	}
+	return source.Keys(ctx, issuer, keyID)
 }
 
 // settings is what the operator says of an issuer.

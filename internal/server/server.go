@@ -19,6 +19,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -74,6 +75,7 @@ type Server struct {
 	config  Config // as it was started with
 	load    func() (Config, error)
 	live    atomic.Pointer[live] // what Reload replaces
+	known   sync.Map             // :: issuer → id of the provider whose keys were asked for last
 	data    string
 	log     *slog.Logger
 	now     func() time.Time
@@ -96,6 +98,10 @@ type Server struct {
 func New(ctx context.Context, o Options) (_ *Server, err error) {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	// The path is handed out, as AWS_CA_BUNDLE for one, and must hold elsewhere.
+	if o.Data, err = filepath.Abs(o.Data); err != nil {
+		return nil, err
 	}
 	s := &Server{config: o.Config, load: o.Load, data: o.Data, log: o.Log, now: o.Now, failed: make(chan error, 3)}
 	defer func() {
@@ -180,7 +186,7 @@ func (s *Server) bind() error {
 		}
 	}
 	if s.config.Admin.Socket != "off" {
-		if s.admin, err = listenUnix(s.SocketPath()); err != nil {
+		if s.admin, err = listenUnix(s.SocketPath(), socketMode(s.config.Admin)); err != nil {
 			return fmt.Errorf("admin socket: %w", err)
 		}
 	}
@@ -389,13 +395,20 @@ func (s *Server) WebhookConfig(c eks.Cluster) (mayflywire.WebhookConfig, error) 
 // auditLog is the store as mayflyapi sees it.
 type auditLog struct{ db *store.DB }
 
+// maxAuditPage bounds the events of one answer, in bytes; a caller asks again
+// from where it ended.
+const maxAuditPage = 8 << 20
+
 func (a auditLog) AuditPage(ctx context.Context, first int64, limit int) ([]mayflywire.AuditLine, string, error) {
 	lines, err := a.db.Audit(ctx, first, limit)
 	if err != nil {
 		return nil, "", err
 	}
-	out := []mayflywire.AuditLine{}
+	out, size := []mayflywire.AuditLine{}, 0
 	for _, l := range lines {
+		if size += len(l.Body); size > maxAuditPage && len(out) > 0 {
+			break
+		}
 		out = append(out, mayflywire.AuditLine{Index: l.Index, Body: string(l.Body)})
 	}
 	return out, a.db.Checkpoint(), nil

@@ -22,10 +22,20 @@ import (
 // maxSocketPath is how long the name of a Unix socket may be (unix(7)).
 const maxSocketPath = 107
 
-// listenUnix listens on a socket that only its owner can reach. A socket left
+// socketMode is who can open the admin socket: its owner, or everybody where
+// the configuration lists users; which of them is let in, the server decides by
+// the peer's uid.
+func socketMode(c AdminConfig) fs.FileMode {
+	if len(c.AllowUIDs) > 0 {
+		return 0o666
+	}
+	return 0o600
+}
+
+// listenUnix listens on a socket with a mode. A socket left
 // behind by a server that was killed is replaced: the lock on the data
 // directory says that no other server lives.
-func listenUnix(path string) (net.Listener, error) {
+func listenUnix(path string, mode fs.FileMode) (net.Listener, error) {
 	if len(path) > maxSocketPath {
 		return nil, fmt.Errorf("the path %s is longer than %d bytes; name another with --admin-socket", path, maxSocketPath)
 	}
@@ -40,7 +50,10 @@ func listenUnix(path string) (net.Listener, error) {
 	old := unix.Umask(0o177) // 0600 from the first moment
 	l, err := net.Listen("unix", path)
 	unix.Umask(old)
-	return l, err
+	if err != nil {
+		return nil, err
+	}
+	return l, os.Chmod(path, mode)
 }
 
 type peerKey struct{}
