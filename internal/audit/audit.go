@@ -8,9 +8,13 @@
 package audit
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"time"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // Outcome is what became of what was asked.
@@ -97,7 +101,28 @@ func (e Event) Encode() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode an audit event: %w", err)
 	}
-	return out, nil
+	return escape(out), nil
+}
+
+// escape writes what would steer a terminal or turn text around as \u escapes:
+// DEL, the C1 controls and Unicode's format characters. encoding/json does so
+// for the others. The line is read by people, and its texts are strangers'.
+func escape(line []byte) []byte {
+	steers := func(c rune) bool { return 0x7f <= c && c <= 0x9f || unicode.Is(unicode.Cf, c) }
+	if !bytes.ContainsFunc(line, steers) {
+		return line
+	}
+	var out []byte
+	for _, c := range string(line) {
+		if !steers(c) {
+			out = utf8.AppendRune(out, c)
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, c) {
+			out = fmt.Appendf(out, `\u%04x`, unit)
+		}
+	}
+	return out
 }
 
 // Decode reads what Encode wrote, for people's eyes; the bytes stay what

@@ -42,6 +42,25 @@ func TestEncodeIsStableAndReversible(t *testing.T) {
 	}
 }
 
+// A branch may be called anything; what is shown to a person must not steer the
+// terminal.
+func TestEncodeSteersNoTerminal(t *testing.T) {
+	e := event(1)
+	e.Detail = map[string]string{"username": "\u009b31m red \x1b[31m \x7f \u202egnp.exe \u2066 \U000e0041 end"}
+	line, err := e.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range string(line) {
+		if c < 0x20 || 0x7f <= c && c <= 0x9f || c == 0x202e || c == 0x2066 || c == 0xe0041 {
+			t.Errorf("the line holds %U", c)
+		}
+	}
+	if got, err := audit.Decode(line); err != nil || !reflect.DeepEqual(got, e) {
+		t.Errorf("it decodes to %+v, %v", got, err)
+	}
+}
+
 func log(t *testing.T, n int) (lines [][]byte, checkpoint string, key note.Verifier) {
 	t.Helper()
 	skey, vkey, err := note.GenerateKey(rand.Reader, "mayfly.test/audit")
