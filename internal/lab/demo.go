@@ -25,6 +25,10 @@ type Demo struct {
 	Out      io.Writer
 	Color    bool
 
+	// Secrets are the secret keys, session tokens and ID tokens that came up: a
+	// test looks for them where none may be.
+	Secrets []string
+
 	account string
 	issuer  string // host and port, as it stands in ARNs and condition keys
 	admin   map[string]string
@@ -185,6 +189,7 @@ func (d *Demo) teach(ctx context.Context) error {
 	if d.admin, err = d.Lab.AdminEnv(ctx); err != nil {
 		return err
 	}
+	d.Secrets = append(d.Secrets, d.admin["AWS_SECRET_ACCESS_KEY"], d.admin["AWS_SESSION_TOKEN"])
 	out, err := d.works(ctx, d.admin, "aws", "sts", "get-caller-identity", "--output", "json")
 	if err != nil {
 		return err
@@ -335,6 +340,7 @@ func (d *Demo) token(ctx context.Context, request labgitlab.PipelineRequest) (st
 		}
 		for _, v := range started.Variables {
 			if v.Key == "GITLAB_OIDC_TOKEN" {
+				d.Secrets = append(d.Secrets, v.Value)
 				return v.Value, nil
 			}
 		}
@@ -430,6 +436,7 @@ func (d *Demo) assume(ctx context.Context, role, ref string) (map[string]string,
 	if err := json.Unmarshal([]byte(out), &answer); err != nil {
 		return nil, err
 	}
+	d.Secrets = append(d.Secrets, answer.Credentials.SecretAccessKey, answer.Credentials.SessionToken)
 	env := d.jobEnv()
 	env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], env["AWS_SESSION_TOKEN"] = answer.Credentials.AccessKeyId, answer.Credentials.SecretAccessKey, answer.Credentials.SessionToken
 	env["KUBECONFIG"] = d.Lab.path("home/" + role + ".kubeconfig")

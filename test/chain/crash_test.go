@@ -1,7 +1,9 @@
 package chain
 
 import (
+	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -12,6 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"mayfly.internal/internal/session"
 )
 
 // TestKill kills the server, as kill -9 does, while exchanges and changes are
@@ -77,29 +81,37 @@ func TestKill(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		recorded := map[string]bool{}
+		changed, issued := map[string]bool{}, map[string]bool{} // :: role ARN, access key id → recorded
 		for line := range strings.Lines(log) {
-			var e struct {
-				As       string `json:"issued_session"`
-				Resource string `json:"resource"`
-				Action   string `json:"action"`
+			var e struct{ Action, Outcome, Resource string }
+			var as struct {
+				Session string `json:"issued_session"`
 			}
-			if err := json.Unmarshal([]byte(line), &e); err != nil {
+			if err := errors.Join(json.Unmarshal([]byte(line), &e), json.Unmarshal([]byte(line), &as)); err != nil {
 				t.Fatal(err)
 			}
-			recorded[e.Action+" "+e.Resource], recorded[e.As] = true, true
+			if e.Outcome != "allowed" {
+				continue
+			}
+			switch e.Action {
+			case "iam:CreateRole":
+				changed[e.Resource] = true
+			case "sts:AssumeRoleWithWebIdentity":
+				issued[accessKeyID(t, as.Session)] = true
+			}
 		}
 		for _, name := range roles {
 			if _, err := iam.NewFromConfig(w.config).GetRole(t.Context(), &iam.GetRoleInput{RoleName: &name}); err != nil {
 				t.Errorf("round %d: an acknowledged change is lost: %v", round, err)
 			}
-			if !recorded["iam:CreateRole "+w.role(name)] {
+			if !changed[w.role(name)] {
 				t.Errorf("round %d: the record of an acknowledged change is lost: %s", round, name)
 			}
 		}
-		issued := strings.Count(log, `"action":"sts:AssumeRoleWithWebIdentity","outcome":"allowed"`)
-		if issued < len(keys) {
-			t.Errorf("round %d: %d exchanges were answered and %d are recorded", round, len(keys), issued)
+		for _, c := range keys {
+			if !issued[c.AccessKeyID] {
+				t.Errorf("round %d: the record of an answered exchange is lost: %s", round, c.AccessKeyID)
+			}
 		}
 		for _, c := range []aws.Credentials{keys[0], keys[len(keys)-1]} {
 			job := w.sdk(t, credentials.StaticCredentialsProvider{Value: c})
@@ -109,4 +121,15 @@ func TestKill(t *testing.T) {
 		}
 		t.Logf("round %d: %d exchanges and %d changes were answered before the kill; all are there", round, len(keys), len(roles))
 	}
+}
+
+// accessKeyID is the access key id of a session of the audit log, which names
+// sessions by their ids.
+func accessKeyID(t *testing.T, sessionID string) string {
+	t.Helper()
+	raw, err := hex.DecodeString(sessionID)
+	if err != nil || len(raw) != len(session.ID{}) {
+		t.Fatalf("the audit log names a session %q", sessionID)
+	}
+	return session.ID(raw).AccessKeyID()
 }
