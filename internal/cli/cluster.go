@@ -140,6 +140,7 @@ func newClusterDeregister(a *app) *cobra.Command {
 
 func newWebhookConfig(a *app) *cobra.Command {
 	var dir string
+	var rbac bool
 	cmd := &cobra.Command{Use: "webhook-config NAME", Short: "Issue what the cluster's API server needs to ask this server", Args: exactArgs("NAME"),
 		Long: `webhook-config issues a client certificate for the cluster's API server and
 writes three files: the kubeconfigs of the authentication and the authorization
@@ -149,8 +150,16 @@ all of it.
 
 The certificate's key is made for this answer and kept nowhere. Run it again to
 renew it.`,
-		Example: "  mayfly cluster webhook-config my-cluster --out /etc/kubernetes/mayfly",
+		Example: `  mayfly cluster webhook-config my-cluster --out /etc/kubernetes/mayfly
+  mayfly cluster webhook-config my-cluster --rbac | kubectl apply -f -   # a cluster that uses the authentication webhook alone`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if rbac {
+				if dir != "" {
+					return &usageError{errors.New("--rbac is printed and takes no --out")}
+				}
+				_, err := fmt.Fprint(a.stdout, readerRole)
+				return err
+			}
 			c, err := a.client()
 			if err != nil {
 				return err
@@ -187,6 +196,7 @@ renew it.`,
 			return nil
 		}}
 	cmd.Flags().StringVar(&dir, "out", "", "`DIR` to write the files to")
+	cmd.Flags().BoolVar(&rbac, "rbac", false, "print only the Role that lets Mayfly read aws-auth where its authorizer is not used")
 	return cmd
 }
 

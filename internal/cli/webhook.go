@@ -85,3 +85,22 @@ func apiServerFlags(dir string) string {
 --authorization-config=%s
 `, filepath.Join(dir, authnFile), filepath.Join(dir, configFile))
 }
+
+// readerRole lets Mayfly's reader have the one ConfigMap it reads, in a cluster
+// whose API server asks the authentication webhook and not the authorizer.
+const readerRole = `apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: mayfly-aws-auth-reader, namespace: kube-system}
+rules:
+- apiGroups: [""]
+  resources: [configmaps]
+  resourceNames: [aws-auth]
+  verbs: [get, list, watch]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: mayfly-aws-auth-reader, namespace: kube-system}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: mayfly-aws-auth-reader}
+subjects:
+- {apiGroup: rbac.authorization.k8s.io, kind: User, name: "mayfly:aws-auth-reader"}
+`
