@@ -7,9 +7,9 @@ package awsquery
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
-	"sort"
-	"strconv"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -23,7 +23,9 @@ const MaxBodyBytes = 512 << 10
 // ids, 50 tags of two, and room.
 const maxParameters = 512
 
-// Request is a decoded form: an operation and its parameters.
+// Request is a decoded form: an operation and its parameters. An operation
+// reads the parameters it knows, each under its rule, and then calls Check. It
+// is not safe for concurrent use.
 type Request struct {
 	Action  string
 	Version string
@@ -41,7 +43,7 @@ func (e *FormError) Error() string { return e.Detail }
 // Decode reads a form: the body of a POST, or the query of a presigned GET
 // (then skip names the signature's own parameters). A parameter that stands
 // twice, in whatever case, is refused: two readers of one request must not
-// read two things.
+// read two things. Every refusal is a *FormError.
 func Decode(form string, skip func(name string) bool) (*Request, error) {
 	r := &Request{params: map[string]string{}, used: map[string]bool{}}
 	folded := map[string]bool{}
@@ -72,152 +74,12 @@ func Decode(form string, skip func(name string) bool) (*Request, error) {
 	return r, nil
 }
 
+// clip shortens a stranger's text for an error.
 func clip(s string) string {
 	if len(s) > 100 {
-		return s[:100] + "…"
+		return strings.ToValidUTF8(s[:100], "") + "…"
 	}
 	return s
-}
-
-// Rule is what the model asks of one parameter.
-type Rule struct {
-	Required bool
-	Min, Max int // length in characters; Max 0: no bound
-	// Alphabet, if set, is a text that the value's characters must match, and
-	// Pattern how AWS writes it.
-	Alphabet func(rune) bool
-	Pattern  string
-	Secret   bool // the value is not repeated in an error
-}
-
-// Text is the value of a parameter under a rule; empty where it is absent. A
-// broken rule is kept for Check.
-func (r *Request) Text(name string, rule Rule) string {
-	value, present := r.params[name]
-	r.used[name] = true
-	if !present {
-		if rule.Required {
-			r.breaks("Value null at '%s' failed to satisfy constraint: Member must not be null", member(name))
-		}
-		return ""
-	}
-	shown := "Value '" + clip(value) + "'"
-	if rule.Secret {
-		shown = "Value"
-	}
-	n := utf8.RuneCountInString(value)
-	switch {
-	case n < rule.Min:
-		r.breaks("%s at '%s' failed to satisfy constraint: Member must have length greater than or equal to %d", shown, member(name), rule.Min)
-	case rule.Max > 0 && n > rule.Max:
-		r.breaks("%s at '%s' failed to satisfy constraint: Member must have length less than or equal to %d", shown, member(name), rule.Max)
-	case rule.Alphabet != nil && strings.ContainsFunc(value, func(c rune) bool { return !rule.Alphabet(c) }):
-		r.breaks("%s at '%s' failed to satisfy constraint: Member must satisfy regular expression pattern: %s", shown, member(name), rule.Pattern)
-	}
-	return value
-}
-
-// Has reports whether a parameter is present, however empty.
-func (r *Request) Has(name string) bool {
-	_, ok := r.params[name]
-	return ok
-}
-
-// Int is the value of a parameter as a whole number between min and max, 0
-// where it is absent.
-func (r *Request) Int(name string, min, max int) int {
-	r.used[name] = true
-	value, present := r.params[name]
-	if !present {
-		return 0
-	}
-	n, err := strconv.Atoi(value)
-	switch {
-	case err != nil:
-		r.breaks("Value '%s' at '%s' failed to satisfy constraint: Member must be a whole number", clip(value), member(name))
-	case n < min:
-		r.breaks("Value '%d' at '%s' failed to satisfy constraint: Member must have value greater than or equal to %d", n, member(name), min)
-	case n > max:
-		r.breaks("Value '%d' at '%s' failed to satisfy constraint: Member must have value less than or equal to %d", n, member(name), max)
-	}
-	return n
-}
-
-// List is the values of NAME.member.1, NAME.member.2 … under a rule, max of
-// them at most.
-func (r *Request) List(name string, max int, rule Rule) []string {
-	var out []string
-	for _, item := range r.Each(name, max) {
-		out = append(out, r.Text(item, rule))
-	}
-	return out
-}
-
-// Pairs are the Key and Value of NAME.member.N, max of them at most.
-func (r *Request) Pairs(name string, max int, key, value Rule) [][2]string {
-	var out [][2]string
-	for _, item := range r.Each(name, max) {
-		out = append(out, [2]string{r.Text(item+".Key", key), r.Text(item+".Value", value)})
-	}
-	return out
-}
-
-// Each gives the names NAME.member.1, NAME.member.2 … that are present, in
-// order, max of them at most. A list with a hole or an index that is no number
-// is broken. An empty NAME (a client's empty list) has no member.
-func (r *Request) Each(name string, max int) []string {
-	prefix := name + ".member."
-	if r.params[name] == "" {
-		r.used[name] = true
-	}
-	seen := map[int]bool{}
-	for p := range r.params {
-		rest, ok := strings.CutPrefix(p, prefix)
-		if !ok {
-			continue
-		}
-		index, _, _ := strings.Cut(rest, ".")
-		n, err := strconv.Atoi(index)
-		if err != nil || n < 1 || strconv.Itoa(n) != index {
-			r.breaks("Value '%s' at '%s' failed to satisfy constraint: Member must be a list with the members 1, 2, …", clip(p), member(name))
-			return nil
-		}
-		seen[n] = true
-	}
-	if len(seen) > max {
-		r.breaks("Value at '%s' failed to satisfy constraint: Member must have length less than or equal to %d", member(name), max)
-		for p := range r.params {
-			r.used[p] = r.used[p] || strings.HasPrefix(p, prefix)
-		}
-		return nil
-	}
-	order := make([]int, 0, len(seen))
-	for n := range seen {
-		order = append(order, n)
-	}
-	sort.Ints(order)
-	out := make([]string, len(order))
-	for i, n := range order {
-		if n != i+1 {
-			r.breaks("Value at '%s' failed to satisfy constraint: Member must be a list with the members 1, 2, …", member(name))
-			return nil
-		}
-		out[i] = prefix + strconv.Itoa(n)
-	}
-	return out
-}
-
-// member is a parameter's name as AWS writes it in constraint errors: with a
-// small first letter.
-func member(name string) string {
-	if name == "" {
-		return name
-	}
-	return strings.ToLower(name[:1]) + name[1:]
-}
-
-func (r *Request) breaks(format string, args ...any) {
-	r.broken = append(r.broken, fmt.Sprintf(format, args...))
 }
 
 // ConstraintError lists every parameter that breaks its rule, in AWS's words.
@@ -236,18 +98,36 @@ func (e *ConstraintError) Error() string {
 // asked for, by its name. A parameter that is silently ignored may be the one
 // that was meant to narrow something.
 func (r *Request) Check() error {
-	var left []string
-	for name := range r.params {
+	broken := slices.Clone(r.broken)
+	for _, name := range slices.Sorted(maps.Keys(r.params)) {
 		if !r.used[name] {
-			left = append(left, name)
+			broken = append(broken, fmt.Sprintf("Value at '%s' failed to satisfy constraint: the parameter is not supported for %s", member(clip(name)), clip(r.Action)))
 		}
 	}
-	sort.Strings(left)
-	for _, name := range left {
-		r.breaks("Value at '%s' failed to satisfy constraint: the parameter is not supported for %s", member(clip(name)), clip(r.Action))
-	}
-	if len(r.broken) > 0 {
-		return &ConstraintError{r.broken}
+	if len(broken) > 0 {
+		return &ConstraintError{broken}
 	}
 	return nil
+}
+
+func (r *Request) breaks(format string, args ...any) {
+	r.broken = append(r.broken, fmt.Sprintf(format, args...))
+}
+
+// member is a parameter's name as AWS writes it in constraint errors: with
+// small first letters, and tags.1.member.key for Tags.member.1.Key.
+func member(name string) string {
+	parts := strings.Split(name, ".")
+	for i, p := range parts {
+		if p != "" && 'A' <= p[0] && p[0] <= 'Z' {
+			parts[i] = string(p[0]+'a'-'A') + p[1:]
+		}
+	}
+	for i := 0; i+1 < len(parts); i++ {
+		if parts[i] == "member" {
+			parts[i], parts[i+1] = parts[i+1], parts[i]
+			i++
+		}
+	}
+	return strings.Join(parts, ".")
 }

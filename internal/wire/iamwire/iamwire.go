@@ -16,13 +16,15 @@ const (
 	Namespace = "https://iam.amazonaws.com/doc/2010-05-08/"
 )
 
-func isName(c rune) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune("_+=,.@-", c)
+// isPath is the model's pathType.
+func isPath(text string) bool {
+	return text == "/" || len(text) > 2 && isPrefix(text) && strings.HasSuffix(text, "/") && !strings.Contains(text, "\x7f")
 }
 
-func isPath(c rune) bool { return 0x21 <= c && c <= 0x7e }
-
-func isDocument(c rune) bool { return c == '\t' || c == '\n' || c == '\r' || ' ' <= c && c <= 0xff }
+// isPrefix is the model's pathPrefixType.
+func isPrefix(text string) bool {
+	return strings.HasPrefix(text, "/") && awsquery.Of(func(c rune) bool { return 0x21 <= c && c <= 0x7f })(text)
+}
 
 func isDescription(c rune) bool {
 	return c == '\t' || c == '\n' || c == '\r' || ' ' <= c && c <= 0x7e || 0xa1 <= c && c <= 0xff
@@ -32,20 +34,25 @@ func isTag(c rune) bool {
 	return unicode.In(c, unicode.L, unicode.Z, unicode.N) || strings.ContainsRune("_.:/=+-@", c)
 }
 
-// The rules of the parameters, as the IAM model has them.
+func isHex(c rune) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
+}
+
+// The rules of the parameters, as the IAM model has them. A thumbprint is any 40
+// characters there; the documentation wants hexadecimal digits.
 var (
-	roleName    = awsquery.Rule{Required: true, Min: 1, Max: 64, Alphabet: isName, Pattern: `[\w+=,.@-]+`}
-	policyName  = awsquery.Rule{Required: true, Min: 1, Max: 128, Alphabet: isName, Pattern: `[\w+=,.@-]+`}
-	path        = awsquery.Rule{Min: 1, Max: 512, Alphabet: isPath, Pattern: `(\u002F)|(\u002F[\u0021-\u007E]+\u002F)`}
-	document    = awsquery.Rule{Required: true, Min: 1, Max: 131072, Alphabet: isDocument, Pattern: `[\u0009\u000A\u000D\u0020-\u00FF]+`}
-	description = awsquery.Rule{Max: 1000, Alphabet: isDescription, Pattern: `[\u0009\u000A\u000D\u0020-\u007E\u00A1-\u00FF]*`}
+	roleName    = awsquery.Rule{Required: true, Min: 1, Max: 64, Form: awsquery.Of(awsquery.IsWord), Pattern: `[\w+=,.@-]+`}
+	policyName  = awsquery.Rule{Required: true, Min: 1, Max: 128, Form: awsquery.Of(awsquery.IsWord), Pattern: `[\w+=,.@-]+`}
+	path        = awsquery.Rule{Min: 1, Max: 512, Form: isPath, Pattern: `(\u002F)|(\u002F[\u0021-\u007E]+\u002F)`}
+	pathPrefix  = awsquery.Rule{Min: 1, Max: 512, Form: isPrefix, Pattern: `\u002F[\u0021-\u007F]*`}
+	document    = awsquery.Rule{Required: true, Min: 1, Max: 131072, Form: awsquery.Of(awsquery.IsDocument), Pattern: `[\u0009\u000A\u000D\u0020-\u00FF]+`}
+	description = awsquery.Rule{Max: 1000, Form: awsquery.Of(isDescription), Pattern: `[\u0009\u000A\u000D\u0020-\u007E\u00A1-\u00FF]*`}
 	providerARN = awsquery.Rule{Required: true, Min: 20, Max: 2048}
-	tagKey      = awsquery.Rule{Required: true, Min: 1, Max: 128, Alphabet: isTag, Pattern: `[\p{L}\p{Z}\p{N}_.:/=+\-@]+`}
-	tagValue    = awsquery.Rule{Max: 256, Alphabet: isTag, Pattern: `[\p{L}\p{Z}\p{N}_.:/=+\-@]*`}
+	tagKey      = awsquery.Rule{Required: true, Min: 1, Max: 128, Form: awsquery.Of(isTag), Pattern: `[\p{L}\p{Z}\p{N}_.:/=+\-@]+`}
+	tagValue    = awsquery.Rule{Required: true, Max: 256, Form: awsquery.Of(isTag), Pattern: `[\p{L}\p{Z}\p{N}_.:/=+\-@]*`}
 	clientID    = awsquery.Rule{Required: true, Min: 1, Max: 255}
-	thumbprint  = awsquery.Rule{Required: true, Min: 40, Max: 40, Alphabet: func(c rune) bool {
-		return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
-	}, Pattern: `[0-9a-fA-F]{40}`}
+	thumbprint  = awsquery.Rule{Required: true, Min: 40, Max: 40, Form: awsquery.Of(isHex), Pattern: `[0-9a-fA-F]{40}`}
+	marker      = awsquery.Rule{Min: 1, Max: 320, Form: awsquery.Of(func(c rune) bool { return ' ' <= c && c <= 0xff }), Pattern: `[\u0020-\u00FF]+`}
 )
 
 const maxTags = 50 // IAM model, tagListType
@@ -171,12 +178,12 @@ type Page struct {
 }
 
 func page(r *awsquery.Request) Page {
-	return Page{Marker: r.Text("Marker", awsquery.Rule{Min: 1, Max: 320}), MaxItems: r.Int("MaxItems", 1, 1000)}
+	return Page{Marker: r.Text("Marker", marker), MaxItems: r.Int("MaxItems", 1, 1000)}
 }
 
 // DecodeListRoles reads the parameters of ListRoles.
 func DecodeListRoles(r *awsquery.Request) (prefix string, p Page, err error) {
-	prefix, p = r.Text("PathPrefix", awsquery.Rule{Min: 1, Max: 512, Alphabet: isPath, Pattern: `\u002F[\u0021-\u007F]*`}), page(r)
+	prefix, p = r.Text("PathPrefix", pathPrefix), page(r)
 	return prefix, p, r.Check()
 }
 
@@ -221,9 +228,14 @@ type Role struct {
 	CreateDate  string                 `xml:"CreateDate"`
 	Trust       string                 `xml:"AssumeRolePolicyDocument"` // as Document gives it
 	Description string                 `xml:"Description,omitempty"`
-	MaxSession  int                    `xml:"MaxSessionDuration"` // seconds
+	MaxSession  int                    `xml:"MaxSessionDuration,omitempty"` // seconds
 	Tags        *awsquery.Members[Tag] `xml:"Tags,omitempty"`
+	LastUsed    *LastUsed              `xml:"RoleLastUsed"` // in GetRole alone
 }
+
+// LastUsed is when a role was last used: an empty element, for the audit log
+// tells, not IAM.
+type LastUsed struct{}
 
 // RoleResult answers CreateRole and GetRole.
 type RoleResult struct {

@@ -14,16 +14,6 @@ const (
 	Namespace = "https://sts.amazonaws.com/doc/2011-06-15/"
 )
 
-// isName is [\w+=,.@-].
-func isName(c rune) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' || c == '+' || c == '=' || c == ',' || c == '.' || c == '@' || c == '-'
-}
-
-// isPolicy is [\t\n\r -\u00FF].
-func isPolicy(c rune) bool {
-	return c == '\t' || c == '\n' || c == '\r' || ' ' <= c && c <= 0xff
-}
-
 // AssumeRoleWithWebIdentity is the request of that operation.
 type AssumeRoleWithWebIdentity struct {
 	RoleARN     string
@@ -40,10 +30,10 @@ type AssumeRoleWithWebIdentity struct {
 func DecodeAssumeRoleWithWebIdentity(r *awsquery.Request) (AssumeRoleWithWebIdentity, error) {
 	in := AssumeRoleWithWebIdentity{
 		RoleARN:     r.Text("RoleArn", awsquery.Rule{Required: true, Min: 20, Max: 2048}),
-		SessionName: r.Text("RoleSessionName", awsquery.Rule{Required: true, Min: 2, Max: 64, Alphabet: isName, Pattern: `[\w+=,.@-]*`}),
+		SessionName: r.Text("RoleSessionName", awsquery.Rule{Required: true, Min: 2, Max: 64, Form: awsquery.Of(awsquery.IsWord), Pattern: `[\w+=,.@-]*`}),
 		Token:       r.Text("WebIdentityToken", awsquery.Rule{Required: true, Min: 4, Max: 20000, Secret: true}),
 		ProviderID:  r.Text("ProviderId", awsquery.Rule{Min: 4, Max: 2048}),
-		Policy:      r.Text("Policy", awsquery.Rule{Min: 1, Max: 2048, Alphabet: isPolicy, Pattern: `[\u0009\u000A\u000D\u0020-\u00FF]+`}),
+		Policy:      r.Text("Policy", awsquery.Rule{Min: 1, Max: 2048, Form: awsquery.Of(awsquery.IsDocument), Pattern: `[\u0009\u000A\u000D\u0020-\u00FF]+`}),
 		Duration:    time.Duration(r.Int("DurationSeconds", 900, 43200)) * time.Second,
 	}
 	for _, item := range r.Each("PolicyArns", 10) {
