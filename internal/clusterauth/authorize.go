@@ -48,7 +48,7 @@ func (s *Service) Authorize(ctx context.Context, in AccessInput) Answer {
 	}
 	role, ok := snap.RoleByID(u.principalID)
 	switch {
-	case ok && (u.canonical != canonicalARN(role.ARN()) || u.session.Role != role.Name):
+	case ok && u.canonical != canonicalARN(role.ARN()):
 		return Answer{Reason: "not a user of Mayfly's"}
 	case !now.Before(u.expires):
 		return Answer{Denied: true, Reason: "the session has expired"}
@@ -87,10 +87,10 @@ type user struct {
 	entry       string // the access entry its identity came from; empty: aws-auth
 }
 
-// claimed reads the user out of a review whose seal holds. It is one of ours only if uid,
-// principalId, canonicalArn and arn are single, present and agree on account
-// and role, and the session has an id and an end: the user name alone is never
-// looked at, so that impersonating a name gives nothing.
+// claimed reads the user out of a review whose seal holds. It is one of ours
+// only if uid, principalId, canonicalArn and arn are single, present and agree
+// on account and role, and the session has an id and an end: the user name alone
+// is never looked at, so that impersonating a name gives nothing.
 func claimed(in AccessInput, account arn.AccountID) (user, bool) {
 	u := user{
 		principalID: one(in.Extra, eks.ExtraPrincipalID), canonical: one(in.Extra, eks.ExtraCanonicalARN), sessionID: one(in.Extra, eks.ExtraSession),
