@@ -40,6 +40,8 @@ type API struct {
 	Webhooks Webhooks
 	Audit    AuditLog
 	Server   mayflywire.Server
+	// Refused is told of each refusal: the one line it leaves in the log.
+	Refused func(r *http.Request, operation string, status int, err error)
 }
 
 // Handler routes the API's paths.
@@ -71,15 +73,14 @@ func (a *API) signed(do func(ctx context.Context, c control.Call, r *http.Reques
 			return
 		}
 		who, region, err := a.Caller(httpedge.Signed(r, body), mayflywire.Service)
-		if err != nil {
-			refuse(w, err)
-			return
+		var out any
+		if err == nil {
+			info := httpedge.Info(r)
+			info.Region = region
+			out, err = do(r.Context(), control.Call{Caller: who, Info: info}, r, body)
 		}
-		info := httpedge.Info(r)
-		info.Region = region
-		out, err := do(r.Context(), control.Call{Caller: who, Info: info}, r, body)
 		if err != nil {
-			refuse(w, err)
+			a.Refused(r, "mayfly:"+r.Pattern, refuse(w, err), err)
 			return
 		}
 		answer(w, http.StatusOK, out)
@@ -92,8 +93,9 @@ func answer(w http.ResponseWriter, status int, v any) {
 	w.Write(awsrest.Encode(v))
 }
 
-// refuse turns an error into an answer; what is not known says nothing.
-func refuse(w http.ResponseWriter, err error) {
+// refuse turns an error into an answer; what is not known says nothing. It gives
+// the status.
+func refuse(w http.ResponseWriter, err error) int {
 	status, code, message := http.StatusInternalServerError, "Internal", "There was an internal error"
 	if e, ok := errors.AsType[*awsrest.ShapeError](err); ok {
 		status, code, message = http.StatusBadRequest, "InvalidParameter", e.Detail
@@ -105,10 +107,13 @@ func refuse(w http.ResponseWriter, err error) {
 		status, code, message = http.StatusForbidden, "AccessDenied", e.Error()
 	} else if e, ok := errors.AsType[*sts.CallerError](err); ok {
 		status, code, message = http.StatusForbidden, callerCode(e.Reason), e.Error()
+	} else if e, ok := errors.AsType[*fault.Error](err); ok && e.Kind == fault.Throttled {
+		status, code, message = http.StatusTooManyRequests, "Throttled", e.Public
 	} else if e, ok := errors.AsType[*fault.Error](err); ok && e.Kind != fault.Internal {
 		status, code, message = http.StatusServiceUnavailable, "Unavailable", e.Public
 	}
 	answer(w, status, mayflywire.Error{Code: code, Message: message})
+	return status
 }
 
 func clusterStatus(r control.Reason) int {
