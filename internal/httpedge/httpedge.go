@@ -5,12 +5,12 @@
 package httpedge
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -188,14 +188,18 @@ var ErrTooLarge = errors.New("the request body is too large")
 
 // Body reads a request's body, max bytes at most.
 func Body(w http.ResponseWriter, r *http.Request, max int64) ([]byte, error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, max))
+	var buf bytes.Buffer
+	if n := r.ContentLength; n > 0 && n <= max {
+		buf.Grow(int(n) + bytes.MinRead) // room to see the end without growing
+	}
+	_, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, max))
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return nil, ErrTooLarge
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the request body: %w", err)
 	}
-	return body, nil
+	return buf.Bytes(), nil
 }
 
 // Signed is a request as its signature sees it: what arrived, not what net/http
