@@ -24,15 +24,16 @@ import (
 	"mayfly.internal/internal/store/storetest"
 )
 
+const account arn.AccountID = "111122223333"
+
 const (
-	account     arn.AccountID = "111122223333"
-	region                    = "eu-central-1"
-	providerARN               = "arn:aws:iam::111122223333:oidc-provider/gitlab.example"
-	roleARN                   = "arn:aws:iam::111122223333:role/ci/deployer"
-	secondARN                 = "arn:aws:iam::111122223333:role/second"
-	clusterARN                = "arn:aws:eks:eu-central-1:111122223333:cluster/prod"
-	editPolicy                = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSEditPolicy"
-	viewPolicy                = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy"
+	region      = "eu-central-1"
+	providerARN = "arn:aws:iam::111122223333:oidc-provider/gitlab.example"
+	roleARN     = "arn:aws:iam::111122223333:role/ci/deployer"
+	secondARN   = "arn:aws:iam::111122223333:role/second"
+	clusterARN  = "arn:aws:eks:eu-central-1:111122223333:cluster/prod"
+	editPolicy  = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSEditPolicy"
+	viewPolicy  = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy"
 
 	trust = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Federated":"arn:aws:iam::111122223333:oidc-provider/gitlab.example"},` +
 		`"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringLike":{"gitlab.example:sub":"project_path:acme/web:*"}}}]}`

@@ -3,7 +3,6 @@ package eks_test
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -229,7 +228,7 @@ func TestNarrowingNeverWidens(t *testing.T) {
 	for i := 1; i < len(wider); i++ {
 		for _, ask := range asks {
 			if wider[i].Covers(ask) && !wider[i-1].Covers(ask) {
-				t.Error(fmt.Sprintf("%v covers what %v does not: %+v", wider[i], wider[i-1], ask))
+				t.Errorf("%v covers what %v does not: %+v", wider[i], wider[i-1], ask)
 			}
 		}
 	}

@@ -18,7 +18,7 @@ const (
 // of EKS does: it is another authenticator's. ErrBearer is the refusal of one
 // that does and is none.
 var (
-	ErrNotBearer = errors.New("it does not begin with " + bearerPrefix)
+	ErrNotBearer = errors.New("it does not begin as a bearer token of EKS does")
 	ErrBearer    = errors.New("not a k8s-aws-v1 bearer token")
 )
 
