@@ -264,3 +264,25 @@ func TestTarget(t *testing.T) {
 		}
 	}
 }
+
+// FuzzForwarded: nobody but a trusted proxy has a say, and what it says is an
+// address or nothing.
+func FuzzForwarded(f *testing.F) {
+	f.Add("198.51.100.9, 10.2.2.2", "https")
+	f.Add("::ffff:10.0.0.1,fe80::1%eth0", "")
+	f.Add(",,unknown", "http,https")
+	f.Fuzz(func(t *testing.T, forwarded, proto string) {
+		r := httptest.NewRequest(http.MethodGet, "http://mayfly.test/", nil)
+		r.Header.Set("X-Forwarded-For", forwarded)
+		r.Header.Set("X-Forwarded-Proto", proto)
+		e := &Edge{TrustedProxies: func() []netip.Prefix { return prefixes("10.0.0.0/8") }}
+		r.RemoteAddr = "192.0.2.1:999"
+		if addr, secure := e.client(r); addr.String() != "192.0.2.1" || secure {
+			t.Errorf("a stranger said %q %q and was believed: %s %t", forwarded, proto, addr, secure)
+		}
+		r.RemoteAddr = "10.1.1.1:999"
+		if addr, secure := e.client(r); addr.Is4In6() || addr.Zone() != "" || !addr.IsValid() && secure || addr.IsValid() && forwarded != "" && !strings.Contains(forwarded, ":") && !strings.Contains(forwarded, addr.String()) {
+			t.Errorf("a proxy said %q %q: %s %t", forwarded, proto, addr, secure)
+		}
+	})
+}

@@ -175,3 +175,23 @@ func TestReadiness(t *testing.T) {
 		t.Errorf("closed: %d %s", got.status, got.body)
 	}
 }
+
+// TestHeaderLimit: a request whose headers are larger than any client's is not
+// read to its end.
+func TestHeaderLimit(t *testing.T) {
+	w := newWorld(t, nil)
+	r := w.request("GET", "/healthz", "")
+	r.Header.Set("X-Padding", strings.Repeat("x", 16<<10))
+	if got := w.send(r); got.status != 200 {
+		t.Errorf("16 KiB: %d", got.status)
+	}
+	r = w.request("GET", "/healthz", "")
+	r.Header.Set("X-Padding", strings.Repeat("x", 64<<10))
+	resp, err := w.hc.Do(r)
+	if err == nil {
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+			t.Errorf("64 KiB: %s", resp.Status)
+		}
+	}
+}
