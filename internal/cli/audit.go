@@ -47,6 +47,9 @@ kept in a file, can be verified without the server: mayfly audit verify --file.`
 			}
 			for {
 				page, err := c.Audit(ctx, first, auditPage)
+				if follow && ctx.Err() != nil {
+					return nil // told to stop, which is how following ends
+				}
 				if err != nil {
 					return explain(err)
 				}
