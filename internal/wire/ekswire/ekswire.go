@@ -22,13 +22,10 @@ func DecodeCreateAccessEntry(data []byte) (CreateAccessEntry, error) {
 	if err != nil {
 		return CreateAccessEntry{}, err
 	}
-	in := CreateAccessEntry{PrincipalARN: b.Text("principalArn"), Username: b.Text("username"), Type: b.Text("type"), Tags: b.TextMap("tags"), ClientToken: b.Text("clientRequestToken")}
+	in := CreateAccessEntry{PrincipalARN: b.Required("principalArn"), Username: b.Text("username"), Type: b.Text("type"), Tags: b.TextMap("tags"), ClientToken: b.Text("clientRequestToken")}
 	in.Groups, _ = b.Texts("kubernetesGroups")
 	if err := b.Check(); err != nil {
 		return CreateAccessEntry{}, err
-	}
-	if in.PrincipalARN == "" {
-		return CreateAccessEntry{}, &awsrest.ShapeError{Detail: "principalArn is missing"}
 	}
 	return in, nil
 }
@@ -67,10 +64,10 @@ func DecodeAssociateAccessPolicy(data []byte) (policyARN string, scope Scope, er
 	if err != nil {
 		return "", Scope{}, err
 	}
-	policyARN = b.Text("policyArn")
+	policyARN = b.Required("policyArn")
 	inner := b.Object("accessScope")
 	if inner != nil {
-		scope.Type = inner.Text("type")
+		scope.Type = inner.Required("type")
 		scope.Namespaces, _ = inner.Texts("namespaces")
 		if err := inner.Check(); err != nil {
 			return "", Scope{}, err
@@ -79,8 +76,8 @@ func DecodeAssociateAccessPolicy(data []byte) (policyARN string, scope Scope, er
 	if err := b.Check(); err != nil {
 		return "", Scope{}, err
 	}
-	if policyARN == "" || inner == nil {
-		return "", Scope{}, &awsrest.ShapeError{Detail: "policyArn and accessScope are wanted"}
+	if inner == nil {
+		return "", Scope{}, &awsrest.ShapeError{Detail: "accessScope is missing"}
 	}
 	return policyARN, scope, nil
 }

@@ -42,10 +42,13 @@ func DecodeCluster(data []byte) (Cluster, error) {
 	if err != nil {
 		return Cluster{}, err
 	}
-	c := Cluster{Name: b.Text("name"), Region: b.Text("region"), Endpoint: b.Text("endpoint"), CA: b.Text("ca"), AuthenticationMode: b.Text("authenticationMode"),
+	c := Cluster{Name: b.Required("name"), Region: b.Required("region"), Endpoint: b.Required("endpoint"), CA: b.Required("ca"), AuthenticationMode: b.Text("authenticationMode"),
 		BearerMaxAge: b.Text("bearerMaxAge"), Tags: b.TextMap("tags")}
 	c.TrustAWSAccounts, _ = b.Texts("trustAwsAccounts")
-	return c, b.Check()
+	if err := b.Check(); err != nil {
+		return Cluster{}, err
+	}
+	return c, nil
 }
 
 // Clusters answers GET /mayfly/v1/clusters.
