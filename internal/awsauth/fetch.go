@@ -35,6 +35,9 @@ type client struct{ *http.Client }
 // keeps one connection. It does not speak HTTP/2: there a connection whose other
 // end has vanished would outlive the reads that time out on it.
 func newClient(c eks.Cluster) (client, error) {
+	if !strings.HasPrefix(c.Endpoint, "https://") {
+		return client{}, fmt.Errorf("the endpoint of %s is not https: no token goes there", c.Name)
+	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(c.CA) {
 		return client{}, fmt.Errorf("the certificate authority registered for %s holds no certificate", c.Name)
