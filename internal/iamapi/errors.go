@@ -30,9 +30,9 @@ func Failure(err error) awsquery.Failure {
 		return awsquery.Failure{Status: http.StatusBadRequest, Code: "ValidationError", Message: e.Error()}
 	}
 	if e, ok := errors.AsType[*policy.SyntaxError](err); ok {
-		return awsquery.Failure{Status: http.StatusBadRequest, Code: "MalformedPolicyDocument", Message: e.Error()}
+		return awsquery.Failure{Status: http.StatusBadRequest, Code: "MalformedPolicyDocument", Message: e.Detail + " (" + e.Error() + ")"}
 	}
-	if e, ok := errors.AsType[*iam.Error](err); ok {
+	if e, ok := errors.AsType[*iam.Error](err); ok && codes[e.Reason].Code != "" {
 		f := codes[e.Reason]
 		f.Message = e.Detail
 		return f

@@ -1,0 +1,336 @@
+package iamapi_test
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"mayfly.internal/internal/control"
+	"mayfly.internal/internal/fault"
+	"mayfly.internal/internal/iam"
+	"mayfly.internal/internal/iamapi"
+	"mayfly.internal/internal/policy"
+	"mayfly.internal/internal/request"
+	"mayfly.internal/internal/session"
+	"mayfly.internal/internal/store"
+	"mayfly.internal/internal/store/sqlite"
+	"mayfly.internal/internal/wire/awsquery"
+	"mayfly.internal/internal/wire/iamwire"
+)
+
+const trust = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Federated":"arn:aws:iam::111122223333:oidc-provider/gitlab.example"},"Action":"sts:AssumeRoleWithWebIdentity"}]}`
+
+// world is the API over a real control plane and store.
+type world struct {
+	testing.TB
+	iamapi.API
+	db   *store.DB
+	call control.Call
+}
+
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	skey, _, err := note.GenerateKey(rand.Reader, "mayfly.test/audit")
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := note.NewSigner(skey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "mayfly.db"), true, store.Config{Signer: signer, Now: time.Now, Account: "111122223333"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	ctl, err := control.New(control.Config{Store: db, Stale: func(err error) bool { return errors.Is(err, store.ErrStale) }, Now: time.Now, Rand: rand.Reader})
+	if err != nil {
+		t.Fatal(err)
+	}
+	who, err := db.Snapshot().Principal(session.Session{RoleID: iam.AdminID, Name: "uid-0", AdminUID: "0", Expires: time.Now().Add(time.Hour)}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &world{t, iamapi.API{Control: ctl}, db, control.Call{Caller: who, Info: request.Info{ID: "r", Region: "eu-central-1", Time: time.Now()}}}
+}
+
+// do does an operation with parameters, name and value in turn. It gives the
+// status and body as a client gets them.
+func (w *world) do(action string, params ...string) (int, string) {
+	w.Helper()
+	form := "Action=" + action + "&Version=" + iamwire.Version
+	for i := 0; i < len(params); i += 2 {
+		form += "&" + params[i] + "=" + url.QueryEscape(params[i+1])
+	}
+	r, err := awsquery.Decode(form, nil)
+	if err != nil {
+		w.Fatal(err)
+	}
+	if !iamapi.Serves(action) {
+		w.Fatalf("%s is not served", action)
+	}
+	result, err := w.Do(w.Context(), w.call, r)
+	if err != nil {
+		f := iamapi.Failure(err)
+		return f.Status, string(f.Body(iamwire.Namespace, "r"))
+	}
+	return http.StatusOK, string(awsquery.Answer(iamwire.Namespace, action, result, "r"))
+}
+
+// must is do for what must succeed; it gives the result's inside with what is
+// drawn or timed made plain.
+func (w *world) must(action string, params ...string) string {
+	w.Helper()
+	status, body := w.do(action, params...)
+	if status != http.StatusOK {
+		w.Fatalf("%s %q: %d %s", action, params, status, body)
+	}
+	body = strings.TrimPrefix(body, `<`+action+`Response xmlns="https://iam.amazonaws.com/doc/2010-05-08/">`)
+	body = strings.TrimSuffix(body, `<ResponseMetadata><RequestId>r</RequestId></ResponseMetadata></`+action+`Response>`)
+	body = strings.TrimSuffix(strings.TrimPrefix(body, `<`+action+`Result>`), `</`+action+`Result>`)
+	return plain.ReplaceAllString(body, `>$1<`)
+}
+
+var plain = regexp.MustCompile(`>(AROA)[A-Z2-7]{17}<|>\d\d\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ<`)
+
+// fails is do for what must fail: its status, code and message.
+func (w *world) fails(action string, params ...string) string {
+	w.Helper()
+	status, body := w.do(action, params...)
+	code := regexp.MustCompile(`<Code>(.*)</Code><Message>(.*)</Message>`).FindStringSubmatch(body)
+	if code == nil {
+		return fmt.Sprint(status, " ", body)
+	}
+	return fmt.Sprint(status, " ", code[1], ": ", code[2])
+}
+
+const provider = "arn:aws:iam::111122223333:oidc-provider/gitlab.example:8443/a"
+
+func TestProviders(t *testing.T) {
+	w := newWorld(t)
+	check := func(got, want string) {
+		t.Helper()
+		if got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+	check(w.must("ListOpenIDConnectProviders"), `<OpenIDConnectProviderList></OpenIDConnectProviderList>`)
+	check(w.must("CreateOpenIDConnectProvider", "Url", "https://gitlab.example:8443/a", "ClientIDList.member.1", "mayfly", "ThumbprintList.member.1", strings.Repeat("ab", 20), "Tags.member.1.Key", "k", "Tags.member.1.Value", "v"),
+		`<OpenIDConnectProviderArn>`+provider+`</OpenIDConnectProviderArn><Tags><member><Key>k</Key><Value>v</Value></member></Tags>`)
+	check(w.must("CreateOpenIDConnectProvider", "Url", "https://b.example", "ClientIDList", ""), `<OpenIDConnectProviderArn>arn:aws:iam::111122223333:oidc-provider/b.example</OpenIDConnectProviderArn>`)
+	check(w.must("GetOpenIDConnectProvider", "OpenIDConnectProviderArn", provider),
+		`<Url>gitlab.example:8443/a</Url><ClientIDList><member>mayfly</member></ClientIDList><ThumbprintList><member>`+strings.Repeat("ab", 20)+`</member></ThumbprintList><CreateDate></CreateDate><Tags><member><Key>k</Key><Value>v</Value></member></Tags>`)
+	check(w.must("AddClientIDToOpenIDConnectProvider", "OpenIDConnectProviderArn", provider, "ClientID", "b"), ``)
+	check(w.must("AddClientIDToOpenIDConnectProvider", "OpenIDConnectProviderArn", provider, "ClientID", "b"), ``)
+	check(w.must("RemoveClientIDFromOpenIDConnectProvider", "OpenIDConnectProviderArn", provider, "ClientID", "mayfly"), ``)
+	check(w.must("UpdateOpenIDConnectProviderThumbprint", "OpenIDConnectProviderArn", provider, "ThumbprintList.member.1", strings.Repeat("cd", 20)), ``)
+	check(w.must("GetOpenIDConnectProvider", "OpenIDConnectProviderArn", provider),
+		`<Url>gitlab.example:8443/a</Url><ClientIDList><member>b</member></ClientIDList><ThumbprintList><member>`+strings.Repeat("cd", 20)+`</member></ThumbprintList><CreateDate></CreateDate><Tags><member><Key>k</Key><Value>v</Value></member></Tags>`)
+	check(w.must("ListOpenIDConnectProviders"), `<OpenIDConnectProviderList><member><Arn>arn:aws:iam::111122223333:oidc-provider/b.example</Arn></member><member><Arn>`+provider+`</Arn></member></OpenIDConnectProviderList>`)
+	check(w.fails("CreateOpenIDConnectProvider", "Url", "https://b.example"), "409 EntityAlreadyExists: Provider with url https://b.example already exists.")
+	check(w.fails("CreateOpenIDConnectProvider", "Url", "http://c.example"), "400 ValidationError: Invalid Open ID Connect Provider URL: it does not begin with https://")
+	check(w.must("DeleteOpenIDConnectProvider", "OpenIDConnectProviderArn", provider), ``)
+	for _, action := range []string{"DeleteOpenIDConnectProvider", "GetOpenIDConnectProvider"} {
+		check(w.fails(action, "OpenIDConnectProviderArn", provider), "404 NoSuchEntity: OpenIDConnect Provider not found for arn "+provider)
+		check(w.fails(action, "OpenIDConnectProviderArn", "gitlab.example is not an ARN"), "400 ValidationError: Invalid ARN:  Could not be parsed!")
+	}
+	check(w.fails("UpdateOpenIDConnectProviderThumbprint", "OpenIDConnectProviderArn", "arn:aws:iam::111122223333:oidc-provider/b.example"), "400 InvalidInput: Thumbprint list must contain at least one entry.")
+	check(w.fails("ListOpenIDConnectProviders", "MaxItems", "3"), "400 ValidationError: 1 validation error detected: Value at &#39;maxItems&#39; failed to satisfy constraint: the parameter is not supported for ListOpenIDConnectProviders")
+}
+
+func TestRoles(t *testing.T) {
+	w := newWorld(t)
+	check := func(got, want string) {
+		t.Helper()
+		if got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+	common := func(path, name, doc string) string {
+		return `<Path>` + path + `</Path><RoleName>` + name + `</RoleName><RoleId>AROA</RoleId><Arn>arn:aws:iam::111122223333:role` + path + name + `</Arn><CreateDate></CreateDate><AssumeRolePolicyDocument>` + iamwire.Document([]byte(doc)) + `</AssumeRolePolicyDocument>`
+	}
+	check(w.must("CreateRole", "RoleName", "a", "AssumeRolePolicyDocument", trust), `<Role>`+common("/", "a", trust)+`</Role>`)
+	check(w.must("GetRole", "RoleName", "a"), `<Role>`+common("/", "a", trust)+`<MaxSessionDuration>3600</MaxSessionDuration><RoleLastUsed></RoleLastUsed></Role>`)
+	check(w.must("CreateRole", "RoleName", "b", "Path", "/ci/", "Description", "d & e", "MaxSessionDuration", "7200", "AssumeRolePolicyDocument", trust+"\n", "Tags.member.1.Key", "k", "Tags.member.1.Value", ""),
+		`<Role>`+common("/ci/", "b", trust+"\n")+`<Description>d &amp; e</Description><MaxSessionDuration>7200</MaxSessionDuration><Tags><member><Key>k</Key><Value></Value></member></Tags></Role>`)
+	check(w.must("UpdateRole", "RoleName", "b", "Description", ""), ``)
+	check(w.must("GetRole", "RoleName", "B"), `<Role>`+common("/ci/", "b", trust+"\n")+`<MaxSessionDuration>7200</MaxSessionDuration><Tags><member><Key>k</Key><Value></Value></member></Tags><RoleLastUsed></RoleLastUsed></Role>`)
+	check(w.must("UpdateRole", "RoleName", "b", "MaxSessionDuration", "3600"), ``)
+	other := strings.Replace(trust, "gitlab.example", "other.example", 1)
+	check(w.must("UpdateAssumeRolePolicy", "RoleName", "b", "PolicyDocument", other), ``)
+	check(w.must("ListRoles", "PathPrefix", "/ci/"), `<Roles><member>`+common("/ci/", "b", other)+`<MaxSessionDuration>3600</MaxSessionDuration></member></Roles><IsTruncated>false</IsTruncated>`)
+	if got := w.must("ListRoles"); strings.Count(got, "<member>") != 3 || !strings.Contains(got, "<RoleName>mayfly-admin</RoleName>") {
+		t.Errorf("all roles are %s", got)
+	}
+
+	const doc = `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"eks:DescribeCluster","Resource":"arn:aws:eks:*:*:cluster/a%2Fb"}}`
+	check(w.must("ListRolePolicies", "RoleName", "b"), `<PolicyNames></PolicyNames><IsTruncated>false</IsTruncated>`)
+	check(w.must("PutRolePolicy", "RoleName", "b", "PolicyName", "p", "PolicyDocument", doc), ``)
+	check(w.must("PutRolePolicy", "RoleName", "b", "PolicyName", "o", "PolicyDocument", doc), ``)
+	check(w.must("ListRolePolicies", "RoleName", "b"), `<PolicyNames><member>o</member><member>p</member></PolicyNames><IsTruncated>false</IsTruncated>`)
+	check(w.must("GetRolePolicy", "RoleName", "B", "PolicyName", "p"), `<RoleName>b</RoleName><PolicyName>p</PolicyName><PolicyDocument>`+iamwire.Document([]byte(doc))+`</PolicyDocument>`)
+	check(w.fails("DeleteRole", "RoleName", "b"), "409 DeleteConflict: Cannot delete entity, must delete policies first.")
+	check(w.must("DeleteRolePolicy", "RoleName", "b", "PolicyName", "o"), ``)
+	check(w.must("DeleteRolePolicy", "RoleName", "b", "PolicyName", "p"), ``)
+	check(w.fails("GetRolePolicy", "RoleName", "b", "PolicyName", "p"), "404 NoSuchEntity: The role policy with name p cannot be found.")
+	check(w.must("DeleteRole", "RoleName", "b"), ``)
+	check(w.fails("GetRole", "RoleName", "b"), "404 NoSuchEntity: The role with name b cannot be found.")
+
+	check(w.fails("CreateRole", "RoleName", "A", "AssumeRolePolicyDocument", trust), "409 EntityAlreadyExists: Role with name A already exists.")
+	check(w.fails("CreateRole", "RoleName", "c", "AssumeRolePolicyDocument", "{not json"), "400 MalformedPolicyDocument: This policy contains invalid Json (line 1, column 2: not JSON: a name in double quotes is expected here)")
+	check(w.fails("DeleteRole", "RoleName", "mayfly-admin"), "400 UnmodifiableEntity: The role mayfly-admin is Mayfly&#39;s own and cannot be changed.")
+	if got := w.fails("CreateRole", "RoleName", "c", "AssumeRolePolicyDocument", strings.Replace(trust, "gitlab.example", "gitlab.com", 1)); !strings.HasPrefix(got, "400 MalformedPolicyDocument: ") || !strings.Contains(got, "gitlab.com:sub") {
+		t.Errorf("a trust in everyone: %s", got)
+	}
+	if got := w.fails("PutRolePolicy", "RoleName", "a", "PolicyName", "p", "PolicyDocument", strings.Replace(doc, `"Effect"`, `"Sid":"`+strings.Repeat("x", 10240)+`","Effect"`, 1)); got != "409 LimitExceeded: Maximum policy size of 10240 bytes exceeded for role a" {
+		t.Errorf("a policy too large: %.200s", got)
+	}
+	if got := w.fails("CreateRole", "RoleName", "c d", "Path", "x", "AssumeRolePolicyDocument", trust); !strings.HasPrefix(got, "400 ValidationError: 2 validation errors detected: ") {
+		t.Errorf("two broken rules: %s", got)
+	}
+}
+
+// TestPages walks the lists page by page.
+func TestPages(t *testing.T) {
+	w := newWorld(t)
+	var want []string
+	for i := range 7 {
+		name := fmt.Sprint("r", i)
+		want = append(want, name)
+		w.must("CreateRole", "RoleName", name, "Path", "/p/", "AssumeRolePolicyDocument", trust)
+		w.must("PutRolePolicy", "RoleName", "r0", "PolicyName", fmt.Sprint("p", i), "PolicyDocument", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"eks:*","Resource":"*"}}`)
+	}
+	item := map[string]*regexp.Regexp{"ListRoles": regexp.MustCompile(`<RoleName>([^<]*)<`), "ListRolePolicies": regexp.MustCompile(`<member>([^<]*)<`)}
+	marker := regexp.MustCompile(`<IsTruncated>true</IsTruncated><Marker>(.*)</Marker>`)
+	for _, tt := range []struct {
+		action string
+		params []string
+	}{{"ListRoles", []string{"PathPrefix", "/p/"}}, {"ListRolePolicies", []string{"RoleName", "r0"}}} {
+		for _, size := range []int{1, 2, 3, 6, 7, 8, 1000} {
+			var got []string
+			params := append(tt.params, "MaxItems", fmt.Sprint(size))
+			for page := 0; page < 9; page++ {
+				body := w.must(tt.action, params...)
+				for _, m := range item[tt.action].FindAllStringSubmatch(body, -1) {
+					got = append(got, "r"+m[1][1:])
+				}
+				next := marker.FindStringSubmatch(body)
+				if next == nil {
+					break
+				}
+				params = append(append(tt.params[:2:2], "MaxItems", fmt.Sprint(size)), "Marker", next[1])
+			}
+			if strings.Join(got, " ") != strings.Join(want, " ") {
+				t.Errorf("%s by %d: %v", tt.action, size, got)
+			}
+		}
+	}
+	if body := w.must("ListRoles", "Marker", "zzz"); strings.Contains(body, "<member>") {
+		t.Errorf("after the end: %s", body)
+	}
+}
+
+// reasons are how many constants of a type a room declares from 1 on.
+func reasons(t *testing.T, dir, kind string) int {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, path := range files {
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range file.Decls {
+			g, ok := d.(*ast.GenDecl)
+			if !ok || g.Tok != token.CONST {
+				continue
+			}
+			if name, ok := g.Specs[0].(*ast.ValueSpec).Type.(*ast.Ident); ok && name.Name == kind {
+				n += len(g.Specs)
+			}
+		}
+	}
+	if n == 0 {
+		t.Fatalf("%s declares no %s", dir, kind)
+	}
+	return n
+}
+
+// TestEveryReasonHasACode: a reason without a row would be answered with an
+// empty code.
+func TestEveryReasonHasACode(t *testing.T) {
+	for r := range reasons(t, "../iam", "Reason") {
+		f := iamapi.Failure(iam.Refuse(iam.Reason(r+1), "detail"))
+		if f.Code == "" || f.Status < 400 || f.Message != "detail" {
+			t.Errorf("%s: %+v", iam.Reason(r+1), f)
+		}
+	}
+}
+
+func TestFailure(t *testing.T) {
+	_, syntax := policy.Parse(policy.Trust, []byte("{"))
+	hidden := errors.New("/var/lib/mayfly/mayfly.db: disk I/O error")
+	for _, tt := range []struct {
+		err  error
+		want awsquery.Failure
+	}{
+		{&awsquery.ConstraintError{Broken: []string{"x"}}, awsquery.Failure{Status: 400, Code: "ValidationError", Message: "1 validation error detected: x"}},
+		{syntax, awsquery.Failure{Status: 400, Code: "MalformedPolicyDocument", Message: "This policy contains invalid Json (" + syntax.Error() + ")"}},
+		{iam.Refuse(iam.NoSuchEntity, "m"), awsquery.Failure{Status: 404, Code: "NoSuchEntity", Message: "m"}},
+		{errors.Join(iam.Refuse(iam.NoSuchEntity, "m"), hidden), awsquery.Failure{Status: 404, Code: "NoSuchEntity", Message: "m"}},
+		{&control.DeniedError{Caller: "A", Action: "iam:GetRole", Resource: "R"}, awsquery.Failure{Status: 403, Code: "AccessDenied", Message: "User: A is not authorized to perform: iam:GetRole on resource: R because no identity-based policy allows the iam:GetRole action"}},
+		{fault.Wrap(fault.Unavailable, hidden, "Try again."), awsquery.Failure{Status: 503, Code: "ServiceUnavailable", Message: "Try again."}},
+		{fault.New(fault.Throttled, "Later."), awsquery.Failure{Status: 400, Code: "Throttling", Message: "Later."}},
+		{fault.Wrap(fault.Internal, hidden, "it broke"), awsquery.Failure{Status: 500, Code: "ServiceFailure", Message: "The request processing has failed because of an unknown error, exception or failure."}},
+		{hidden, awsquery.Failure{Status: 500, Code: "ServiceFailure", Message: "The request processing has failed because of an unknown error, exception or failure."}},
+		{&iam.Error{Detail: "no reason"}, awsquery.Failure{Status: 500, Code: "ServiceFailure", Message: "The request processing has failed because of an unknown error, exception or failure."}},
+	} {
+		got := iamapi.Failure(tt.err)
+		if got != tt.want {
+			t.Errorf("%v: got %+v, want %+v", tt.err, got, tt.want)
+		}
+		if strings.Contains(got.Message, "mayfly.db") {
+			t.Errorf("a cause is shown: %s", got.Message)
+		}
+	}
+}
+
+func TestServes(t *testing.T) {
+	for action, want := range map[string]bool{"CreateRole": true, "createrole": false, "CreateUser": false, "CreateAccessKey": false, "AssumeRoleWithWebIdentity": false, "": false} {
+		if iamapi.Serves(action) != want {
+			t.Errorf("%q: %v", action, !want)
+		}
+	}
+	w := newWorld(t)
+	r, _ := awsquery.Decode("Action=CreateUser", nil)
+	if result, err := w.Do(t.Context(), w.call, r); err == nil || result != nil || iamapi.Failure(err).Status != 500 {
+		t.Errorf("what is not served: %v, %v", result, err)
+	}
+}
+
+// TestUnavailable: what cannot be recorded is answered with 503, and not made.
+func TestUnavailable(t *testing.T) {
+	w := newWorld(t)
+	w.db.FailNext(errors.New("disk full"))
+	if got := w.fails("CreateRole", "RoleName", "a", "AssumeRolePolicyDocument", trust); got != "503 ServiceUnavailable: The change could not be recorded, so it was not made. Try again." {
+		t.Errorf("got %s", got)
+	}
+	if got := w.fails("GetRole", "RoleName", "a"); !strings.HasPrefix(got, "404 ") {
+		t.Errorf("it was made: %s", got)
+	}
+}
