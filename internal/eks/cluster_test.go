@@ -1,7 +1,13 @@
 package eks_test
 
 import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
 	"errors"
+	"math/big"
 	"strings"
 	"testing"
 	"time"
@@ -12,8 +18,19 @@ import (
 )
 
 func cluster() eks.Cluster {
-	return eks.Cluster{Name: "my-cluster", Region: "eu-central-1", Account: "111122223333", Endpoint: "https://10.0.0.1:6443", CA: []byte("pem"), Mode: eks.ModeAPI, BearerMaxAge: eks.DefaultBearerMaxAge}
+	return eks.Cluster{Name: "my-cluster", Region: "eu-central-1", Account: "111122223333", Endpoint: "https://10.0.0.1:6443", CA: []byte("-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"), Mode: eks.ModeAPI, BearerMaxAge: eks.DefaultBearerMaxAge}
 }
+
+// testCA is a certificate that vouches for nothing.
+var testCA = func() []byte {
+	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+	t := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, NotBefore: now, NotAfter: now.Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, t, t, key.Public(), key)
+	if err != nil {
+		panic(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+}()
 
 func TestCheckCluster(t *testing.T) {
 	for name, change := range map[string]func(*eks.Cluster){

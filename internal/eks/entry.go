@@ -74,8 +74,11 @@ const (
 	maxNamespaces   = 100
 )
 
-// reservedUsernames are the prefixes EKS refuses for user names.
-var reservedUsernames = []string{"system:", "eks:", "aws:", "amazon:", "iam:"}
+// reservedUsernames are the prefixes EKS refuses for user names, and ours: the
+// aws-auth reader is called mayfly:…, and nobody else.
+var reservedUsernames = []string{"system:", "eks:", "aws:", "amazon:", "iam:", ownPrefix}
+
+const ownPrefix = "mayfly:"
 
 // CheckType refuses every entry type but STANDARD, by name.
 func CheckType(t string) error {

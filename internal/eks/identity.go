@@ -87,8 +87,8 @@ func (p Principal) identify(username string, groups []string) (Identity, error) 
 		return Identity{}, err
 	}
 	name := t.fill(p)
-	if name == "" || strings.HasPrefix(name, "system:") && !strings.HasPrefix(username, "system:") {
-		return Identity{}, refuse(InvalidValue, "The username %q is empty or begins with system:", clip(name))
+	if name == "" || strings.HasPrefix(name, ownPrefix) || strings.HasPrefix(name, "system:") && !strings.HasPrefix(username, "system:") {
+		return Identity{}, refuse(InvalidValue, "The username %q is empty, or begins with system: or %s", clip(name), ownPrefix)
 	}
 	return Identity{Username: name, UID: UIDOf(p.Account, p.PrincipalID), Groups: groups, Extra: p.extra()}, nil
 }

@@ -118,6 +118,8 @@ func TestTemplates(t *testing.T) {
 		{"blanks inside", "{{ SessionName }}", "x"},
 		{"an open end", "a{{SessionName", "x"},
 		{"nothing at all", "", "x"},
+		{"the reader's name", "mayfly:aws-auth-reader", "x"},
+		{"the reader's name from the session", "{{SessionName}}", "mayfly:aws-auth-reader"},
 		{"a name of Kubernetes' own from the session", "{{SessionName}}", "system:admin"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -216,7 +218,7 @@ func TestCheckUsername(t *testing.T) {
 		}
 	}
 	for _, name := range []string{
-		"system:admin", "system:", "eks:x", "aws:x", "amazon:x", "iam:x",
+		"system:admin", "system:", "eks:x", "aws:x", "amazon:x", "iam:x", "mayfly:aws-auth-reader", "mayfly:{{SessionName}}",
 		"{{SessionName}}", "job-{{SessionName}}", "{{SessionNameRaw}}:x", "{{AccountID}}{{SessionName}}", // no colon before the caller's own name
 		"x:{{EC2PrivateDNSName}}", "x:{{Nothing}}", "x:{{SessionName", "a\nb", "a\x00b", strings.Repeat("a", 1025),
 	} {

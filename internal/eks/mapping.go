@@ -20,7 +20,8 @@ type Mapping struct {
 
 // CheckMapping refuses a mapping that would put a name the caller chooses into
 // a group, or into a user name where it could be another's, and one with a
-// placeholder that Mayfly cannot fill in. aws-iam-authenticator takes these.
+// placeholder that Mayfly cannot fill in, or Mayfly's own names.
+// aws-iam-authenticator takes these.
 // What an administrator writes out in full, system:masters included, is theirs
 // to say: whoever writes aws-auth has the cluster.
 func CheckMapping(m Mapping) error {
@@ -40,6 +41,9 @@ func CheckMapping(m Mapping) error {
 	}
 	if len(m.Username) > maxUsername || hasControl(m.Username) {
 		return refuse(InvalidValue, "The username is longer than %d characters or holds a control character", maxUsername)
+	}
+	if strings.HasPrefix(m.Username, ownPrefix) {
+		return refuse(NotSupported, "The username must not begin with %s: Mayfly's own reader has such a name", ownPrefix)
 	}
 	t, err := parseTemplate(m.Username)
 	if err != nil {

@@ -116,6 +116,7 @@ func TestCheckMapping(t *testing.T) {
 		"a group by that name":                  {ARN: arn, Username: "x", Groups: []string{"ok", "{{SessionName}}"}},
 		"a group by that name, raw":             {ARN: arn, Username: "x", Groups: []string{"team:{{SessionNameRaw}}"}},
 		"a group with any placeholder":          {ARN: arn, Username: "x", Groups: []string{"team-{{AccountID}}"}},
+		"the reader":                            {ARN: arn, Username: "mayfly:aws-auth-reader"},
 		"an unknown placeholder":                {ARN: arn, Username: "x:{{Role}}"},
 		"a line break in the name":              {ARN: arn, Username: "x\ny"},
 		"a line break in a group":               {ARN: arn, Username: "x", Groups: []string{"a\nb"}},
