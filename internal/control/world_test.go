@@ -102,7 +102,7 @@ func newWorld(t testing.TB) *world {
 }
 
 func cluster(name string) eks.Cluster {
-	return eks.Cluster{Name: name, Region: region, Endpoint: "https://k8s.example:6443", CA: []byte("-----BEGIN CERTIFICATE-----\n"), Tags: map[string]string{"team": "web"}}
+	return eks.Cluster{Name: name, Region: region, Endpoint: "https://k8s.example:6443", CA: []byte("-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"), Tags: map[string]string{"team": "web"}}
 }
 
 // admin is a call of the administrator.

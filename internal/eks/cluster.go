@@ -1,6 +1,7 @@
 package eks
 
 import (
+	"encoding/pem"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -70,8 +71,8 @@ func CheckCluster(c Cluster) error {
 		return refuse(InvalidValue, "The authentication mode %q is invalid: API, API_AND_CONFIG_MAP or CONFIG_MAP is wanted", clip(string(c.Mode)))
 	case c.BearerMaxAge < time.Minute || c.BearerMaxAge > DefaultBearerMaxAge:
 		return refuse(InvalidValue, "The bearer token age %s is invalid: 1m to 15m is wanted", c.BearerMaxAge)
-	case len(c.CA) == 0:
-		return refuse(InvalidValue, "The cluster needs the certificate authority of its endpoint")
+	case !holdsCertificate(c.CA):
+		return refuse(InvalidValue, "The cluster needs the certificate authority of its endpoint: PEM with at least one certificate")
 	}
 	return checkEndpoint(c.Endpoint)
 }
@@ -99,4 +100,11 @@ func IsClusterName(name string) bool {
 // IsRegion reports whether text has the shape of a region's name.
 func IsRegion(text string) bool {
 	return len(text) >= 2 && len(text) <= 32 && text[0] >= 'a' && text[0] <= 'z' && strings.Trim(text, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
+}
+
+// holdsCertificate reports whether a text begins with a PEM certificate. Whether
+// that is one the endpoint has, its first use shows.
+func holdsCertificate(text []byte) bool {
+	block, _ := pem.Decode(text)
+	return block != nil && block.Type == "CERTIFICATE"
 }

@@ -50,6 +50,8 @@ func TestCheckCluster(t *testing.T) {
 		}
 	}
 	for name, change := range map[string]func(*eks.Cluster){
+		"a CA that is no PEM":        func(c *eks.Cluster) { c.CA = []byte("pem") },
+		"a CA that is a key":         func(c *eks.Cluster) { c.CA = []byte("-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n") },
 		"no name":                    func(c *eks.Cluster) { c.Name = "" },
 		"a name that begins with -":  func(c *eks.Cluster) { c.Name = "-a" },
 		"a name with a dot":          func(c *eks.Cluster) { c.Name = "a.b" },

@@ -64,7 +64,7 @@ func role(t testing.TB, name string, trusts ...string) iam.Role {
 }
 
 func cluster(name string) eks.Cluster {
-	return eks.Cluster{ID: "id-of-" + name, Name: name, Region: "eu-central-1", Account: account, Endpoint: "https://k8s.example:6443", CA: []byte("-----BEGIN CERTIFICATE-----\n"),
+	return eks.Cluster{ID: "id-of-" + name, Name: name, Region: "eu-central-1", Account: account, Endpoint: "https://k8s.example:6443", CA: []byte("-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"),
 		Mode: eks.ModeAPIAndConfigMap, TrustAccounts: []arn.AccountID{"444455556666"}, BearerMaxAge: 10 * time.Minute, Created: at(3), Tags: map[string]string{"env": "prod"}}
 }
 
