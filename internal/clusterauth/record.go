@@ -26,7 +26,7 @@ type reviewKey struct{ session, cluster string }
 func (s *Service) recordReview(ctx context.Context, in ReviewInput, id eks.Identity, sess session.Session, now time.Time) error {
 	err := s.reviews.do(ctx, reviewKey{sess.ID.String(), in.Cluster.ID}, now, func() error {
 		return s.Audit.Record(ctx, audit.Event{Time: now, Action: "kubernetes:TokenReview", Outcome: audit.Allowed, Request: in.Info.ID, Source: sourceText(in.Info), Cluster: in.Cluster.Name,
-			Actor: one(id.Extra, eks.ExtraARN), Session: sess.ID.String(), Detail: map[string]string{"username": id.Username, "groups": strings.Join(id.Groups, " ")}})
+			Actor: one(id.Extra, eks.ExtraARN), Session: sess.ID.String(), Detail: map[string]string{"username": id.Username, "groups": clip(strings.Join(id.Groups, " "), 4096)}})
 	})
 	if err != nil {
 		return &Refusal{NotRecorded, err}
@@ -62,14 +62,16 @@ func (s *Service) recordAllow(ctx context.Context, in AccessInput, u user, o eks
 		}
 		return s.Audit.Record(ctx, audit.Event{Time: now, Action: "kubernetes:SubjectAccessReview", Outcome: audit.Allowed, Request: in.Info.ID, Source: sourceText(in.Info), Cluster: in.Cluster.Name,
 			Actor: u.session.String(), Session: u.sessionID, Matched: []string{o.Policy},
-			Detail: map[string]string{"namespace": clip(a.Namespace), "verb": clip(a.Verb), "resource": clip(a.Resource), "name": clip(a.Name), "path": clip(a.Path)}})
+			Detail: map[string]string{"namespace": clip(a.Namespace, maxText), "verb": clip(a.Verb, maxText), "resource": clip(a.Resource, maxText), "name": clip(a.Name, maxText), "path": clip(a.Path, maxText)}})
 	})
 }
 
-// clip bounds a review's text in the audit log: Kubernetes' names have 253
-// characters at most, and a path is told by its beginning.
-func clip(text string) string {
-	const most = 253
+// maxText bounds each text of a review in the audit log: Kubernetes' names have
+// 253 characters at most, and a path is told by its beginning.
+const maxText = 253
+
+// clip cuts what a cluster says.
+func clip(text string, most int) string {
 	if len(text) > most {
 		return strings.ToValidUTF8(text[:most], "") + "…"
 	}

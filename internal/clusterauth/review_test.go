@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -361,6 +362,19 @@ func TestReviewIsRecordedOnceAMinute(t *testing.T) {
 	w.put(registry.PutCluster{Cluster: c}, registry.PutEntry{Entry: e})
 	if _, why := w.reviewIn(c, w.url(creds, signing{cluster: "stage"})); why != 0 || recorded() != 4 {
 		t.Errorf("%q, %d in another cluster", why, recorded())
+	}
+}
+
+// An aws-auth with many groups does not fill the audit log.
+func TestRecordedGroupsAreBounded(t *testing.T) {
+	w := newWorld(t)
+	w.put(registry.DeleteEntry{Cluster: "prod", Principal: entryFor("deployer", "").PrincipalARN})
+	w.mappings.said = eks.Mappings{Roles: []eks.Mapping{{ARN: "arn:aws:iam::111122223333:role/deployer", Groups: slices.Repeat([]string{strings.Repeat("g", 250)}, 250)}}}
+	if id := w.known(w.job()); len(id.Groups) != 250 {
+		t.Errorf("%d groups", len(id.Groups))
+	}
+	if groups := w.events("kubernetes:TokenReview")[0].Detail["groups"]; len(groups) > 4100 {
+		t.Errorf("%d bytes of groups", len(groups))
 	}
 }
 

@@ -66,6 +66,8 @@ func TestCheckCluster(t *testing.T) {
 		"less than a minute":         func(c *eks.Cluster) { c.BearerMaxAge = time.Minute - 1 },
 		"more than AWS grants":       func(c *eks.Cluster) { c.BearerMaxAge = 15*time.Minute + 1 },
 		"no CA":                      func(c *eks.Cluster) { c.CA = nil },
+		"a key in the CA's place":    func(c *eks.Cluster) { c.CA = []byte(strings.ReplaceAll(string(testCA), "CERTIFICATE", "PRIVATE KEY")) },
+		"a CA cut short":             func(c *eks.Cluster) { c.CA = testCA[:len(testCA)/2] },
 		"no endpoint":                func(c *eks.Cluster) { c.Endpoint = "" },
 		"an endpoint in clear":       func(c *eks.Cluster) { c.Endpoint = "http://10.0.0.1" },
 		"an endpoint without a host": func(c *eks.Cluster) { c.Endpoint = "https://:6443" },
