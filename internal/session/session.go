@@ -98,7 +98,7 @@ type Session struct {
 	Tags           []Tag
 	Claims         Claims
 
-	// Reader is the name of the one cluster whose aws-auth ConfigMap this
+	// Reader is the id of the one cluster whose aws-auth ConfigMap this
 	// session may read; such a session has no role and may do nothing else.
 	Reader string
 	// AdminUID is set for an administrator's session: the uid that asked at
