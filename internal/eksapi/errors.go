@@ -38,12 +38,12 @@ func Failure(err error) awsrest.Failure {
 	if e, ok := errors.AsType[*awsrest.ShapeError](err); ok {
 		return awsrest.Failure{Status: http.StatusBadRequest, Code: "InvalidParameterException", Message: e.Detail}
 	}
-	if e, ok := errors.AsType[*eks.Error](err); ok {
+	if e, ok := errors.AsType[*eks.Error](err); ok && ruleCodes[e.Reason].Code != "" {
 		f := ruleCodes[e.Reason]
 		f.Message = e.Detail
 		return f
 	}
-	if e, ok := errors.AsType[*control.Error](err); ok {
+	if e, ok := errors.AsType[*control.Error](err); ok && clusterCodes[e.Reason].Code != "" {
 		f := clusterCodes[e.Reason]
 		f.Message, f.Cluster = e.Detail, e.Cluster
 		return f

@@ -5,19 +5,17 @@ package mayflyapi
 
 import (
 	"context"
-	"errors"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 
 	"mayfly.internal/internal/arn"
 	"mayfly.internal/internal/control"
 	"mayfly.internal/internal/eks"
-	"mayfly.internal/internal/fault"
 	"mayfly.internal/internal/httpedge"
 	"mayfly.internal/internal/session"
 	"mayfly.internal/internal/sigv4"
-	"mayfly.internal/internal/sts"
 	"mayfly.internal/internal/wire/awsrest"
 	"mayfly.internal/internal/wire/mayflywire"
 )
@@ -93,49 +91,11 @@ func answer(w http.ResponseWriter, status int, v any) {
 	w.Write(awsrest.Encode(v))
 }
 
-// refuse turns an error into an answer; what is not known says nothing. It gives
-// the status.
+// refuse turns an error into an answer and gives its status.
 func refuse(w http.ResponseWriter, err error) int {
-	status, code, message := http.StatusInternalServerError, "Internal", "There was an internal error"
-	if e, ok := errors.AsType[*awsrest.ShapeError](err); ok {
-		status, code, message = http.StatusBadRequest, "InvalidParameter", e.Detail
-	} else if e, ok := errors.AsType[*eks.Error](err); ok {
-		status, code, message = http.StatusBadRequest, "InvalidParameter", e.Detail
-	} else if e, ok := errors.AsType[*control.Error](err); ok {
-		status, code, message = clusterStatus(e.Reason), "Refused", e.Detail
-	} else if e, ok := errors.AsType[*control.DeniedError](err); ok {
-		status, code, message = http.StatusForbidden, "AccessDenied", e.Error()
-	} else if e, ok := errors.AsType[*sts.CallerError](err); ok {
-		status, code, message = http.StatusForbidden, callerCode(e.Reason), e.Error()
-	} else if e, ok := errors.AsType[*fault.Error](err); ok && e.Kind == fault.Throttled {
-		status, code, message = http.StatusTooManyRequests, "Throttled", e.Public
-	} else if e, ok := errors.AsType[*fault.Error](err); ok && e.Kind != fault.Internal {
-		status, code, message = http.StatusServiceUnavailable, "Unavailable", e.Public
-	}
-	answer(w, status, mayflywire.Error{Code: code, Message: message})
+	status, body := explain(err)
+	answer(w, status, body)
 	return status
-}
-
-func clusterStatus(r control.Reason) int {
-	switch r {
-	case control.NoSuchCluster, control.NoSuchEntry, control.NoSuchAssociation:
-		return http.StatusNotFound
-	case control.ClusterExists, control.EntryExists:
-		return http.StatusConflict
-	}
-	return http.StatusBadRequest
-}
-
-func callerCode(r sts.CallerReason) string {
-	switch r {
-	case sts.NoSignature:
-		return "MissingAuthenticationToken"
-	case sts.SessionExpired:
-		return "ExpiredToken"
-	case sts.UnknownToken:
-		return "InvalidClientTokenId"
-	}
-	return "SignatureDoesNotMatch"
 }
 
 func (a *API) registerCluster(ctx context.Context, c control.Call, _ *http.Request, body []byte) (any, error) {
@@ -211,12 +171,8 @@ func (a *API) auditEvents(ctx context.Context, c control.Call, r *http.Request, 
 	if err := a.Control.ReadAudit(ctx, c); err != nil {
 		return nil, err
 	}
-	first, err := number(r, "first", 0)
-	if err != nil {
-		return nil, err
-	}
-	limit, err := number(r, "limit", auditPage)
-	if err != nil {
+	var first, limit int64 = 0, auditPage
+	if err := numbers(r, map[string]*int64{"first": &first, "limit": &limit}); err != nil {
 		return nil, err
 	}
 	lines, checkpoint, err := a.Audit.AuditPage(ctx, first, int(min(limit, auditPage)))
@@ -226,14 +182,22 @@ func (a *API) auditEvents(ctx context.Context, c control.Call, r *http.Request, 
 	return mayflywire.Audit{Events: lines, Checkpoint: checkpoint}, nil
 }
 
-func number(r *http.Request, name string, absent int64) (int64, error) {
-	text := r.URL.Query().Get(name)
-	if text == "" {
-		return absent, nil
+// numbers reads the whole numbers of a query; absent ones stay as they are. What
+// is not known, or stands twice, is refused.
+func numbers(r *http.Request, into map[string]*int64) error {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return &awsrest.ShapeError{Detail: "The query cannot be read"}
 	}
-	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || n < 0 {
-		return 0, &awsrest.ShapeError{Detail: name + " is no whole number"}
+	for name, values := range query {
+		if into[name] == nil || len(values) != 1 {
+			return &awsrest.ShapeError{Detail: "A query parameter is not supported here, or stands twice"}
+		}
+		n, err := strconv.ParseInt(values[0], 10, 64)
+		if err != nil || n < 0 {
+			return &awsrest.ShapeError{Detail: name + " is no whole number"}
+		}
+		*into[name] = n
 	}
-	return n, nil
+	return nil
 }

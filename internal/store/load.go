@@ -183,8 +183,8 @@ func loadClusters(ctx context.Context, db *sql.DB, account arn.AccountID) (out [
 		if err := fromJSON(accounts, &c.TrustAccounts, tags, &c.Tags); err != nil {
 			return fmt.Errorf("cluster %s: %w", c.Name, err)
 		}
-		if err := eks.CheckCluster(c); err != nil {
-			return fmt.Errorf("cluster %s: %w", c.Name, err)
+		if !c.Mode.Entries() && !c.Mode.ConfigMap() {
+			return fmt.Errorf("cluster %s: the authentication mode %q is not known", c.Name, mode)
 		}
 		out = append(out, registry.PutCluster{Cluster: c})
 		return nil

@@ -648,7 +648,6 @@ func (b *bench) refusesNonsense() {
 		`UPDATE role SET name = 'Mayfly-Admin'`,
 		`UPDATE role_policy SET document = '{"Statement":[]}'`,
 		`UPDATE cluster SET mode = 'NONE'`,
-		`UPDATE cluster SET endpoint = 'http://plain.example'`,
 		`UPDATE cluster SET trust_accounts = '"1"'`,
 		`UPDATE access_entry SET policies = '[{"policy":1}]'`,
 		`UPDATE access_entry SET k8s_groups = '"a"'`,

@@ -1,0 +1,246 @@
+package eksapi_test
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"mayfly.internal/internal/control"
+	"mayfly.internal/internal/eks"
+	"mayfly.internal/internal/eksapi"
+	"mayfly.internal/internal/iam"
+	"mayfly.internal/internal/request"
+	"mayfly.internal/internal/session"
+	"mayfly.internal/internal/store"
+	"mayfly.internal/internal/store/sqlite"
+	"mayfly.internal/internal/wire/awsrest"
+)
+
+const (
+	trust = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Federated":"arn:aws:iam::111122223333:oidc-provider/gitlab.example"},"Action":"sts:AssumeRoleWithWebIdentity"}]}`
+	role  = "arn:aws:iam::111122223333:role/ci/deployer"
+	view  = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy"
+	ca    = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+	edit  = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSEditPolicy"
+)
+
+// world is the API over a real control plane and store, with two clusters and a
+// role.
+type world struct {
+	testing.TB
+	eksapi.API
+	db   *store.DB
+	call control.Call
+}
+
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	skey, _, err := note.GenerateKey(rand.Reader, "mayfly.test/audit")
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := note.NewSigner(skey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "mayfly.db"), true, store.Config{Signer: signer, Now: time.Now, Account: "111122223333"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	ctl, err := control.New(control.Config{Store: db, Stale: func(err error) bool { return errors.Is(err, store.ErrStale) }, Now: time.Now, Rand: rand.Reader})
+	if err != nil {
+		t.Fatal(err)
+	}
+	who, err := db.Snapshot().Principal(session.Session{RoleID: iam.AdminID, Name: "uid-0", AdminUID: "0", Expires: time.Now().Add(time.Hour)}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t, eksapi.API{Control: ctl}, db, control.Call{Caller: who, Info: request.Info{ID: "r", Region: "eu-central-1", Time: time.Now()}}}
+	for name, mode := range map[string]eks.AuthenticationMode{"prod": eks.ModeAPI, "classic": eks.ModeConfigMap} {
+		if _, err := ctl.RegisterCluster(t.Context(), w.call, eks.Cluster{Name: name, Region: "eu-central-1", Endpoint: "https://k8s.example:6443", CA: []byte(ca), Mode: mode}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.role("/ci/", "deployer")
+	return w
+}
+
+func (w *world) role(path, name string) {
+	w.Helper()
+	if _, err := w.Control.CreateRole(w.Context(), w.call, control.RoleInput{Path: path, Name: name, Trust: trust}); err != nil {
+		w.Fatal(err)
+	}
+}
+
+// do does a request: method, escaped path with its query, and body. It gives
+// status, error type and body as a client gets them.
+func (w *world) do(method, target, body string) (int, string) {
+	w.Helper()
+	path, query, _ := strings.Cut(target, "?")
+	r, ok := eksapi.Route(method, path)
+	if !ok {
+		return 0, "no route"
+	}
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		w.Fatal(err)
+	}
+	r.Query, r.Body = values, []byte(body)
+	out, err := w.Do(w.Context(), w.call, r)
+	if err != nil {
+		f := eksapi.Failure(err)
+		return f.Status, f.Code + " " + string(f.Body())
+	}
+	return http.StatusOK, string(awsrest.Encode(out))
+}
+
+// drawn are the parts of a body that differ each time.
+var drawn = regexp.MustCompile(`\d{10}\.\d{3}|[0-9a-f]{8}-[0-9a-f]{4}-[48][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}`)
+
+func (w *world) check(method, target, body, want string) {
+	w.Helper()
+	status, got := w.do(method, target, body)
+	got = drawn.ReplaceAllString(got, "#")
+	if status != http.StatusOK {
+		got = fmt.Sprint(status, " ", got)
+	}
+	if got != want {
+		w.Errorf("%s %s %s\ngot  %s\nwant %s", method, target, body, got, want)
+	}
+}
+
+var (
+	encodedRole = url.QueryEscape(role)
+	entries     = "/clusters/prod/access-entries"
+	entry       = entries + "/" + encodedRole
+	policies    = entry + "/access-policies"
+)
+
+func TestClusters(t *testing.T) {
+	w := newWorld(t)
+	w.check("GET", "/clusters", "", `{"clusters":["classic","prod"]}`)
+	w.check("GET", "/clusters?include=all", "", `{"clusters":["classic","prod"]}`)
+	w.check("GET", "/clusters?maxResults=1", "", `{"clusters":["classic"],"nextToken":"Y2xhc3NpYw"}`)
+	w.check("GET", "/clusters?maxResults=1&nextToken=Y2xhc3NpYw", "", `{"clusters":["prod"]}`)
+	w.check("GET", "/clusters/prod", "", `{"cluster":{"name":"prod","arn":"arn:aws:eks:eu-central-1:111122223333:cluster/prod","createdAt":#,"endpoint":"https://k8s.example:6443","resourcesVpcConfig":{"subnetIds":[],"securityGroupIds":[]},`+
+		`"kubernetesNetworkConfig":{},"logging":{"clusterLogging":[]},"identity":{},"status":"ACTIVE","certificateAuthority":{"data":"`+base64.StdEncoding.EncodeToString([]byte(ca))+`"},"tags":{},"accessConfig":{"authenticationMode":"API"}}}`)
+	w.check("GET", "/clusters/none", "", `404 ResourceNotFoundException {"clusterName":"none","message":"No cluster found for name: none."}`)
+	w.check("GET", "/clusters/pr%6Fd", "{}", w.same("GET", "/clusters/prod"))
+	w.call.Info.Region = "us-east-1"
+	w.check("GET", "/clusters", "", `{"clusters":[]}`)
+	w.check("GET", "/clusters/prod", "", `404 ResourceNotFoundException {"clusterName":"prod","message":"No cluster found for name: prod."}`)
+}
+
+// same is the body of a request.
+func (w *world) same(method, target string) string {
+	w.Helper()
+	_, body := w.do(method, target, "")
+	return drawn.ReplaceAllString(body, "#")
+}
+
+func TestEntries(t *testing.T) {
+	w := newWorld(t)
+	one := func(groups, tags, username string) string {
+		return `{"accessEntry":{"clusterName":"prod","principalArn":"` + role + `","kubernetesGroups":` + groups + `,"accessEntryArn":"arn:aws:eks:eu-central-1:111122223333:access-entry/prod/role/111122223333/deployer/#",` +
+			`"createdAt":#,"modifiedAt":#,"tags":` + tags + `,"username":"` + username + `","type":"STANDARD"}}`
+	}
+	const byDefault = "arn:aws:sts::111122223333:assumed-role/deployer/{{SessionName}}"
+	w.check("GET", entries, "", `{"accessEntries":[]}`)
+	w.check("POST", entries, `{"principalArn":"`+role+`","clientRequestToken":"t-1"}`, one("[]", "{}", byDefault))
+	w.check("POST", entries, `{"principalArn":"`+role+`","clientRequestToken":"t-1"}`, one("[]", "{}", byDefault)) // its answer was lost
+	w.check("POST", entries, `{"principalArn":"`+role+`","clientRequestToken":"t-2"}`, `409 ResourceInUseException {"clusterName":"prod","message":"The specified access entry resource is already in use on this cluster."}`)
+	w.check("POST", entries, `{"principalArn":"`+role+`"}`, `409 ResourceInUseException {"clusterName":"prod","message":"The specified access entry resource is already in use on this cluster."}`)
+	w.check("GET", entry, "", one("[]", "{}", byDefault))
+	w.check("POST", entry, `{"kubernetesGroups":["a","b"],"clientRequestToken":"u"}`, one(`["a","b"]`, "{}", byDefault))
+	w.check("POST", entry, `{"username":"ci:{{SessionName}}"}`, one(`["a","b"]`, "{}", "ci:{{SessionName}}"))
+	w.check("POST", entry, `{"kubernetesGroups":[],"username":""}`, one("[]", "{}", byDefault))
+	w.check("POST", entry, `{}`, one("[]", "{}", byDefault))
+	w.check("GET", entries, "", `{"accessEntries":["`+role+`"]}`)
+	w.check("DELETE", entry, "", `{}`)
+	missing := `404 ResourceNotFoundException {"clusterName":"prod","message":"The specified principalArn could not be found. You can view your available access entries with 'list-access-entries'."}`
+	missing = strings.ReplaceAll(missing, "'", `'`)
+	w.check("DELETE", entry, "", missing)
+	w.check("GET", entry, "", missing)
+	w.check("POST", entry, `{}`, missing)
+	w.check("POST", entries, `{"principalArn":"`+role+`","tags":{"k":"v"},"kubernetesGroups":["g"],"username":"u","type":"STANDARD"}`, one(`["g"]`, `{"k":"v"}`, "u"))
+
+	w.check("POST", entries, `{"principalArn":"arn:aws:iam::111122223333:role/deployer"}`, `400 InvalidParameterException {"clusterName":"prod","message":"The specified principalArn is invalid: invalid principal"}`)
+	w.check("POST", entries, `{"principalArn":"`+role+`","kubernetesGroups":["system:masters"]}`, `400 InvalidParameterException {"message":"The kubernetes group name system:masters is invalid, it cannot start with system:"}`)
+	w.check("POST", entries, `{"principalArn":"`+role+`","username":"system:x"}`, `400 InvalidParameterException {"message":"The username must not begin with system:"}`)
+	w.check("POST", entries, `{"kubernetesGroups":[]}`, `400 InvalidParameterException {"message":"principalArn is missing"}`)
+	w.check("POST", "/clusters/classic/access-entries", `{"principalArn":"`+role+`"}`, `400 InvalidRequestException {"message":"The cluster's authentication mode must be set to one of [API, API_AND_CONFIG_MAP] to perform this operation."}`)
+	w.check("GET", "/clusters/none/access-entries", "", `404 ResourceNotFoundException {"clusterName":"none","message":"No cluster found for name: none."}`)
+	w.db.FailNext(errors.New("disk full"))
+	w.check("DELETE", entry, "", `503 ServiceUnavailableException {"message":"The change could not be recorded, so it was not made. Try again."}`)
+	w.check("GET", entries, "", `{"accessEntries":["`+role+`"]}`)
+}
+
+func TestPolicies(t *testing.T) {
+	w := newWorld(t)
+	w.do("POST", entries, `{"principalArn":"`+role+`"}`)
+	w.role("/", "other")
+	w.do("POST", entries, `{"principalArn":"arn:aws:iam::111122223333:role/other"}`)
+	association := func(policy, scope string) string {
+		return `{"policyArn":"` + policy + `","accessScope":` + scope + `,"associatedAt":#,"modifiedAt":#}`
+	}
+	head := `{"clusterName":"prod","principalArn":"` + role + `",`
+	w.check("GET", policies, "", head+`"associatedAccessPolicies":[]}`)
+	w.check("POST", policies, `{"policyArn":"`+view+`","accessScope":{"type":"cluster"}}`, head+`"associatedAccessPolicy":`+association(view, `{"type":"cluster","namespaces":[]}`)+`}`)
+	w.check("POST", policies, `{"policyArn":"`+edit+`","accessScope":{"type":"namespace","namespaces":["production","dev-*"]}}`, head+`"associatedAccessPolicy":`+association(edit, `{"type":"namespace","namespaces":["production","dev-*"]}`)+`}`)
+	w.check("POST", policies, `{"policyArn":"`+view+`","accessScope":{"type":"namespace","namespaces":["stage"]}}`, head+`"associatedAccessPolicy":`+association(view, `{"type":"namespace","namespaces":["stage"]}`)+`}`)
+	w.check("GET", policies, "", head+`"associatedAccessPolicies":[`+association(edit, `{"type":"namespace","namespaces":["production","dev-*"]}`)+`,`+association(view, `{"type":"namespace","namespaces":["stage"]}`)+`]}`)
+	w.check("GET", policies+"?maxResults=1", "", head+`"associatedAccessPolicies":[`+association(edit, `{"type":"namespace","namespaces":["production","dev-*"]}`)+`],"nextToken":"YXJuOmF3czpla3M6OmF3czpjbHVzdGVyLWFjY2Vzcy1wb2xpY3kvQW1hem9uRUtTRWRpdFBvbGljeQ"}`)
+	w.check("GET", policies+"?nextToken=YXJuOmF3czpla3M6OmF3czpjbHVzdGVyLWFjY2Vzcy1wb2xpY3kvQW1hem9uRUtTRWRpdFBvbGljeQ", "", head+`"associatedAccessPolicies":[`+association(view, `{"type":"namespace","namespaces":["stage"]}`)+`]}`)
+	w.check("GET", entries+"?associatedPolicyArn="+url.QueryEscape(edit), "", `{"accessEntries":["`+role+`"]}`)
+	w.check("GET", entries+"?associatedPolicyArn=none", "", `{"accessEntries":[]}`)
+	w.check("DELETE", policies+"/"+url.QueryEscape(view), "", `{}`)
+	w.check("DELETE", policies+"/"+url.QueryEscape(view), "", `404 ResourceNotFoundException {"clusterName":"prod","message":"The specified policyArn is not associated with the access entry."}`)
+	w.check("POST", policies, `{"policyArn":"`+view+`","accessScope":{"type":"namespace"}}`, `400 InvalidParameterException {"message":"The access scope of type namespace needs 1 to 100 namespaces"}`)
+	if status, body := w.do("POST", policies, `{"policyArn":"arn:aws:iam::aws:policy/AdministratorAccess","accessScope":{"type":"cluster"}}`); status != 400 || !strings.HasPrefix(body, "InvalidParameterException ") {
+		t.Errorf("an IAM policy: %d %s", status, body)
+	}
+	if status, body := w.do("GET", "/access-policies?maxResults=2", ""); status != 200 || !strings.HasPrefix(body, `{"accessPolicies":[{"name":"AmazonEKSAdminPolicy","arn":"arn:aws:eks::aws:cluster-access-policy/AmazonEKSAdminPolicy"},{"name":"`) || !strings.Contains(body, "nextToken") {
+		t.Errorf("%d %s", status, body)
+	}
+}
+
+// TestQueriesAndBodies: what an operation does not know is refused by name.
+func TestQueriesAndBodies(t *testing.T) {
+	w := newWorld(t)
+	w.do("POST", entries, `{"principalArn":"`+role+`"}`)
+	unknown := func(name string) string {
+		return `400 InvalidParameterException {"message":"The query parameter ` + name + ` is not supported here, or stands twice"}`
+	}
+	w.check("GET", "/clusters?x=1", "", unknown("x"))
+	w.check("GET", "/clusters?maxresults=1", "", unknown("maxresults"))
+	w.check("GET", "/clusters?maxResults=1&maxResults=2", "", unknown("maxResults"))
+	w.check("GET", "/clusters?associatedPolicyArn=x", "", unknown("associatedPolicyArn"))
+	w.check("GET", "/clusters/prod?maxResults=1", "", unknown("maxResults"))
+	w.check("DELETE", entry+"?force=true", "", unknown("force"))
+	w.check("POST", entry+"?x", `{}`, unknown("x"))
+	w.check("GET", "/clusters?"+strings.Repeat("x", 500), "", unknown(strings.Repeat("x", 100)+"…"))
+	for _, n := range []string{"0", "101", "-1", "", "1.0", "01", "+1", "x", "99999999999999999999"} {
+		w.check("GET", "/clusters?maxResults="+url.QueryEscape(n), "", `400 InvalidParameterException {"message":"maxResults is a number from 1 to 100"}`)
+	}
+	w.check("GET", "/clusters?nextToken=%25", "", `400 InvalidParameterException {"message":"The nextToken is not one that this server gave"}`)
+	w.check("GET", "/clusters?include=some", "", `400 InvalidParameterException {"message":"include is all, or absent"}`)
+	w.check("GET", "/clusters/prod", `{"x":1}`, `400 InvalidParameterException {"message":"DescribeCluster takes no body"}`)
+	w.check("DELETE", entry, `{"force":true}`, `400 InvalidParameterException {"message":"DeleteAccessEntry takes no body"}`)
+	w.check("DELETE", entry, `x`, `400 InvalidParameterException {"message":"DeleteAccessEntry takes no body"}`)
+	w.check("POST", entry, `{"type":"STANDARD"}`, `400 InvalidParameterException {"message":"type is not supported"}`)
+	w.check("GET", entries, "", `{"accessEntries":["`+role+`"]}`)
+	if out, err := w.Do(t.Context(), w.call, eksapi.Request{Operation: "CreateCluster"}); err == nil || out != nil {
+		t.Errorf("an operation that does not exist: %v, %v", out, err)
+	}
+}

@@ -1,0 +1,110 @@
+package eksapi_test
+
+import (
+	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"mayfly.internal/internal/control"
+	"mayfly.internal/internal/eks"
+	"mayfly.internal/internal/eksapi"
+	"mayfly.internal/internal/fault"
+	"mayfly.internal/internal/sigv4"
+	"mayfly.internal/internal/sts"
+	"mayfly.internal/internal/wire/awsrest"
+)
+
+// reasons are how many constants of a type a room declares from 1 on.
+func reasons(t *testing.T, dir, kind string) int {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, path := range files {
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range file.Decls {
+			g, ok := d.(*ast.GenDecl)
+			if !ok || g.Tok != token.CONST {
+				continue
+			}
+			if name, ok := g.Specs[0].(*ast.ValueSpec).Type.(*ast.Ident); ok && name.Name == kind {
+				n += len(g.Specs)
+			}
+		}
+	}
+	if n == 0 {
+		t.Fatalf("%s declares no %s", dir, kind)
+	}
+	return n
+}
+
+// TestEveryReasonHasACode: a reason without a row would be answered with an
+// empty code.
+func TestEveryReasonHasACode(t *testing.T) {
+	for i := range reasons(t, "../eks", "Reason") {
+		f := eksapi.Failure(&eks.Error{Reason: eks.Reason(i + 1), Detail: "d"})
+		if f.Code == "ServerException" || f.Status >= 500 || f.Message != "d" {
+			t.Errorf("eks reason %d: %+v", i+1, f)
+		}
+	}
+	for i := range reasons(t, "../control", "Reason") {
+		f := eksapi.Failure(&control.Error{Reason: control.Reason(i + 1), Cluster: "c", Detail: "d"})
+		if f.Code == "ServerException" || f.Status >= 500 || f.Message != "d" || f.Cluster != "c" {
+			t.Errorf("%s: %+v", control.Reason(i+1), f)
+		}
+	}
+	for i := range reasons(t, "../sts", "CallerReason") {
+		f := eksapi.Failure(&sts.CallerError{Reason: sts.CallerReason(i + 1), Err: errors.New("d")})
+		if f.Status != 403 || f.Code == "" || f.Message == "" {
+			t.Errorf("caller reason %d: %+v", i+1, f)
+		}
+	}
+}
+
+func TestFailure(t *testing.T) {
+	hidden := errors.New("/var/lib/mayfly/mayfly.db: disk I/O error")
+	internal := awsrest.Failure{Status: 500, Code: "ServerException", Message: "There was an internal error."}
+	for _, tt := range []struct {
+		err  error
+		want awsrest.Failure
+	}{
+		{&awsrest.ShapeError{Detail: "m"}, awsrest.Failure{Status: 400, Code: "InvalidParameterException", Message: "m"}},
+		{&control.Error{Reason: control.NoSuchCluster, Cluster: "c", Detail: "m"}, awsrest.Failure{Status: 404, Code: "ResourceNotFoundException", Message: "m", Cluster: "c"}},
+		{errors.Join(&control.Error{Reason: control.EntryExists, Cluster: "c", Detail: "m"}, hidden), awsrest.Failure{Status: 409, Code: "ResourceInUseException", Message: "m", Cluster: "c"}},
+		{&control.DeniedError{Caller: "A", Action: "eks:ListClusters", Resource: "R"}, awsrest.Failure{Status: 403, Code: "AccessDeniedException", Message: "User: A is not authorized to perform: eks:ListClusters on resource: R because no identity-based policy allows the eks:ListClusters action"}},
+		{&sts.CallerError{Reason: sts.NoSignature, Err: hidden}, awsrest.Failure{Status: 403, Code: "MissingAuthenticationTokenException", Message: "Missing Authentication Token"}},
+		{&sts.CallerError{Reason: sts.UnknownToken, Err: hidden}, awsrest.Failure{Status: 403, Code: "UnrecognizedClientException", Message: "The security token included in the request is invalid."}},
+		{&sts.CallerError{Reason: sts.SessionExpired, Err: hidden}, awsrest.Failure{Status: 403, Code: "ExpiredTokenException", Message: "The security token included in the request is expired"}},
+		{&sts.CallerError{Reason: sts.BadSignature, Err: errors.New("m")}, awsrest.Failure{Status: 403, Code: "InvalidSignatureException", Message: "m"}},
+		{&sts.CallerError{Reason: sts.WrongService, Err: errors.New("m")}, awsrest.Failure{Status: 403, Code: "InvalidSignatureException", Message: "m"}},
+		{&sts.CallerError{Err: hidden}, awsrest.Failure{Status: 403, Code: "UnrecognizedClientException", Message: "The security token included in the request is invalid."}},
+		{fault.Wrap(fault.Unavailable, hidden, "Try again."), awsrest.Failure{Status: 503, Code: "ServiceUnavailableException", Message: "Try again."}},
+		{fault.New(fault.Throttled, "Later."), awsrest.Failure{Status: 429, Code: "ThrottlingException", Message: "Later."}},
+		{fault.Wrap(fault.Internal, hidden, "it broke"), internal},
+		{hidden, internal},
+		{&eks.Error{Detail: "no reason"}, internal},
+		{&control.Error{Detail: "no reason"}, internal},
+	} {
+		got := eksapi.Failure(tt.err)
+		if got != tt.want {
+			t.Errorf("%v: got %+v, want %+v", tt.err, got, tt.want)
+		}
+		if strings.Contains(got.Message, "mayfly.db") {
+			t.Errorf("a cause is shown: %s", got.Message)
+		}
+	}
+	for _, r := range []sigv4.Reason{sigv4.Incomplete, sigv4.Ambiguous, sigv4.TooLong} {
+		if got := eksapi.Failure(&sts.CallerError{Reason: sts.BadSignature, Err: &sigv4.Error{Reason: r}}); got.Code != "IncompleteSignatureException" {
+			t.Errorf("%s: %+v", r, got)
+		}
+	}
+}
