@@ -1,0 +1,349 @@
+package mayflyapi_test
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"mayfly.internal/internal/audit"
+	"mayfly.internal/internal/control"
+	"mayfly.internal/internal/eks"
+	"mayfly.internal/internal/fault"
+	"mayfly.internal/internal/iam"
+	"mayfly.internal/internal/mayflyapi"
+	"mayfly.internal/internal/session"
+	"mayfly.internal/internal/sigv4"
+	"mayfly.internal/internal/store"
+	"mayfly.internal/internal/store/sqlite"
+	"mayfly.internal/internal/sts"
+	"mayfly.internal/internal/wire/mayflywire"
+)
+
+const ca = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+
+// world is the API over a real control plane and store; who signs is for a test
+// to say.
+type world struct {
+	testing.TB
+	api     mayflyapi.API
+	db      *store.DB
+	key     note.Verifier
+	caller  func(r sigv4.Request, service string) (session.Principal, string, error)
+	refused []string // :: "operation status" of each refusal
+}
+
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	skey, vkey, err := note.GenerateKey(rand.Reader, "mayfly.test/audit")
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := note.NewSigner(skey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{TB: t}
+	if w.key, err = note.NewVerifier(vkey); err != nil {
+		t.Fatal(err)
+	}
+	w.db, err = sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "mayfly.db"), true, store.Config{Signer: signer, Now: time.Now, Account: "111122223333"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.db.Close() })
+	ctl, err := control.New(control.Config{Store: w.db, Stale: func(err error) bool { return errors.Is(err, store.ErrStale) }, Now: time.Now, Rand: rand.Reader})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.caller = func(sigv4.Request, string) (session.Principal, string, error) {
+		who, err := w.db.Snapshot().Principal(session.Session{RoleID: iam.AdminID, Name: "uid-0", AdminUID: "0", Expires: time.Now().Add(time.Hour)}, time.Now())
+		return who, "eu-west-1", err
+	}
+	w.api = mayflyapi.API{Control: ctl, Webhooks: webhooks{}, Audit: log{w.db}, Server: mayflywire.Server{Version: "1.2", Account: "111122223333", Region: "eu-central-1", AuditKey: vkey},
+		Caller: func(r sigv4.Request, service string) (session.Principal, string, error) { return w.caller(r, service) },
+		Refused: func(_ *http.Request, operation string, status int, err error) {
+			if err == nil {
+				t.Error("a refusal without a reason")
+			}
+			w.refused = append(w.refused, fmt.Sprint(operation, " ", status))
+		}}
+	return w
+}
+
+type webhooks struct{}
+
+func (webhooks) WebhookConfig(c eks.Cluster) (mayflywire.WebhookConfig, error) {
+	if c.Name == "broken" {
+		return mayflywire.WebhookConfig{}, errors.New("keys/ca.key: permission denied")
+	}
+	return mayflywire.WebhookConfig{Cluster: c.Name, ClientKey: "key of " + c.ID}, nil
+}
+
+type log struct{ db *store.DB }
+
+func (l log) AuditPage(ctx context.Context, first int64, limit int) ([]mayflywire.AuditLine, string, error) {
+	lines, err := l.db.Audit(ctx, first, limit)
+	if err != nil {
+		return nil, "", err
+	}
+	out := []mayflywire.AuditLine{}
+	for _, l := range lines {
+		out = append(out, mayflywire.AuditLine{Index: l.Index, Body: string(l.Body)})
+	}
+	return out, l.db.Checkpoint(), nil
+}
+
+// do does a request and gives its status and body.
+func (w *world) do(method, target, body string) (int, string) {
+	w.Helper()
+	rec := httptest.NewRecorder()
+	w.api.Handler().ServeHTTP(rec, httptest.NewRequest(method, target, strings.NewReader(body)))
+	if ct := rec.Header().Get("Content-Type"); ct != "application/json" || !json.Valid(rec.Body.Bytes()) {
+		w.Errorf("%s %s: %s %s", method, target, ct, rec.Body)
+	}
+	return rec.Code, rec.Body.String()
+}
+
+var drawn = regexp.MustCompile(`\d{4}-\d\d-\d\dT[0-9:.]+Z|[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}`)
+
+func (w *world) check(method, target, body, want string) {
+	w.Helper()
+	status, got := w.do(method, target, body)
+	got = fmt.Sprint(status, " ", drawn.ReplaceAllString(got, "#"))
+	if got != want {
+		w.Errorf("%s %s %s\ngot  %s\nwant %s", method, target, body, got, want)
+	}
+}
+
+func text(s string) string { out, _ := json.Marshal(s); return string(out) }
+
+func TestClusters(t *testing.T) {
+	w := newWorld(t)
+	prod := `{"name":"prod","arn":"arn:aws:eks:eu-central-1:111122223333:cluster/prod","id":"#","region":"eu-central-1","endpoint":"https://k8s.example:6443","ca":` + text(ca) + `,"authenticationMode":"API","bearerMaxAge":"15m0s","createdAt":"#"}`
+	w.check("GET", "/mayfly/v1/clusters", "", `200 {"clusters":[]}`)
+	w.check("POST", "/mayfly/v1/clusters", `{"name":"prod","region":"eu-central-1","endpoint":"https://k8s.example:6443","ca":`+text(ca)+`}`, "200 "+prod)
+	w.check("GET", "/mayfly/v1/clusters/prod", "", "200 "+prod)
+	w.check("POST", "/mayfly/v1/clusters", `{"name":"b","region":"us-east-1","endpoint":"https://k","ca":`+text(ca)+`,"authenticationMode":"CONFIG_MAP","bearerMaxAge":"5m","trustAwsAccounts":["444455556666"],"tags":{"k":"v"}}`,
+		`200 {"name":"b","arn":"arn:aws:eks:us-east-1:111122223333:cluster/b","id":"#","region":"us-east-1","endpoint":"https://k","ca":`+text(ca)+`,"authenticationMode":"CONFIG_MAP","trustAwsAccounts":["444455556666"],"bearerMaxAge":"5m0s","tags":{"k":"v"},"createdAt":"#"}`)
+	if status, body := w.do("GET", "/mayfly/v1/clusters", ""); status != 200 || strings.Count(body, `"name"`) != 2 {
+		t.Errorf("clusters of every region: %d %s", status, body)
+	}
+	w.check("DELETE", "/mayfly/v1/clusters/b", "", `200 {}`)
+	w.check("DELETE", "/mayfly/v1/clusters/b", "", `404 {"code":"NoSuchCluster","message":"No cluster found for name: b."}`)
+	w.check("GET", "/mayfly/v1/clusters/b", "", `404 {"code":"NoSuchCluster","message":"No cluster found for name: b."}`)
+	w.check("GET", "/mayfly/v1/clusters/a%2Fb", "", `404 {"code":"NoSuchCluster","message":"No cluster found for name: a/b."}`)
+	w.check("POST", "/mayfly/v1/clusters", `{"name":"prod","region":"eu-west-1","endpoint":"https://k","ca":`+text(ca)+`}`, `409 {"code":"ClusterExists","message":"Cluster already exists with name: prod"}`)
+	w.check("POST", "/mayfly/v1/clusters/prod/webhook-config", "", `200 {"cluster":"prod","authenticateUrl":"","authorizeUrl":"","ca":"","clientCertificate":"","clientKey":"key of #","expires":"#"}`)
+	w.check("POST", "/mayfly/v1/clusters/none/webhook-config", "", `404 {"code":"NoSuchCluster","message":"No cluster found for name: none."}`)
+}
+
+func TestRegisterRefuses(t *testing.T) {
+	w := newWorld(t)
+	for body, want := range map[string]string{
+		``:                     `{"code":"InvalidParameter","message":"name is missing"}`,
+		`{"name":"c"}`:         `{"code":"InvalidParameter","message":"region is missing"}`,
+		`{"name":"c","arn":1}`: `{"code":"InvalidParameter","message":"region is missing"}`,
+		`{"name":"c","region":"eu-central-1","endpoint":"https://k","ca":"x","bearerMaxAge":"soon"}`:                            `{"code":"InvalidParameter","message":"bearerMaxAge is no time span such as 15m"}`,
+		`{"name":"c","region":"eu-central-1","endpoint":"https://k","ca":"x","trustAwsAccounts":["12"]}`:                        `{"code":"InvalidParameter","message":"trustAwsAccounts: \"12\" is not an account id: twelve digits are wanted"}`,
+		`{"name":"c","region":"eu-central-1","endpoint":"https://k","ca":` + text(ca) + `,"trustAwsAccounts":["111122223333"]}`: `{"code":"InvalidParameter","message":"The account 111122223333 is Mayfly's own: real AWS cannot vouch for it"}`,
+		`{"name":"c","region":"eu-central-1","endpoint":"https://k","ca":` + text(ca) + `,"bearerMaxAge":"16m"}`:                `{"code":"InvalidParameter","message":"The bearer token age 16m0s is invalid: 1m to 15m is wanted"}`,
+		`{"name":"c","region":"eu-central-1","endpoint":"https://k","ca":` + text(ca) + `,"tags":{"a":"1","A":"2"}}`:            `{"code":"InvalidParameter","message":"Two tag keys differ in case alone"}`,
+		`{"name":"c","region":"eu-central-1","endpoint":"https://k","ca":` + text(ca) + `,"authenticationMode":"NONE"}`:         `{"code":"InvalidParameter","message":"The authentication mode \"NONE\" is invalid: API, API_AND_CONFIG_MAP or CONFIG_MAP is wanted"}`,
+		`{"name":"c","region":"eu-central-1","endpoint":"http://k","ca":` + text(ca) + `}`:                                      `{"code":"InvalidParameter","message":"The endpoint \"http://k\" is invalid: an https URL is wanted"}`,
+		`[]`: `{"code":"InvalidParameter","message":"The request body is not a JSON object"}`,
+	} {
+		w.check("POST", "/mayfly/v1/clusters", body, "400 "+want)
+	}
+	if n := len(w.db.Snapshot().Clusters()); n != 0 {
+		t.Errorf("%d clusters are registered", n)
+	}
+	if status, body := w.do("POST", "/mayfly/v1/clusters", strings.Repeat(" ", 256<<10)+"{}"); status != 413 || !strings.Contains(body, "TooLarge") {
+		t.Errorf("a body too large: %d %s", status, body)
+	}
+}
+
+func TestServer(t *testing.T) {
+	w := newWorld(t)
+	w.caller = func(sigv4.Request, string) (session.Principal, string, error) {
+		t.Error("it asks who signed")
+		return session.Principal{}, "", errors.New("nobody")
+	}
+	if status, body := w.do("GET", "/mayfly/v1/server", ""); status != 200 || !strings.HasPrefix(body, `{"version":"1.2","account":"111122223333","region":"eu-central-1","auditKey":"mayfly.test/audit+`) {
+		t.Errorf("%d %s", status, body)
+	}
+	for _, target := range []string{"/mayfly/v1/", "/mayfly/v1/none", "/mayfly/v1/clusters/a/b", "/mayfly/v1/audit"} {
+		if status, body := w.do("GET", target, ""); status != 404 || !strings.Contains(body, "UnknownOperation") {
+			t.Errorf("%s: %d %s", target, status, body)
+		}
+	}
+	if status, _ := w.do("PUT", "/mayfly/v1/server", ""); status != 404 {
+		t.Errorf("PUT: %d", status)
+	}
+}
+
+// TestAudit reads the log page by page and checks it against the checkpoint, as
+// mayfly audit verify does.
+func TestAudit(t *testing.T) {
+	w := newWorld(t)
+	for i := range 5 {
+		if err := w.db.Record(t.Context(), audit.Event{Time: time.Now(), Action: fmt.Sprint("n", i), Outcome: audit.Allowed}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read := func(target string) mayflywire.Audit {
+		t.Helper()
+		status, body := w.do("GET", target, "")
+		var page mayflywire.Audit
+		if err := json.Unmarshal([]byte(body), &page); err != nil || status != 200 {
+			t.Fatalf("%s: %d %s", target, status, body)
+		}
+		return page
+	}
+	var v audit.Verifier
+	n := int64(0)
+	for {
+		page := read(fmt.Sprintf("/mayfly/v1/audit/events?first=%d&limit=2", n))
+		if len(page.Events) == 0 {
+			break
+		}
+		for _, l := range page.Events {
+			if l.Index != n {
+				t.Fatalf("event %d is numbered %d", n, l.Index)
+			}
+			if err := v.Add([]byte(l.Body)); err != nil {
+				t.Fatal(err)
+			}
+			n++
+		}
+	}
+	if stated, err := v.Finish(read("/mayfly/v1/audit/events").Checkpoint, w.key); err != nil || stated != 5 {
+		t.Errorf("%d, %v", stated, err)
+	}
+	for target, want := range map[string]int{"": 5, "?limit=0": 0, "?first=4": 1, "?first=5": 0, "?limit=999999999": 5, "?first=9223372036854775807": 0} {
+		if page := read("/mayfly/v1/audit/events" + target); len(page.Events) != want || page.Events == nil {
+			t.Errorf("%q: %d events", target, len(page.Events))
+		}
+	}
+	for _, target := range []string{"?first=-1", "?first=x", "?limit=1.5", "?limit=", "?first=1&first=2", "?from=1", "?first=99999999999999999999", "?first=%zz", "?first=1;limit=2"} {
+		if status, body := w.do("GET", "/mayfly/v1/audit/events"+target, ""); status != 400 || !strings.Contains(body, "InvalidParameter") {
+			t.Errorf("%s: %d %s", target, status, body)
+		}
+	}
+}
+
+// TestEveryOperationAsksWho: nothing but the server's own card is given to
+// nobody, or to somebody who may nothing; each refusal leaves its line.
+func TestEveryOperationAsksWho(t *testing.T) {
+	w := newWorld(t)
+	if status, body := w.do("POST", "/mayfly/v1/clusters", `{"name":"broken","region":"eu-central-1","endpoint":"https://k","ca":`+text(ca)+`}`); status != 200 {
+		t.Fatal(body)
+	}
+	operations := [][3]string{{"POST", "/mayfly/v1/clusters", `{"name":"c","region":"eu-central-1","endpoint":"https://k","ca":` + text(ca) + `}`}, {"GET", "/mayfly/v1/clusters", ""}, {"GET", "/mayfly/v1/clusters/broken", ""},
+		{"DELETE", "/mayfly/v1/clusters/broken", ""}, {"POST", "/mayfly/v1/clusters/broken/webhook-config", ""}, {"GET", "/mayfly/v1/audit/events", ""}}
+	asks := w.caller
+	for _, op := range operations {
+		w.caller = func(r sigv4.Request, service string) (session.Principal, string, error) {
+			if service != "mayfly" || r.Method != op[0] || string(r.Body) != op[2] {
+				t.Errorf("asked about %s %s for %s", r.Method, r.Body, service)
+			}
+			return session.Principal{}, "", &sts.CallerError{Reason: sts.UnknownToken, Err: errors.New("cipher: message authentication failed")}
+		}
+		before := len(w.refused)
+		w.check(op[0], op[1], op[2], `403 {"code":"InvalidClientTokenId","message":"The security token included in the request is invalid"}`)
+		w.caller = func(r sigv4.Request, service string) (session.Principal, string, error) {
+			who, region, err := asks(r, service)
+			who.Session.Policy = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iam:*","Resource":"*"}]}`
+			return who, region, err
+		}
+		if status, body := w.do(op[0], op[1], op[2]); status != 403 || !strings.HasPrefix(body, `{"code":"AccessDenied","message":"User: arn:aws:sts::111122223333:assumed-role/mayfly-admin/uid-0 is not authorized to perform: `) {
+			t.Errorf("%s %s: %d %s", op[0], op[1], status, body)
+		}
+		if got := w.refused[before:]; len(got) != 2 || !strings.HasPrefix(got[0], "mayfly:"+op[0]+" /mayfly/v1/") || !strings.HasSuffix(got[0], " 403") {
+			t.Errorf("%s %s left the lines %q", op[0], op[1], got)
+		}
+	}
+	w.caller = asks
+	w.check("POST", "/mayfly/v1/clusters/broken/webhook-config", "", `500 {"code":"Internal","message":"There was an internal error"}`)
+	w.db.FailNext(errors.New("disk full"))
+	w.check("DELETE", "/mayfly/v1/clusters/broken", "", `503 {"code":"Unavailable","message":"The change could not be recorded, so it was not made. Try again."}`)
+}
+
+// reasons are how many constants of a type a room declares from 1 on.
+func reasons(t *testing.T, dir, kind string) int {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, path := range files {
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range file.Decls {
+			g, ok := d.(*ast.GenDecl)
+			if !ok || g.Tok != token.CONST {
+				continue
+			}
+			if name, ok := g.Specs[0].(*ast.ValueSpec).Type.(*ast.Ident); ok && name.Name == kind {
+				n += len(g.Specs)
+			}
+		}
+	}
+	if n == 0 {
+		t.Fatalf("%s declares no %s", dir, kind)
+	}
+	return n
+}
+
+// TestEveryReasonHasACode: a reason without a row would be an internal error.
+func TestEveryReasonHasACode(t *testing.T) {
+	for i := range reasons(t, "../eks", "Reason") {
+		if status, e := mayflyapi.Explain(&eks.Error{Reason: eks.Reason(i + 1), Detail: "d"}); status >= 500 || e.Message != "d" {
+			t.Errorf("eks reason %d: %d %+v", i+1, status, e)
+		}
+	}
+	for i := range reasons(t, "../control", "Reason") {
+		if status, e := mayflyapi.Explain(&control.Error{Reason: control.Reason(i + 1), Detail: "d"}); status >= 500 || e.Message != "d" {
+			t.Errorf("%s: %d %+v", control.Reason(i+1), status, e)
+		}
+	}
+	for i := range reasons(t, "../sts", "CallerReason") {
+		if status, e := mayflyapi.Explain(&sts.CallerError{Reason: sts.CallerReason(i + 1), Err: errors.New("d")}); status != 403 || e.Code == "" || e.Message == "" {
+			t.Errorf("caller reason %d: %d %+v", i+1, status, e)
+		}
+	}
+	hidden := errors.New("/var/lib/mayfly/mayfly.db: disk I/O error")
+	for _, tt := range []struct {
+		err    error
+		status int
+		want   mayflywire.Error
+	}{
+		{hidden, 500, mayflywire.Error{Code: "Internal", Message: "There was an internal error"}},
+		{fault.Wrap(fault.Internal, hidden, "it broke"), 500, mayflywire.Error{Code: "Internal", Message: "There was an internal error"}},
+		{fault.Wrap(fault.Throttled, hidden, "Later."), 429, mayflywire.Error{Code: "Throttled", Message: "Later."}},
+		{&eks.Error{Detail: "no reason"}, 500, mayflywire.Error{Code: "Internal", Message: "There was an internal error"}},
+		{&sts.CallerError{Err: hidden}, 500, mayflywire.Error{Code: "Internal", Message: "There was an internal error"}},
+		{&sts.CallerError{Reason: sts.SessionExpired, Err: hidden}, 403, mayflywire.Error{Code: "ExpiredToken", Message: "The security token included in the request is expired"}},
+		{&sts.CallerError{Reason: sts.NoSignature, Err: hidden}, 403, mayflywire.Error{Code: "MissingAuthenticationToken", Message: "The request is not signed"}},
+	} {
+		if status, got := mayflyapi.Explain(tt.err); status != tt.status || got != tt.want {
+			t.Errorf("%v: %d %+v", tt.err, status, got)
+		}
+	}
+}
