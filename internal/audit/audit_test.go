@@ -188,3 +188,128 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+func TestDecodeRefuses(t *testing.T) {
+	for _, line := range []string{
+		``, `{`, `[]`, `null`, `{}`, `{"v":2,"time":"2026-11-23T03:00:00.000000Z"}`, `{"v":1}`, `{"v":1,"time":"2026-11-23"}`, `{"v":1,"time":"2026-11-23T03:00:00Z"}`,
+		`{"v":1,"time":"2026-11-23T03:00:00.000000Z","expires":"soon"}`, `{"v":1,"time":"2026-11-23T03:00:00.000000Z","claims":["a"]}`, `{"v":1,"time":"2026-11-23T03:00:00.000000Z"} {}`,
+	} {
+		if e, err := audit.Decode([]byte(line)); err == nil || !reflect.DeepEqual(e, audit.Event{}) {
+			t.Errorf("%s: %+v, %v", line, e, err)
+		}
+	}
+}
+
+// TestEncodeHostile: whatever an event holds, it is one line of JSON, and its
+// times are UTC.
+func TestEncodeHostile(t *testing.T) {
+	for _, text := range []string{"\n", "\r\n", "\x00", "\xff\xfe", "\u2028\u2029", `","outcome":"allowed`, strings.Repeat("x", 1<<20)} {
+		e := audit.Event{Time: time.Date(2026, 11, 23, 4, 0, 0, 0, time.FixedZone("CET", 3600)), Action: text, Outcome: audit.Denied, Resource: text, Detail: map[string]string{text: text}}
+		line, err := e.Encode()
+		if err != nil || strings.ContainsAny(string(line), "\n\r\x00\u2028\u2029") || !strings.HasPrefix(string(line), `{"v":1,"time":"2026-11-23T03:00:00.000000Z",`) {
+			t.Errorf("%.20q: %.200s, %v", text, line, err)
+		}
+		back, err := audit.Decode(line)
+		if err != nil || back.Outcome != audit.Denied || back.Action != strings.ToValidUTF8(text, "\uFFFD\uFFFD") && back.Action != text {
+			t.Errorf("%.20q came back as %.20q with %s, %v", text, back.Action, back.Outcome, err)
+		}
+	}
+}
+
+func TestCheckpoint(t *testing.T) {
+	skey, _, err := note.GenerateKey(rand.Reader, "mayfly.test/audit")
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, _ := note.NewSigner(skey)
+	var tree, other audit.Tree
+	for i := range 9 {
+		checkpoint, err := tree.Checkpoint(signer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, err := audit.CheckpointSize(checkpoint); err != nil || n != int64(i) {
+			t.Errorf("it states %d events, %v", n, err)
+		}
+		if err := tree.States(checkpoint); err != nil {
+			t.Errorf("after %d events: %v", i, err)
+		}
+		if err := other.States(checkpoint); err == nil && i > 0 {
+			t.Errorf("the checkpoint of %d events states another log", i)
+		}
+		line, _ := event(i).Encode()
+		for n, t2 := range []*audit.Tree{&tree, &other} {
+			if _, err := t2.Append(append(line, byte('0'+n))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := tree.States(checkpoint); err == nil {
+			t.Errorf("the checkpoint of %d events states %d", i, i+1)
+		}
+	}
+	good, _ := tree.Checkpoint(signer)
+	for _, text := range []string{"", "hello", good[:30], strings.Replace(good, "9", "-9", 1), strings.Replace(good, "\n\n", "\n", 1), strings.Replace(good, "go.sum", "other", 1)} {
+		if n, err := audit.CheckpointSize(text); err == nil || n != 0 {
+			t.Errorf("%q states %d events", text, n)
+		}
+		if err := tree.States(text); err == nil {
+			t.Errorf("%q states the tree", text)
+		}
+	}
+}
+
+func TestLoadTreeRefuses(t *testing.T) {
+	gone := errors.New("gone")
+	if tree, err := audit.LoadTree(5, func(int64) (audit.Hash, error) { return audit.Hash{}, gone }); !errors.Is(err, gone) || tree != nil {
+		t.Errorf("%v, %v", tree, err)
+	}
+	if tree, err := audit.LoadTree(0, nil); err != nil || tree.Size() != 0 {
+		t.Errorf("of nothing: %v, %v", tree, err)
+	}
+}
+
+// TestCloneLeavesNoTrace: a batch that is not committed is as if it had not
+// been.
+func TestCloneLeavesNoTrace(t *testing.T) {
+	var tree audit.Tree
+	for i := range 6 {
+		line, _ := event(i).Encode()
+		if _, err := tree.Append(line); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before, _ := tree.Root()
+	tried := tree.Clone()
+	for i := range 3 {
+		if _, err := tried.Append([]byte{byte(i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if after, _ := tree.Root(); after != before || tree.Size() != 6 || tried.Size() != 9 {
+		t.Errorf("the tree of %d events has changed", tree.Size())
+	}
+}
+
+// FuzzFinish feeds a checkpoint nobody signed.
+func FuzzFinish(f *testing.F) {
+	skey, vkey, err := note.GenerateKey(rand.Reader, "mayfly.test/audit")
+	if err != nil {
+		f.Fatal(err)
+	}
+	signer, _ := note.NewSigner(skey)
+	key, _ := note.NewVerifier(vkey)
+	var tree audit.Tree
+	good, _ := tree.Checkpoint(signer)
+	f.Add(good)
+	f.Add("go.sum database tree\n0\nAAAA\n\n— mayfly.test/audit x\n")
+	f.Fuzz(func(t *testing.T, checkpoint string) {
+		var v audit.Verifier
+		n, err := v.Finish(checkpoint, key)
+		if err == nil && (checkpoint != good || n != 0) {
+			t.Fatalf("%q verifies", checkpoint)
+		}
+		if n, err := audit.CheckpointSize(checkpoint); err == nil && n < 0 {
+			t.Fatalf("%q states %d events", checkpoint, n)
+		}
+	})
+}
