@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -130,11 +131,11 @@ func TestWrap(t *testing.T) {
 // broken connection once the answer has begun.
 func TestPanic(t *testing.T) {
 	var log bytes.Buffer
-	status := 0
-	e := &Edge{Log: slog.New(slog.NewTextHandler(&log, nil)), Now: time.Now, Observe: func(_ string, s int, _ time.Duration) { status = s }}
-	started := false
+	var status atomic.Int64 // a client asks again when a connection breaks: two may be answered at once
+	e := &Edge{Log: slog.New(slog.NewTextHandler(&log, nil)), Now: time.Now, Observe: func(_ string, s int, _ time.Duration) { status.Store(int64(s)) }}
+	var started atomic.Bool
 	srv := httptest.NewServer(e.Wrap("boom", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		if started {
+		if started.Load() {
 			w.Header().Set("Content-Length", "100")
 			io.WriteString(w, "half")
 		}
@@ -148,13 +149,13 @@ func TestPanic(t *testing.T) {
 	}
 	body, _ := io.ReadAll(resp.Body)
 	resp.Body.Close()
-	if resp.StatusCode != 500 || status != 500 || strings.Contains(string(body), "secret") || !strings.Contains(string(body), resp.Header.Get("X-Amzn-Requestid")) {
-		t.Errorf("%d %d %q", resp.StatusCode, status, body)
+	if resp.StatusCode != 500 || status.Load() != 500 || strings.Contains(string(body), "secret") || !strings.Contains(string(body), resp.Header.Get("X-Amzn-Requestid")) {
+		t.Errorf("%d %d %q", resp.StatusCode, status.Load(), body)
 	}
 	if !strings.Contains(log.String(), "secret inside") || !strings.Contains(log.String(), "httpedge_test.go") {
 		t.Errorf("the log does not say where: %s", log.String())
 	}
-	started = true
+	started.Store(true)
 	resp, err = http.Get(srv.URL)
 	if err == nil {
 		_, err = io.ReadAll(resp.Body)
