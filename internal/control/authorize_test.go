@@ -129,7 +129,7 @@ func TestEndedSessions(t *testing.T) {
 			return w.db.Commit(t.Context(), w.db.Snapshot(), []registry.Change{registry.DeleteRole{Name: "caller"}, registry.PutRole{Role: r}}, audit.Event{Time: time.Now()})
 		},
 		"the provider is deleted": func(w *world) error { return w.DeleteProvider(t.Context(), w.admin(), providerARN) },
-		"it has expired":          func(*world) error { time.Sleep(30 * time.Millisecond); return nil },
+		"it has expired":          func(*world) error { time.Sleep(350 * time.Millisecond); return nil },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -137,7 +137,7 @@ func TestEndedSessions(t *testing.T) {
 			s := session.Session{Name: "s", ProviderID: p.ID, Claims: session.Claims{Issuer: "https://gitlab.example"}}
 			if name == "it has expired" {
 				w.as(allow("*", "*"))
-				s.Expires = time.Now().Add(20 * time.Millisecond)
+				s.Expires = time.Now().Add(300 * time.Millisecond)
 			}
 			c := w.callerWith(allow("*", "*"), s)
 			if err := end(w); err != nil {

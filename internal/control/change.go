@@ -134,6 +134,12 @@ func (s *Service) read(ctx context.Context, c Call, op operation) (*registry.Sna
 	return snap, nil
 }
 
+// Unreadable records a signed request whose parameters cannot be read, and gives
+// err back: who signs is held to what they send.
+func (s *Service) Unreadable(ctx context.Context, c Call, action string, err error) error {
+	return s.refuse(ctx, operation{action: action}.event(c, object{}, s.now()), &UnreadableError{err})
+}
+
 // event is the operation as it is recorded, before anybody has decided on it.
 func (op operation) event(c Call, on object, now time.Time) audit.Event {
 	d := maps.Clone(op.asked)

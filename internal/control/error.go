@@ -71,11 +71,21 @@ func (e *DeniedError) Error() string {
 	return fmt.Sprintf("User: %s is not authorized to perform: %s on resource: %s %s", e.Caller, e.Action, e.Resource, why)
 }
 
+// UnreadableError is a request whose parameters cannot be read. Err, which the
+// edge made, says why.
+type UnreadableError struct{ Err error }
+
+func (e *UnreadableError) Error() string { return e.Err.Error() }
+func (e *UnreadableError) Unwrap() error { return e.Err }
+
 // outcomeOf is what a refusal was, and why in a short fixed word, for the audit
 // log: a denial, or that we could not do it.
 func outcomeOf(err error) (audit.Outcome, string) {
 	if _, ok := errors.AsType[*DeniedError](err); ok {
 		return audit.Denied, "not authorized"
+	}
+	if _, ok := errors.AsType[*UnreadableError](err); ok {
+		return audit.Denied, "unreadable request"
 	}
 	if e, ok := errors.AsType[*Error](err); ok {
 		return audit.Denied, e.Reason.String()

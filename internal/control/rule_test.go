@@ -614,3 +614,22 @@ func TestQuotas(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestUnreadable: a signed request whose parameters cannot be read leaves a
+// line, and the edge's error comes back.
+func TestUnreadable(t *testing.T) {
+	w := newWorld(t)
+	n := w.count()
+	why := errors.New("Value at 'x' is not supported")
+	if err := w.Unreadable(t.Context(), w.admin(), "iam:CreateRole", why); !errors.Is(err, why) || err.Error() != why.Error() {
+		t.Errorf("got %v", err)
+	}
+	e := w.events(n)
+	if len(e) != 1 || e[0].Action != "iam:CreateRole" || e[0].Outcome != audit.Denied || e[0].Reason != "unreadable request" || e[0].Request != "request-1" || !strings.HasSuffix(e[0].Actor, "mayfly-admin/uid-0") || e[0].Resource != "" {
+		t.Errorf("recorded is %+v", e)
+	}
+	w.db.FailNext(errBroken)
+	if err := w.Unreadable(t.Context(), w.admin(), "iam:CreateRole", why); !errors.Is(err, why) || !errors.Is(err, errBroken) {
+		t.Errorf("what cannot be recorded: %v", err)
+	}
+}

@@ -5,6 +5,7 @@ package eksapi
 
 import (
 	"context"
+	"errors"
 	"net/url"
 	"slices"
 	"strconv"
@@ -53,23 +54,40 @@ var operations = map[string]operation{
 
 // Do answers a routed request: its result, or an error for Failure. A query
 // parameter or a body that the operation does not know is refused: what is
-// ignored may be what was meant to narrow it.
+// ignored may be what was meant to narrow it. A request that cannot be read is
+// recorded as every other refusal is.
 func (a *API) Do(ctx context.Context, c control.Call, r Request) (any, error) {
 	op, ok := operations[r.Operation]
 	if !ok {
 		return nil, fault.New(fault.Internal, "no operation") // unreachable: Route gives no other
 	}
+	err := op.takes(r)
+	var out any
+	if err == nil {
+		out, err = op.do(a, ctx, c, r)
+	}
+	if _, unread := errors.AsType[*awsrest.ShapeError](err); unread {
+		return nil, a.Control.Unreadable(ctx, c, "eks:"+r.Operation, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// takes refuses a query parameter and a body that the operation does not know.
+func (op operation) takes(r Request) error {
 	for name, values := range r.Query {
 		if !slices.Contains(op.query, name) || len(values) != 1 {
-			return nil, &awsrest.ShapeError{Detail: "The query parameter " + clip(name) + " is not supported here, or stands twice"}
+			return &awsrest.ShapeError{Detail: "The query parameter " + clip(name) + " is not supported here, or stands twice"}
 		}
 	}
 	if len(r.Body) > 0 && !op.body {
 		if b, err := awsrest.ParseBody(r.Body); err != nil || b.Check() != nil { // some clients send {}
-			return nil, &awsrest.ShapeError{Detail: r.Operation + " takes no body"}
+			return &awsrest.ShapeError{Detail: r.Operation + " takes no body"}
 		}
 	}
-	return op.do(a, ctx, c, r)
+	return nil
 }
 
 func clip(text string) string {

@@ -244,3 +244,19 @@ func TestQueriesAndBodies(t *testing.T) {
 		t.Errorf("an operation that does not exist: %v, %v", out, err)
 	}
 }
+
+// TestUnreadable: who signs is held to what they send, also to what nobody can
+// read.
+func TestUnreadable(t *testing.T) {
+	w := newWorld(t)
+	first := int64(3) // what newWorld did
+	for _, r := range [][3]string{{"POST", entries, "{"}, {"POST", entries, `{"principalArn":1}`}, {"GET", "/clusters?x=1", ""}, {"GET", "/clusters?maxResults=0", ""}, {"DELETE", entry, "x"}} {
+		if status, body := w.do(r[0], r[1], r[2]); status != 400 || !strings.HasPrefix(body, "InvalidParameterException ") {
+			t.Errorf("%q: %d %s", r, status, body)
+		}
+	}
+	lines, err := w.db.Audit(t.Context(), first, 10)
+	if err != nil || len(lines) != 5 || !strings.Contains(string(lines[4].Body), `"action":"eks:DeleteAccessEntry","outcome":"denied","reason":"unreadable request"`) {
+		t.Errorf("recorded is %+v, %v", lines, err)
+	}
+}

@@ -4,6 +4,7 @@ package iamapi
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"mayfly.internal/internal/control"
@@ -44,13 +45,21 @@ var operations = map[string]operation{
 func Serves(action string) bool { return operations[action] != nil }
 
 // Do answers a request: its result for awsquery.Answer, or an error for
-// Failure. The action is one that Serves.
+// Failure. The action is one that Serves. A request that cannot be read is
+// recorded as every other refusal is.
 func (a *API) Do(ctx context.Context, c control.Call, r *awsquery.Request) (any, error) {
 	do := operations[r.Action]
 	if do == nil {
 		return nil, fault.New(fault.Internal, "no operation") // unreachable: the door asks Serves
 	}
-	return do(a, ctx, c, r)
+	result, err := do(a, ctx, c, r)
+	if _, unread := errors.AsType[*awsquery.ConstraintError](err); unread {
+		return nil, a.Control.Unreadable(ctx, c, "iam:"+r.Action, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return result, nil
 }
 
 // iamTags are tags as the service has them.

@@ -334,3 +334,18 @@ func TestUnavailable(t *testing.T) {
 		t.Errorf("it was made: %s", got)
 	}
 }
+
+// TestUnreadable: who signs is held to what they send, also to what nobody can
+// read.
+func TestUnreadable(t *testing.T) {
+	w := newWorld(t)
+	for _, action := range []string{"CreateRole", "GetRole", "DeleteOpenIDConnectProvider", "ListRoles"} {
+		if got := w.fails(action, "Colour", "red"); !strings.HasPrefix(got, "400 ValidationError: ") {
+			t.Errorf("%s: %s", action, got)
+		}
+	}
+	lines, err := w.db.Audit(t.Context(), 0, 10)
+	if err != nil || len(lines) != 4 || !strings.Contains(string(lines[0].Body), `"action":"iam:CreateRole","outcome":"denied","reason":"unreadable request"`) {
+		t.Errorf("recorded is %+v, %v", lines, err)
+	}
+}

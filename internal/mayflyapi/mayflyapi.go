@@ -5,6 +5,7 @@ package mayflyapi
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -46,12 +47,12 @@ type API struct {
 func (a *API) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /mayfly/v1/server", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, a.Server) })
-	mux.HandleFunc("POST /mayfly/v1/clusters", a.signed(a.registerCluster))
-	mux.HandleFunc("GET /mayfly/v1/clusters", a.signed(a.listClusters))
-	mux.HandleFunc("GET /mayfly/v1/clusters/{name}", a.signed(a.describeCluster))
-	mux.HandleFunc("DELETE /mayfly/v1/clusters/{name}", a.signed(a.deregisterCluster))
-	mux.HandleFunc("POST /mayfly/v1/clusters/{name}/webhook-config", a.signed(a.webhookConfig))
-	mux.HandleFunc("GET /mayfly/v1/audit/events", a.signed(a.auditEvents))
+	mux.HandleFunc("POST /mayfly/v1/clusters", a.signed("mayfly:RegisterCluster", a.registerCluster))
+	mux.HandleFunc("GET /mayfly/v1/clusters", a.signed("eks:ListClusters", a.listClusters))
+	mux.HandleFunc("GET /mayfly/v1/clusters/{name}", a.signed("eks:DescribeCluster", a.describeCluster))
+	mux.HandleFunc("DELETE /mayfly/v1/clusters/{name}", a.signed("mayfly:DeregisterCluster", a.deregisterCluster))
+	mux.HandleFunc("POST /mayfly/v1/clusters/{name}/webhook-config", a.signed("mayfly:IssueClusterWebhook", a.webhookConfig))
+	mux.HandleFunc("GET /mayfly/v1/audit/events", a.signed("mayfly:ReadAudit", a.auditEvents))
 	mux.HandleFunc("/mayfly/v1/", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusNotFound, mayflywire.Error{Code: "UnknownOperation", Message: "There is no such operation in this version"})
 	})
@@ -62,8 +63,8 @@ func (a *API) Handler() http.Handler {
 const maxBody = 256 << 10
 
 // signed is the door of every operation but one: body, caller, operation,
-// answer.
-func (a *API) signed(do func(ctx context.Context, c control.Call, r *http.Request, body []byte) (any, error)) http.HandlerFunc {
+// answer. A request that cannot be read is recorded under its action.
+func (a *API) signed(action string, do func(ctx context.Context, c control.Call, r *http.Request, body []byte) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		body, err := httpedge.Body(w, r, maxBody)
 		if err != nil {
@@ -73,9 +74,12 @@ func (a *API) signed(do func(ctx context.Context, c control.Call, r *http.Reques
 		who, region, err := a.Caller(httpedge.Signed(r, body), mayflywire.Service)
 		var out any
 		if err == nil {
-			info := httpedge.Info(r)
-			info.Region = region
-			out, err = do(r.Context(), control.Call{Caller: who, Info: info}, r, body)
+			call := control.Call{Caller: who, Info: httpedge.Info(r)}
+			call.Info.Region = region
+			out, err = do(r.Context(), call, r, body)
+			if _, unread := errors.AsType[*awsrest.ShapeError](err); unread {
+				err = a.Control.Unreadable(r.Context(), call, action, err)
+			}
 		}
 		if err != nil {
 			a.Refused(r, "mayfly:"+r.Pattern, refuse(w, err), err)

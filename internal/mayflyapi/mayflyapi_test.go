@@ -168,6 +168,15 @@ func TestRegisterRefuses(t *testing.T) {
 	} {
 		w.check("POST", "/mayfly/v1/clusters", body, "400 "+want)
 	}
+	lines, err := w.db.Audit(t.Context(), 0, 100)
+	if err != nil || len(lines) != 11 {
+		t.Errorf("%d refusals are recorded, %v", len(lines), err)
+	}
+	for _, l := range lines {
+		if !strings.Contains(string(l.Body), `"action":"mayfly:RegisterCluster","outcome":"denied"`) {
+			t.Errorf("recorded is %s", l.Body)
+		}
+	}
 	if n := len(w.db.Snapshot().Clusters()); n != 0 {
 		t.Errorf("%d clusters are registered", n)
 	}
