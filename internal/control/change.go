@@ -56,7 +56,15 @@ type resource func(*registry.Snapshot) object
 // fixed is a resource whose ARN the request itself gives.
 func fixed(arn string) resource { return func(*registry.Snapshot) object { return object{arn: arn} } }
 
-// detail is what an audit event says beyond the fields all events have.
+// detail is what an audit event says beyond the fields all events have: enough,
+// with the resource, to make the change again. Lists and maps are JSON.
+//
+//	a provider     url client_ids thumbprints tags client_id; id
+//	a role         trust_policy description max_session (seconds) tags policy document; id trusted_roles (ARN → id)
+//	a cluster      endpoint ca authentication_mode bearer_max_age trust_aws_accounts tags; id
+//	an entry       principal groups username type tags policy scope namespaces; id principal_id cluster_id repeated warning
+//
+// What stands before the semicolon was asked for, what follows was made here.
 type detail map[string]string
 
 // with adds a value that is there.
