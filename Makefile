@@ -37,7 +37,7 @@ kubernetes: ## build the real kube-apiserver, etcd and kubectl, once per version
 	@testenv/build.sh >/dev/null
 
 integration: build ## the real aws CLI, SDK and API server against the built programs
-	kubernetes=$$(testenv/build.sh) && aws=$$($(FINDAWS)) && MAYFLY_KUBERNETES=$$kubernetes MAYFLY_AWS=$$aws MAYFLY_BIN=$(abspath bin) $(GO) -C test test -timeout 20m ./...
+	kubernetes=$$(testenv/build.sh) && aws=$$($(FINDAWS)) && MAYFLY_KUBERNETES=$$kubernetes MAYFLY_AWS=$$aws MAYFLY_BIN=$(abspath bin) $(GO) -C test test -count=1 -timeout 20m ./...
 
 fuzz: ## fuzz each target for FUZZTIME (5s)
 	@GO=$(GO) ./fuzz.sh $(FUZZTIME)

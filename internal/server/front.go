@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"mayfly.internal/internal/control"
@@ -193,9 +194,11 @@ func (f *front) rest(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		info := httpedge.Info(r)
 		info.Region = region
-		op.Query, op.Body = r.URL.Query(), body
+		op.Body = body
 		var out any
-		if out, err = f.eksA.Do(r.Context(), control.Call{Caller: who, Info: info}, op); err == nil {
+		if op.Query, err = url.ParseQuery(r.URL.RawQuery); err != nil { // net/http leaves out what it cannot read
+			err = &awsrest.ShapeError{Detail: "The query string cannot be read"}
+		} else if out, err = f.eksA.Do(r.Context(), control.Call{Caller: who, Info: info}, op); err == nil {
 			write(w, http.StatusOK, "application/json", awsrest.Encode(out))
 			return
 		}
