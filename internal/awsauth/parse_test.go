@@ -12,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"mayfly.internal/internal/eks"
+	"mayfly.internal/internal/vectortest"
 )
 
 const (
@@ -135,14 +136,14 @@ func TestRealConfigMaps(t *testing.T) {
 		File     string
 		Expected map[string]json.RawMessage
 	}
-	dir := vectors(t)
-	readJSON(t, filepath.Join(dir, "aws-auth", "expected.json"), &cases)
+	dir := vectortest.Path(t, "aws-auth")
+	readJSON(t, filepath.Join(dir, "expected.json"), &cases)
 	if len(cases) != 17 {
 		t.Fatalf("%d cases", len(cases))
 	}
 	for _, c := range cases {
 		t.Run(c.File, func(t *testing.T) {
-			raw, err := os.ReadFile(filepath.Join(dir, "aws-auth", c.File))
+			raw, err := os.ReadFile(filepath.Join(dir, c.File))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -222,7 +223,7 @@ func TestParseVectors(t *testing.T) {
 			Roles, Users, Accounts int
 		} `json:"parse_data"`
 	}
-	readJSON(t, filepath.Join(vectors(t), "eks-bearer-tokens", "mapping.json"), &doc)
+	readJSON(t, vectortest.Path(t, "eks-bearer-tokens/mapping.json"), &doc)
 	if len(doc.ParseData) != 3 {
 		t.Fatalf("%d cases", len(doc.ParseData))
 	}
@@ -238,15 +239,6 @@ func TestParseVectors(t *testing.T) {
 			t.Errorf("case %d: %+v, %+v", i, m, notes)
 		}
 	}
-}
-
-func vectors(t *testing.T) string {
-	t.Helper()
-	root := os.Getenv("MAYFLY_VECTORS")
-	if root == "" {
-		t.Skip("MAYFLY_VECTORS is not set: the outside test vectors are not here")
-	}
-	return root
 }
 
 func readJSON(t *testing.T, path string, into any) {

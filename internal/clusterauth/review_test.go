@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -20,6 +18,7 @@ import (
 	"mayfly.internal/internal/registry"
 	"mayfly.internal/internal/session"
 	"mayfly.internal/internal/sigv4"
+	"mayfly.internal/internal/vectortest"
 )
 
 func TestReview(t *testing.T) {
@@ -452,14 +451,7 @@ func TestReaderIsNoPrincipal(t *testing.T) {
 // own keys, so none of them is anybody; those it refuses for their form, and
 // those it would take to STS, fail before a session is found.
 func TestTokenVectors(t *testing.T) {
-	root := os.Getenv("MAYFLY_VECTORS")
-	if root == "" {
-		t.Skip("MAYFLY_VECTORS is not set: the outside test vectors are not here")
-	}
-	raw, err := os.ReadFile(filepath.Join(root, "eks-bearer-tokens", "tokens.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	raw := vectortest.Read(t, "eks-bearer-tokens/tokens.json")
 	var doc struct {
 		Cases []struct {
 			ID, Expect string

@@ -7,12 +7,9 @@ import (
 	"crypto/rand"
 	"errors"
 	"net/netip"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
-
-	"golang.org/x/mod/sumdb/note"
 
 	"mayfly.internal/internal/arn"
 	"mayfly.internal/internal/audit"
@@ -25,7 +22,7 @@ import (
 	"mayfly.internal/internal/session"
 	"mayfly.internal/internal/sigv4"
 	"mayfly.internal/internal/store"
-	"mayfly.internal/internal/store/sqlite"
+	"mayfly.internal/internal/store/sqlite/sqlitetest"
 )
 
 const (
@@ -88,28 +85,10 @@ func (s sealer) Seal(plain, ad []byte) ([]byte, error) {
 }
 func (s sealer) Open(sealed, ad []byte) ([]byte, error) { return s.AEAD.Open(nil, nil, sealed, ad) }
 
-func openStore(t *testing.T, now func() time.Time) *store.DB {
-	t.Helper()
-	secretKey, _, err := note.GenerateKey(rand.Reader, "test/audit")
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := note.NewSigner(secretKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "db"), true, store.Config{Signer: signer, Now: now, Account: account})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	return db
-}
-
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, sealer: newSealer(t), mappings: &mappings{}, at: start, counted: map[string]int{}}
-	w.db = openStore(t, w.now)
+	w.db = sqlitetest.Open(t, store.Config{Now: w.now, Account: account})
 	var err error
 	w.Service, err = New(Config{Registry: w.db, Sealer: w.sealer, Audit: w.db, Mappings: w.mappings, Now: w.now,
 		Count: func(reason string) { w.mu.Lock(); defer w.mu.Unlock(); w.counted[reason]++ }})

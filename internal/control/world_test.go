@@ -5,12 +5,9 @@ import (
 	"crypto/rand"
 	"errors"
 	"net/netip"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
-
-	"golang.org/x/mod/sumdb/note"
 
 	"mayfly.internal/internal/arn"
 	"mayfly.internal/internal/audit"
@@ -20,7 +17,7 @@ import (
 	"mayfly.internal/internal/request"
 	"mayfly.internal/internal/session"
 	"mayfly.internal/internal/store"
-	"mayfly.internal/internal/store/sqlite"
+	"mayfly.internal/internal/store/sqlite/sqlitetest"
 	"mayfly.internal/internal/store/storetest"
 )
 
@@ -50,19 +47,7 @@ type world struct {
 
 func start(t testing.TB) *world {
 	t.Helper()
-	skey, _, err := note.GenerateKey(rand.Reader, "mayfly.test/audit")
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := note.NewSigner(skey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "mayfly.db"), true, store.Config{Signer: signer, Now: time.Now, Account: account})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
+	db := sqlitetest.Open(t, store.Config{Account: account})
 	s, err := control.New(control.Config{Store: db, Stale: func(err error) bool { return errors.Is(err, store.ErrStale) }, Now: time.Now, Rand: rand.Reader})
 	if err != nil {
 		t.Fatal(err)

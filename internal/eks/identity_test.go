@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"mayfly.internal/internal/eks"
+	"mayfly.internal/internal/vectortest"
 )
 
 func principal() eks.Principal {
@@ -146,7 +147,7 @@ func TestTemplateVectors(t *testing.T) {
 			Error bool
 		}
 	}
-	if err := json.Unmarshal(vectors(t, "eks-bearer-tokens/mapping.json"), &doc); err != nil {
+	if err := json.Unmarshal(vectortest.Read(t, "eks-bearer-tokens/mapping.json"), &doc); err != nil {
 		t.Fatal(err)
 	}
 	if len(doc.Templates) < 8 {
@@ -179,7 +180,7 @@ func TestIdentityVectors(t *testing.T) {
 			}
 		}
 	}
-	raw := strings.ReplaceAll(string(vectors(t, "eks-bearer-tokens/webhook.json")), `"user_id"`, `"UserID"`)
+	raw := strings.ReplaceAll(string(vectortest.Read(t, "eks-bearer-tokens/webhook.json")), `"user_id"`, `"UserID"`)
 	if err := json.Unmarshal([]byte(raw), &doc); err != nil {
 		t.Fatal(err)
 	}
@@ -237,7 +238,7 @@ func TestReservedPrefixVectors(t *testing.T) {
 			Rejected bool
 		} `json:"reserved_username_prefixes"`
 	}
-	if err := json.Unmarshal(vectors(t, "eks-bearer-tokens/mapping.json"), &doc); err != nil {
+	if err := json.Unmarshal(vectortest.Read(t, "eks-bearer-tokens/mapping.json"), &doc); err != nil {
 		t.Fatal(err)
 	}
 	if len(doc.Cases) == 0 {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"mayfly.internal/internal/eks"
+	"mayfly.internal/internal/vectortest"
 )
 
 func TestFindMapping(t *testing.T) {
@@ -68,7 +69,7 @@ func TestMatchVectors(t *testing.T) {
 			Match   bool
 		}
 	}
-	if err := json.Unmarshal(vectors(t, "eks-bearer-tokens/mapping.json"), &doc); err != nil {
+	if err := json.Unmarshal(vectortest.Read(t, "eks-bearer-tokens/mapping.json"), &doc); err != nil {
 		t.Fatal(err)
 	}
 	ran := 0

@@ -4,31 +4,16 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"mayfly.internal/internal/eks"
+	"mayfly.internal/internal/vectortest"
 )
 
 var now = time.Date(2026, 11, 23, 4, 0, 0, 0, time.UTC)
-
-// vectors is the folder of the outside vectors, or the test is skipped.
-func vectors(t *testing.T, name string) []byte {
-	t.Helper()
-	root := os.Getenv("MAYFLY_VECTORS")
-	if root == "" {
-		t.Skip("MAYFLY_VECTORS is not set: the outside test vectors are not here")
-	}
-	raw, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(name)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return raw
-}
 
 func find(t *testing.T, name string) *eks.AccessPolicy {
 	t.Helper()
@@ -151,7 +136,7 @@ func TestPoliciesAreWithinTheClusterRoles(t *testing.T) {
 	var doc struct {
 		Roles map[string][]struct{ APIGroups, Resources, ResourceNames, NonResourceURLs, Verbs []string }
 	}
-	if err := json.Unmarshal(vectors(t, "kubernetes/user-facing-roles.json"), &doc); err != nil {
+	if err := json.Unmarshal(vectortest.Read(t, "kubernetes/user-facing-roles.json"), &doc); err != nil {
 		t.Fatal(err)
 	}
 	for name, policy := range map[string]string{"view": "AmazonEKSViewPolicy", "edit": "AmazonEKSEditPolicy", "admin": "AmazonEKSAdminPolicy", "cluster-admin": "AmazonEKSClusterAdminPolicy"} {

@@ -7,13 +7,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/mod/sumdb/note"
 
 	"mayfly.internal/internal/control"
 	"mayfly.internal/internal/eks"
@@ -22,7 +19,7 @@ import (
 	"mayfly.internal/internal/request"
 	"mayfly.internal/internal/session"
 	"mayfly.internal/internal/store"
-	"mayfly.internal/internal/store/sqlite"
+	"mayfly.internal/internal/store/sqlite/sqlitetest"
 	"mayfly.internal/internal/wire/awsrest"
 )
 
@@ -45,19 +42,7 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	skey, _, err := note.GenerateKey(rand.Reader, "mayfly.test/audit")
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := note.NewSigner(skey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "mayfly.db"), true, store.Config{Signer: signer, Now: time.Now, Account: "111122223333"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
+	db := sqlitetest.Open(t, store.Config{})
 	ctl, err := control.New(control.Config{Store: db, Stale: func(err error) bool { return errors.Is(err, store.ErrStale) }, Now: time.Now, Rand: rand.Reader})
 	if err != nil {
 		t.Fatal(err)

@@ -2,10 +2,6 @@ package eksapi_test
 
 import (
 	"errors"
-	"go/ast"
-	"go/parser"
-	"go/token"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -13,56 +9,28 @@ import (
 	"mayfly.internal/internal/eks"
 	"mayfly.internal/internal/eksapi"
 	"mayfly.internal/internal/fault"
+	"mayfly.internal/internal/reasontest"
 	"mayfly.internal/internal/sigv4"
 	"mayfly.internal/internal/sts"
 	"mayfly.internal/internal/wire/awsrest"
 )
 
-// reasons are how many constants of a type a room declares from 1 on.
-func reasons(t *testing.T, dir, kind string) int {
-	t.Helper()
-	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := 0
-	for _, path := range files {
-		file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, d := range file.Decls {
-			g, ok := d.(*ast.GenDecl)
-			if !ok || g.Tok != token.CONST {
-				continue
-			}
-			if name, ok := g.Specs[0].(*ast.ValueSpec).Type.(*ast.Ident); ok && name.Name == kind {
-				n += len(g.Specs)
-			}
-		}
-	}
-	if n == 0 {
-		t.Fatalf("%s declares no %s", dir, kind)
-	}
-	return n
-}
-
 // TestEveryReasonHasACode: a reason without a row would be answered with an
 // empty code.
 func TestEveryReasonHasACode(t *testing.T) {
-	for i := range reasons(t, "../eks", "Reason") {
+	for i := range reasontest.Count(t, "../eks", "Reason") {
 		f := eksapi.Failure(&eks.Error{Reason: eks.Reason(i + 1), Detail: "d"})
 		if f.Code == "ServerException" || f.Status >= 500 || f.Message != "d" {
 			t.Errorf("eks reason %d: %+v", i+1, f)
 		}
 	}
-	for i := range reasons(t, "../control", "Reason") {
+	for i := range reasontest.Count(t, "../control", "Reason") {
 		f := eksapi.Failure(&control.Error{Reason: control.Reason(i + 1), Cluster: "c", Detail: "d"})
 		if f.Code == "ServerException" || f.Status >= 500 || f.Message != "d" || f.Cluster != "c" {
 			t.Errorf("%s: %+v", control.Reason(i+1), f)
 		}
 	}
-	for i := range reasons(t, "../sts", "CallerReason") {
+	for i := range reasontest.Count(t, "../sts", "CallerReason") {
 		f := eksapi.Failure(&sts.CallerError{Reason: sts.CallerReason(i + 1), Err: errors.New("d")})
 		if f.Status != 403 || f.Code == "" || f.Message == "" {
 			t.Errorf("caller reason %d: %+v", i+1, f)

@@ -6,24 +6,17 @@ import (
 	"io"
 	"maps"
 	"net/url"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"mayfly.internal/internal/vectortest"
 )
 
 // TestRecordedAnswers holds our answers against those recorded from IAM: what
 // they say of a role, member by member.
 func TestRecordedAnswers(t *testing.T) {
-	dir := os.Getenv("MAYFLY_VECTORS")
-	if dir == "" {
-		t.Skip("MAYFLY_VECTORS names no folder of outside test vectors")
-	}
-	data, err := os.ReadFile(filepath.Join(dir, "aws-answers/tests/aws/services/iam/test_iam.snapshot.json"))
-	if err != nil {
-		t.Skipf("no recorded answers: %v", err)
-	}
+	data := vectortest.Read(t, "aws-answers/tests/aws/services/iam/test_iam.snapshot.json")
 	var recorded map[string]struct {
 		Content map[string]json.RawMessage `json:"recorded-content"`
 	}

@@ -4,28 +4,23 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"net/http"
 	"net/url"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/mod/sumdb/note"
 
 	"mayfly.internal/internal/control"
 	"mayfly.internal/internal/fault"
 	"mayfly.internal/internal/iam"
 	"mayfly.internal/internal/iamapi"
 	"mayfly.internal/internal/policy"
+	"mayfly.internal/internal/reasontest"
 	"mayfly.internal/internal/request"
 	"mayfly.internal/internal/session"
 	"mayfly.internal/internal/store"
-	"mayfly.internal/internal/store/sqlite"
+	"mayfly.internal/internal/store/sqlite/sqlitetest"
 	"mayfly.internal/internal/wire/awsquery"
 	"mayfly.internal/internal/wire/iamwire"
 )
@@ -42,19 +37,7 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	skey, _, err := note.GenerateKey(rand.Reader, "mayfly.test/audit")
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := note.NewSigner(skey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "mayfly.db"), true, store.Config{Signer: signer, Now: time.Now, Account: "111122223333"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
+	db := sqlitetest.Open(t, store.Config{})
 	ctl, err := control.New(control.Config{Store: db, Stale: func(err error) bool { return errors.Is(err, store.ErrStale) }, Now: time.Now, Rand: rand.Reader})
 	if err != nil {
 		t.Fatal(err)
@@ -242,39 +225,10 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// reasons are how many constants of a type a room declares from 1 on.
-func reasons(t *testing.T, dir, kind string) int {
-	t.Helper()
-	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := 0
-	for _, path := range files {
-		file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, d := range file.Decls {
-			g, ok := d.(*ast.GenDecl)
-			if !ok || g.Tok != token.CONST {
-				continue
-			}
-			if name, ok := g.Specs[0].(*ast.ValueSpec).Type.(*ast.Ident); ok && name.Name == kind {
-				n += len(g.Specs)
-			}
-		}
-	}
-	if n == 0 {
-		t.Fatalf("%s declares no %s", dir, kind)
-	}
-	return n
-}
-
 // TestEveryReasonHasACode: a reason without a row would be answered with an
 // empty code.
 func TestEveryReasonHasACode(t *testing.T) {
-	for r := range reasons(t, "../iam", "Reason") {
+	for r := range reasontest.Count(t, "../iam", "Reason") {
 		f := iamapi.Failure(iam.Refuse(iam.Reason(r+1), "detail"))
 		if f.Code == "" || f.Status < 400 || f.Message != "detail" {
 			t.Errorf("%s: %+v", iam.Reason(r+1), f)

@@ -4,10 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"path/filepath"
 	"testing"
 
 	"mayfly.internal/internal/jwt"
+	"mayfly.internal/internal/vectortest"
 )
 
 type wycheproofFile struct {
@@ -50,10 +50,6 @@ func keySetOf(t *testing.T, public, private json.RawMessage) (*jwt.KeySet, error
 // must be refused, what it calls valid must verify; a case that goes another
 // way stands in testdata/skips.json with a sentence, alone or with its group.
 func TestWycheproof(t *testing.T) {
-	root := os.Getenv("MAYFLY_VECTORS")
-	if root == "" {
-		t.Skip("MAYFLY_VECTORS is not set: the outside vectors are not here")
-	}
 	skips := map[string]string{}
 	data, err := os.ReadFile("testdata/skips.json")
 	if err != nil {
@@ -64,10 +60,7 @@ func TestWycheproof(t *testing.T) {
 	}
 	used, ran := map[string]bool{}, 0
 	for _, name := range []string{"json_web_signature", "json_web_key", "json_web_crypto"} {
-		data, err := os.ReadFile(filepath.Join(root, "wycheproof", name+"_test.json"))
-		if err != nil {
-			t.Fatal(err)
-		}
+		data := vectortest.Read(t, "wycheproof/"+name+"_test.json")
 		var file wycheproofFile
 		if err := json.Unmarshal(data, &file); err != nil {
 			t.Fatal(err)
@@ -126,14 +119,7 @@ func verifyVector(jws, jwe json.RawMessage, keys *jwt.KeySet) error {
 // are asymmetric. Some of the vectors' keys name an algorithm that is not the
 // token's, so their own alg is taken off.
 func TestRFC7520(t *testing.T) {
-	root := os.Getenv("MAYFLY_VECTORS")
-	if root == "" {
-		t.Skip("MAYFLY_VECTORS is not set: the outside vectors are not here")
-	}
-	data, err := os.ReadFile(filepath.Join(root, "wycheproof", "json_web_signature_test.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	data := vectortest.Read(t, "wycheproof/json_web_signature_test.json")
 	var file wycheproofFile
 	if err := json.Unmarshal(data, &file); err != nil {
 		t.Fatal(err)

@@ -12,8 +12,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -30,6 +28,7 @@ import (
 	"mayfly.internal/internal/registry"
 	"mayfly.internal/internal/session"
 	"mayfly.internal/internal/sigv4"
+	"mayfly.internal/internal/vectortest"
 	"mayfly.internal/internal/wire/kubewire"
 )
 
@@ -410,14 +409,7 @@ func TestLatencyIsBounded(t *testing.T) {
 // TestWebhookVectors holds the door against aws-iam-authenticator's, save that a
 // refused token is 200 here: the API server would ask again otherwise.
 func TestWebhookVectors(t *testing.T) {
-	root := os.Getenv("MAYFLY_VECTORS")
-	if root == "" {
-		t.Skip("MAYFLY_VECTORS is not set: the outside test vectors are not here")
-	}
-	raw, err := os.ReadFile(filepath.Join(root, "eks-bearer-tokens", "webhook.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	raw := vectortest.Read(t, "eks-bearer-tokens/webhook.json")
 	var doc struct {
 		HTTP []struct {
 			Method, Case string

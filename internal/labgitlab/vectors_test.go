@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"mayfly.internal/internal/labgitlab"
+	"mayfly.internal/internal/vectortest"
 )
 
 // vectorCase is one entry of gitlab-ci/expected.json.
@@ -32,11 +33,7 @@ var vectorSkips = map[string]string{
 
 func vectors(t *testing.T) (string, []vectorCase) {
 	t.Helper()
-	root := os.Getenv("MAYFLY_VECTORS")
-	if root == "" {
-		t.Skip("MAYFLY_VECTORS is not set: the real-world .gitlab-ci.yml files are not here")
-	}
-	dir := filepath.Join(root, "gitlab-ci")
+	dir := vectortest.Path(t, "gitlab-ci")
 	content, err := os.ReadFile(filepath.Join(dir, "expected.json"))
 	if err != nil {
 		t.Fatal(err)

@@ -6,12 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -25,10 +21,11 @@ import (
 	"mayfly.internal/internal/fault"
 	"mayfly.internal/internal/iam"
 	"mayfly.internal/internal/mayflyapi"
+	"mayfly.internal/internal/reasontest"
 	"mayfly.internal/internal/session"
 	"mayfly.internal/internal/sigv4"
 	"mayfly.internal/internal/store"
-	"mayfly.internal/internal/store/sqlite"
+	"mayfly.internal/internal/store/sqlite/sqlitetest"
 	"mayfly.internal/internal/sts"
 	"mayfly.internal/internal/wire/mayflywire"
 )
@@ -60,11 +57,7 @@ func newWorld(t testing.TB) *world {
 	if w.key, err = note.NewVerifier(vkey); err != nil {
 		t.Fatal(err)
 	}
-	w.db, err = sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "mayfly.db"), true, store.Config{Signer: signer, Now: time.Now, Account: "111122223333"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { w.db.Close() })
+	w.db = sqlitetest.Open(t, store.Config{Signer: signer})
 	ctl, err := control.New(control.Config{Store: w.db, Stale: func(err error) bool { return errors.Is(err, store.ErrStale) }, Now: time.Now, Rand: rand.Reader})
 	if err != nil {
 		t.Fatal(err)
@@ -291,48 +284,19 @@ func TestEveryOperationAsksWho(t *testing.T) {
 	w.check("DELETE", "/mayfly/v1/clusters/broken", "", `503 {"code":"Unavailable","message":"The change could not be recorded, so it was not made. Try again."}`)
 }
 
-// reasons are how many constants of a type a room declares from 1 on.
-func reasons(t *testing.T, dir, kind string) int {
-	t.Helper()
-	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := 0
-	for _, path := range files {
-		file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, d := range file.Decls {
-			g, ok := d.(*ast.GenDecl)
-			if !ok || g.Tok != token.CONST {
-				continue
-			}
-			if name, ok := g.Specs[0].(*ast.ValueSpec).Type.(*ast.Ident); ok && name.Name == kind {
-				n += len(g.Specs)
-			}
-		}
-	}
-	if n == 0 {
-		t.Fatalf("%s declares no %s", dir, kind)
-	}
-	return n
-}
-
 // TestEveryReasonHasACode: a reason without a row would be an internal error.
 func TestEveryReasonHasACode(t *testing.T) {
-	for i := range reasons(t, "../eks", "Reason") {
+	for i := range reasontest.Count(t, "../eks", "Reason") {
 		if status, e := mayflyapi.Explain(&eks.Error{Reason: eks.Reason(i + 1), Detail: "d"}); status >= 500 || e.Message != "d" {
 			t.Errorf("eks reason %d: %d %+v", i+1, status, e)
 		}
 	}
-	for i := range reasons(t, "../control", "Reason") {
+	for i := range reasontest.Count(t, "../control", "Reason") {
 		if status, e := mayflyapi.Explain(&control.Error{Reason: control.Reason(i + 1), Detail: "d"}); status >= 500 || e.Message != "d" {
 			t.Errorf("%s: %d %+v", control.Reason(i+1), status, e)
 		}
 	}
-	for i := range reasons(t, "../sts", "CallerReason") {
+	for i := range reasontest.Count(t, "../sts", "CallerReason") {
 		if status, e := mayflyapi.Explain(&sts.CallerError{Reason: sts.CallerReason(i + 1), Err: errors.New("d")}); status != 403 || e.Code == "" || e.Message == "" {
 			t.Errorf("caller reason %d: %d %+v", i+1, status, e)
 		}

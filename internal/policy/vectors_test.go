@@ -4,12 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"mayfly.internal/internal/arn"
 	"mayfly.internal/internal/policy"
+	"mayfly.internal/internal/vectortest"
 )
 
 // The cases of other implementations, with expected verdicts. A case that is
@@ -63,14 +63,7 @@ type vector struct {
 func (v *vector) expect() string { return strings.Trim(string(v.Expected), `"`) }
 
 func loadVectors(t *testing.T) []vector {
-	dir := os.Getenv("MAYFLY_VECTORS")
-	if dir == "" {
-		t.Skip("MAYFLY_VECTORS is not set: the outside test vectors are not here")
-	}
-	data, err := os.ReadFile(filepath.Join(dir, "iam-policy", "cases.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	data := vectortest.Read(t, "iam-policy/cases.json")
 	var file struct{ Cases []vector }
 	if err := json.Unmarshal(data, &file); err != nil {
 		t.Fatal(err)

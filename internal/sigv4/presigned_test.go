@@ -3,13 +3,13 @@ package sigv4_test
 import (
 	"encoding/base64"
 	"encoding/json"
-	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"mayfly.internal/internal/secret"
 	"mayfly.internal/internal/sigv4"
+	"mayfly.internal/internal/vectortest"
 )
 
 var cluster = sigv4.Header{Name: "x-k8s-aws-id", Value: "my-cluster"}
@@ -149,10 +149,6 @@ func TestParsePresignedRefuses(t *testing.T) {
 // acceptable URLs carry no signature, so nothing of them may be accepted; its
 // one really signed token must verify.
 func TestAuthenticatorTokens(t *testing.T) {
-	root := os.Getenv("MAYFLY_VECTORS")
-	if root == "" {
-		t.Skip("MAYFLY_VECTORS is not set: the outside vectors are not here")
-	}
 	var file struct {
 		Cases []struct {
 			ID      string `json:"id"`
@@ -165,10 +161,7 @@ func TestAuthenticatorTokens(t *testing.T) {
 			Cluster string `json:"cluster_id"`
 		} `json:"cases"`
 	}
-	data, err := os.ReadFile(vectorDirectory(t, "eks-bearer-tokens", "tokens.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	data := vectortest.Read(t, "eks-bearer-tokens/tokens.json")
 	if err := json.Unmarshal(data, &file); err != nil {
 		t.Fatal(err)
 	}

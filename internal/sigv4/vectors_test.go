@@ -10,6 +10,7 @@ import (
 
 	"mayfly.internal/internal/secret"
 	"mayfly.internal/internal/sigv4"
+	"mayfly.internal/internal/vectortest"
 )
 
 // vectorContext is context.json of AWS's suite.
@@ -60,15 +61,6 @@ func readRequest(t *testing.T, path string) sigv4.Request {
 	return r
 }
 
-func vectorDirectory(t *testing.T, path ...string) string {
-	t.Helper()
-	root := os.Getenv("MAYFLY_VECTORS")
-	if root == "" {
-		t.Skip("MAYFLY_VECTORS is not set: the outside vectors are not here")
-	}
-	return filepath.Join(append([]string{root}, path...)...)
-}
-
 // skips says which cases of a suite do not apply, and why.
 func readSkips(t *testing.T) map[string]string {
 	t.Helper()
@@ -82,7 +74,7 @@ func readSkips(t *testing.T) map[string]string {
 // TestAWSSuite walks AWS's own suite: for each case and each of its forms, what
 // we parse, what we verify and what we sign must be what AWS's signer made.
 func TestAWSSuite(t *testing.T) {
-	root := vectorDirectory(t, "sigv4", "v4")
+	root := vectortest.Path(t, "sigv4/v4")
 	cases, err := os.ReadDir(root)
 	if err != nil {
 		t.Fatal(err)

@@ -8,12 +8,9 @@ import (
 	"errors"
 	"maps"
 	"net/netip"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
-
-	"golang.org/x/mod/sumdb/note"
 
 	"mayfly.internal/internal/arn"
 	"mayfly.internal/internal/audit"
@@ -25,7 +22,7 @@ import (
 	"mayfly.internal/internal/registry"
 	"mayfly.internal/internal/request"
 	"mayfly.internal/internal/store"
-	"mayfly.internal/internal/store/sqlite"
+	"mayfly.internal/internal/store/sqlite/sqlitetest"
 )
 
 const (
@@ -102,19 +99,7 @@ func newWorld(t *testing.T) *world {
 	if w.keys.set, err = jwt.ParseKeySet(w.issuer.KeySet()); err != nil {
 		t.Fatal(err)
 	}
-	skey, _, err := note.GenerateKey(rand.Reader, "test/audit")
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := note.NewSigner(skey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.db, err = sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "db"), true, store.Config{Signer: signer, Now: w.now, Account: account})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { w.db.Close() })
+	w.db = sqlitetest.Open(t, store.Config{Now: w.now, Account: account})
 	settings := map[string]oidc.Settings{gitlab: {GitLab: true, LoginClientIDs: []string{login}}}
 	w.Service, err = New(Config{Registry: w.db, Keys: w.keys, Sealer: newSealer(t), Audit: w.db, Now: w.now, Rand: rand.Reader,
 		Settings: func(issuer string) oidc.Settings { return settings[issuer] },

@@ -2,12 +2,11 @@ package wildcard_test
 
 import (
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"mayfly.internal/internal/vectortest"
 	"mayfly.internal/internal/wildcard"
 )
 
@@ -157,14 +156,7 @@ func TestMatchAllocatesNothing(t *testing.T) {
 
 // TestVectors compares with the glob cases of other implementations.
 func TestVectors(t *testing.T) {
-	dir := os.Getenv("MAYFLY_VECTORS")
-	if dir == "" {
-		t.Skip("MAYFLY_VECTORS is not set: the outside test vectors are not here")
-	}
-	data, err := os.ReadFile(filepath.Join(dir, "iam-policy", "cases.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	data := vectortest.Read(t, "iam-policy/cases.json")
 	var file struct {
 		Cases []struct {
 			ID, Kind, Confidence, Pattern, Value string

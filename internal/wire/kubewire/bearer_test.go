@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"mayfly.internal/internal/vectortest"
 	"mayfly.internal/internal/wire/kubewire"
 )
 
@@ -74,7 +75,7 @@ func TestTokenVectors(t *testing.T) {
 			URL        string  `json:"url_template"`
 		}
 	}
-	if err := json.Unmarshal(vectors(t, "eks-bearer-tokens/tokens.json"), &doc); err != nil {
+	if err := json.Unmarshal(vectortest.Read(t, "eks-bearer-tokens/tokens.json"), &doc); err != nil {
 		t.Fatal(err)
 	}
 	whole := 0

@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -13,22 +11,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"mayfly.internal/internal/strictjson"
+	"mayfly.internal/internal/vectortest"
 	"mayfly.internal/internal/wire/kubewire"
 )
-
-// vectors reads a file of the outside vectors, or the test is skipped.
-func vectors(t *testing.T, name string) []byte {
-	t.Helper()
-	root := os.Getenv("MAYFLY_VECTORS")
-	if root == "" {
-		t.Skip("MAYFLY_VECTORS is not set: the outside test vectors are not here")
-	}
-	raw, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(name)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return raw
-}
 
 func TestDecodeTokenReview(t *testing.T) {
 	for _, tt := range []struct {
@@ -214,13 +199,13 @@ func TestEncodeSubjectAccessReview(t *testing.T) {
 // every field is filled in.
 func TestReviewSamples(t *testing.T) {
 	for _, version := range []string{"v1", "v1beta1"} {
-		review, err := kubewire.DecodeTokenReview(vectors(t, "kubernetes/review-samples/authentication.k8s.io."+version+".TokenReview.json"))
+		review, err := kubewire.DecodeTokenReview(vectortest.Read(t, "kubernetes/review-samples/authentication.k8s.io."+version+".TokenReview.json"))
 		want := kubewire.TokenReview{APIVersion: "authentication.k8s.io/" + version, Token: "tokenValue", Audiences: []string{"audiencesValue"}}
 		if d := cmp.Diff(want, review); err != nil || d != "" {
 			t.Errorf("TokenReview %s: %v\n%s", version, err, d)
 		}
 
-		sample := vectors(t, "kubernetes/review-samples/authorization.k8s.io."+version+".SubjectAccessReview.json")
+		sample := vectortest.Read(t, "kubernetes/review-samples/authorization.k8s.io."+version+".SubjectAccessReview.json")
 		if _, err := kubewire.DecodeSubjectAccessReview(sample); err == nil || !strings.Contains(err.Error(), "exactly one") {
 			t.Errorf("SubjectAccessReview %s asks for a resource and a path at once: %v", version, err)
 		}
@@ -262,7 +247,7 @@ func TestWebhookVectors(t *testing.T) {
 			Contains string `json:"body_contains"`
 		}
 	}
-	if err := json.Unmarshal(vectors(t, "eks-bearer-tokens/webhook.json"), &doc); err != nil {
+	if err := json.Unmarshal(vectortest.Read(t, "eks-bearer-tokens/webhook.json"), &doc); err != nil {
 		t.Fatal(err)
 	}
 	ran := 0
