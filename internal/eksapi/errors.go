@@ -7,7 +7,6 @@ import (
 	"mayfly.internal/internal/control"
 	"mayfly.internal/internal/eks"
 	"mayfly.internal/internal/fault"
-	"mayfly.internal/internal/sigv4"
 	"mayfly.internal/internal/sts"
 	"mayfly.internal/internal/wire/awsrest"
 )
@@ -71,11 +70,10 @@ func CallerFailure(e *sts.CallerError) awsrest.Failure {
 		f.Code, f.Message = "MissingAuthenticationTokenException", "Missing Authentication Token"
 	case sts.SessionExpired:
 		f.Code, f.Message = "ExpiredTokenException", "The security token included in the request is expired"
+	case sts.IncompleteSignature:
+		f.Code, f.Message = "IncompleteSignatureException", e.Error()
 	case sts.WrongService, sts.BadSignature:
 		f.Code, f.Message = "InvalidSignatureException", e.Error()
-		if s, ok := errors.AsType[*sigv4.Error](e.Err); ok && (s.Reason == sigv4.Incomplete || s.Reason == sigv4.Ambiguous || s.Reason == sigv4.TooLong) {
-			f.Code = "IncompleteSignatureException"
-		}
 	default:
 		f.Code, f.Message = "UnrecognizedClientException", "The security token included in the request is invalid."
 	}

@@ -10,7 +10,6 @@ import (
 	"mayfly.internal/internal/eksapi"
 	"mayfly.internal/internal/fault"
 	"mayfly.internal/internal/reasontest"
-	"mayfly.internal/internal/sigv4"
 	"mayfly.internal/internal/sts"
 	"mayfly.internal/internal/wire/awsrest"
 )
@@ -53,6 +52,7 @@ func TestFailure(t *testing.T) {
 		{&sts.CallerError{Reason: sts.UnknownToken, Err: hidden}, awsrest.Failure{Status: 403, Code: "UnrecognizedClientException", Message: "The security token included in the request is invalid."}},
 		{&sts.CallerError{Reason: sts.SessionExpired, Err: hidden}, awsrest.Failure{Status: 403, Code: "ExpiredTokenException", Message: "The security token included in the request is expired"}},
 		{&sts.CallerError{Reason: sts.BadSignature, Err: errors.New("m")}, awsrest.Failure{Status: 403, Code: "InvalidSignatureException", Message: "m"}},
+		{&sts.CallerError{Reason: sts.IncompleteSignature, Err: errors.New("m")}, awsrest.Failure{Status: 403, Code: "IncompleteSignatureException", Message: "m"}},
 		{&sts.CallerError{Reason: sts.WrongService, Err: errors.New("m")}, awsrest.Failure{Status: 403, Code: "InvalidSignatureException", Message: "m"}},
 		{&sts.CallerError{Err: hidden}, awsrest.Failure{Status: 403, Code: "UnrecognizedClientException", Message: "The security token included in the request is invalid."}},
 		{fault.Wrap(fault.Unavailable, hidden, "Try again."), awsrest.Failure{Status: 503, Code: "ServiceUnavailableException", Message: "Try again."}},
@@ -68,11 +68,6 @@ func TestFailure(t *testing.T) {
 		}
 		if strings.Contains(got.Message, "mayfly.db") {
 			t.Errorf("a cause is shown: %s", got.Message)
-		}
-	}
-	for _, r := range []sigv4.Reason{sigv4.Incomplete, sigv4.Ambiguous, sigv4.TooLong} {
-		if got := eksapi.Failure(&sts.CallerError{Reason: sts.BadSignature, Err: &sigv4.Error{Reason: r}}); got.Code != "IncompleteSignatureException" {
-			t.Errorf("%s: %+v", r, got)
 		}
 	}
 }

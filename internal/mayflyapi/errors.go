@@ -40,11 +40,12 @@ var clusterCodes = map[control.Reason]failure{
 
 // callerCodes :: why a request is nobody's → our code; the status is 403.
 var callerCodes = map[sts.CallerReason]string{
-	sts.NoSignature:    "MissingAuthenticationToken",
-	sts.BadSignature:   "SignatureDoesNotMatch",
-	sts.UnknownToken:   "InvalidClientTokenId",
-	sts.SessionExpired: "ExpiredToken",
-	sts.WrongService:   "SignatureDoesNotMatch",
+	sts.NoSignature:         "MissingAuthenticationToken",
+	sts.IncompleteSignature: "IncompleteSignature",
+	sts.BadSignature:        "SignatureDoesNotMatch",
+	sts.UnknownToken:        "InvalidClientTokenId",
+	sts.SessionExpired:      "ExpiredToken",
+	sts.WrongService:        "SignatureDoesNotMatch",
 }
 
 // explain is the status and body of an error; what is not known says nothing.

@@ -12,11 +12,12 @@ import (
 type CallerReason uint8
 
 const (
-	NoSignature    CallerReason = iota + 1 // it is not signed at all
-	BadSignature                           // Err is a *sigv4.Error with AWS's sentence
-	UnknownToken                           // the session token is not ours, or not the key's
-	SessionExpired                         // it was
-	WrongService                           // the credential scope is another service's
+	NoSignature         CallerReason = iota + 1 // it is not signed at all
+	IncompleteSignature                         // the signature is described so badly that nobody can say whether it matches; Err is a *sigv4.Error
+	BadSignature                                // Err is a *sigv4.Error with AWS's sentence
+	UnknownToken                                // the session token is not ours, or not the key's
+	SessionExpired                              // it was
+	WrongService                                // the credential scope is another service's
 )
 
 // CallerError is why a signed request is nobody's.
@@ -43,10 +44,7 @@ func (s *Service) Caller(r sigv4.Request, service string) (session.Principal, st
 	now := s.Now()
 	signed, err := sigv4.Parse(r)
 	if err != nil {
-		if e, ok := errors.AsType[*sigv4.Error](err); ok && e.Reason == sigv4.Missing {
-			return session.Principal{}, "", &CallerError{NoSignature, err}
-		}
-		return session.Principal{}, "", &CallerError{BadSignature, err}
+		return session.Principal{}, "", &CallerError{reasonOf(err), err}
 	}
 	if err := signed.ScopedTo(service); err != nil {
 		return session.Principal{}, "", &CallerError{WrongService, err}
@@ -57,7 +55,7 @@ func (s *Service) Caller(r sigv4.Request, service string) (session.Principal, st
 		return session.Principal{}, "", &CallerError{UnknownToken, err}
 	}
 	if err := signed.Verify(opened.Secret(), now, sigv4.DefaultWindow()); err != nil {
-		return session.Principal{}, "", &CallerError{BadSignature, err}
+		return session.Principal{}, "", &CallerError{reasonOf(err), err}
 	}
 	who, err := snap.Principal(opened, now)
 	switch {
@@ -67,4 +65,17 @@ func (s *Service) Caller(r sigv4.Request, service string) (session.Principal, st
 		return session.Principal{}, "", &CallerError{UnknownToken, err}
 	}
 	return who, signed.Scope().Region, nil
+}
+
+// reasonOf is what an error of sigv4 means for its caller.
+func reasonOf(err error) CallerReason {
+	if e, ok := errors.AsType[*sigv4.Error](err); ok {
+		switch e.Reason {
+		case sigv4.Missing:
+			return NoSignature
+		case sigv4.Incomplete, sigv4.Ambiguous, sigv4.TooLong:
+			return IncompleteSignature
+		}
+	}
+	return BadSignature
 }

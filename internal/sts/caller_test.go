@@ -2,6 +2,8 @@ package sts
 
 import (
 	"errors"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -47,6 +49,9 @@ func TestCaller(t *testing.T) {
 		f(&r)
 		return r
 	}
+	authorization := func(r *sigv4.Request) *sigv4.Header {
+		return &r.Headers[slices.IndexFunc(r.Headers, func(h sigv4.Header) bool { return strings.EqualFold(h.Name, "Authorization") })]
+	}
 	for _, tt := range []struct {
 		name string
 		r    sigv4.Request
@@ -67,6 +72,10 @@ func TestCaller(t *testing.T) {
 		{"another body", alter(func(r *sigv4.Request) { r.Body = []byte("Action=GetCallerIdentitx") }), BadSignature},
 		{"another path", alter(func(r *sigv4.Request) { r.Path = "/x" }), BadSignature},
 		{"another host", alter(func(r *sigv4.Request) { r.Host = "evil.example" }), BadSignature},
+		{"half a description", alter(func(r *sigv4.Request) { authorization(r).Value = "AWS4-HMAC-SHA256 Credential=x" }), IncompleteSignature},
+		{"described twice", alter(func(r *sigv4.Request) { r.Headers = append(r.Headers, *authorization(r)) }), IncompleteSignature},
+		{"a description nobody would read", alter(func(r *sigv4.Request) { authorization(r).Value += strings.Repeat(" ", 1<<20) }), IncompleteSignature},
+		{"a query that cannot be read", alter(func(r *sigv4.Request) { r.RawQuery = "a=%zz" }), IncompleteSignature},
 		{"a query added", alter(func(r *sigv4.Request) { r.RawQuery = "a=b" }), BadSignature},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

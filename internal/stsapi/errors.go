@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 
-	"mayfly.internal/internal/sigv4"
 	"mayfly.internal/internal/sts"
 	"mayfly.internal/internal/wire/awsquery"
 )
@@ -27,7 +26,7 @@ func Failure(err error) awsquery.Failure {
 	if e, ok := errors.AsType[*awsquery.ConstraintError](err); ok {
 		return awsquery.Failure{Status: http.StatusBadRequest, Code: "ValidationError", Message: e.Error()}
 	}
-	if e, ok := errors.AsType[*sts.Refusal](err); ok {
+	if e, ok := errors.AsType[*sts.Refusal](err); ok && codes[e.Reason].Code != "" {
 		f := codes[e.Reason]
 		f.Message = e.Public
 		return f
@@ -46,21 +45,12 @@ func CallerFailure(e *sts.CallerError) awsquery.Failure {
 		f.Code, f.Message = "MissingAuthenticationToken", "Request is missing Authentication Token"
 	case sts.SessionExpired:
 		f.Code, f.Message = "ExpiredToken", "The security token included in the request is expired"
-	case sts.UnknownToken:
-		f.Code, f.Message = "InvalidClientTokenId", "The security token included in the request is invalid"
+	case sts.IncompleteSignature:
+		f.Status, f.Code, f.Message = http.StatusBadRequest, "IncompleteSignature", e.Error()
 	case sts.WrongService, sts.BadSignature:
 		f.Code, f.Message = "SignatureDoesNotMatch", e.Error()
-		if s, ok := errors.AsType[*sigv4.Error](e.Err); ok && isIncomplete(s.Reason) {
-			f.Status, f.Code = http.StatusBadRequest, "IncompleteSignature"
-		}
 	default:
 		f.Code, f.Message = "InvalidClientTokenId", "The security token included in the request is invalid"
 	}
 	return f
-}
-
-// isIncomplete reports whether a signature is described so badly that nobody
-// can say whether it matches.
-func isIncomplete(r sigv4.Reason) bool {
-	return r == sigv4.Incomplete || r == sigv4.Ambiguous || r == sigv4.TooLong
 }
