@@ -2,7 +2,6 @@ package policy
 
 import (
 	"math/big"
-	"strings"
 	"testing"
 	"time"
 )
