@@ -12,7 +12,9 @@ package strictjson
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -43,10 +45,15 @@ func (k Kind) String() string {
 
 // Value is one parsed JSON value. It is immutable; the zero value is Missing.
 type Value struct {
-	kind    Kind
-	truth   bool
-	offset  int    // 0-based offset of the value's first byte in the text
-	text    string // string: decoded; number: as written
+	kind   Kind
+	truth  bool
+	offset int    // 0-based offset of the value's first byte in the text
+	text   string // string: decoded; number: as written
+	parts  *parts // of an array or object that is not empty
+}
+
+// parts keeps what few values have out of all of them.
+type parts struct {
 	items   []Value
 	members []Member
 }
@@ -95,18 +102,29 @@ func (v Value) Bool() (value, ok bool) { return v.truth, v.kind == Bool }
 
 // Items are the values of an array, in order; nil for any other kind. The
 // caller must not change the slice.
-func (v Value) Items() []Value { return v.items }
+func (v Value) Items() []Value {
+	if v.parts == nil {
+		return nil
+	}
+	return v.parts.items
+}
 
 // Members are the members of an object, in order; nil for any other kind. The
 // caller must not change the slice.
-func (v Value) Members() []Member { return v.members }
+func (v Value) Members() []Member {
+	if v.parts == nil {
+		return nil
+	}
+	return v.parts.members
+}
 
 // Get is the value of the member called name, compared case-sensitively, or a
 // Missing value.
 func (v Value) Get(name string) Value {
-	for i := range v.members {
-		if v.members[i].Name == name {
-			return v.members[i].Value
+	members := v.Members()
+	for i := range members {
+		if members[i].Name == name {
+			return members[i].Value
 		}
 	}
 	return Value{}
@@ -142,7 +160,8 @@ const MaxDepth = 32
 // Parse reads data as exactly one JSON value. Every refusal is a *SyntaxError,
 // and then the value is Missing. The caller bounds len(data).
 func Parse(data []byte) (Value, error) {
-	p := parser{data: data}
+	p := parser{data: string(data)}
+	p.open = make([]Member, 0, min(strings.Count(p.data, ",")+1, fewNames))
 	p.space()
 	v := p.value(0)
 	p.space()
@@ -156,9 +175,15 @@ func Parse(data []byte) (Value, error) {
 	return v, nil
 }
 
+// sharedBytes is how long a document may be for its texts to share one copy of
+// it. Of a longer one each has its own: somebody who keeps a name must not keep
+// a megabyte with it.
+const sharedBytes = 32 << 10
+
 type parser struct {
-	data []byte
+	data string
 	pos  int
+	open []Member     // the members so far of the objects that are not at their end, outer ones first
 	err  *SyntaxError // the first refusal; every later step is skipped
 }
 
@@ -166,6 +191,14 @@ func (p *parser) fail(offset int, format string, args ...any) {
 	if p.err == nil {
 		p.err = &SyntaxError{Offset: offset, Detail: fmt.Sprintf(format, args...)}
 	}
+}
+
+// text is a part of the document, to be kept.
+func (p *parser) text(from, to int) string {
+	if len(p.data) <= sharedBytes {
+		return p.data[from:to]
+	}
+	return strings.Clone(p.data[from:to])
 }
 
 func (p *parser) space() {
@@ -220,7 +253,7 @@ func (p *parser) value(depth int) Value {
 }
 
 func (p *parser) word(w string) bool {
-	if len(p.data)-p.pos < len(w) || string(p.data[p.pos:p.pos+len(w)]) != w {
+	if !strings.HasPrefix(p.data[p.pos:], w) {
 		return false
 	}
 	p.pos += len(w)
@@ -229,13 +262,14 @@ func (p *parser) word(w string) bool {
 
 func (p *parser) object(depth int) Value {
 	v := Value{kind: Object, offset: p.pos}
-	seen := map[string]bool{}
 	p.pos++
 	p.space()
 	if p.peek() == '}' {
 		p.pos++
 		return v
 	}
+	first := len(p.open)
+	var names names
 	for p.err == nil {
 		p.space()
 		at := p.pos
@@ -244,22 +278,56 @@ func (p *parser) object(depth int) Value {
 			break
 		}
 		name := p.str()
-		if p.err == nil && seen[name] {
+		if p.err == nil && names.has(p.open[first:], name) {
 			p.fail(at, "the name %q stands twice in this object", name)
 		}
-		seen[name] = true
 		p.space()
 		p.expect(':', "a colon is expected after a name")
 		p.space()
-		v.members = append(v.members, Member{Name: name, NameOffset: at, Value: p.value(depth + 1)})
+		p.open = append(p.open, Member{Name: name, NameOffset: at, Value: p.value(depth + 1)})
 		p.space()
 		if p.peek() == '}' {
 			p.pos++
+			v.parts = &parts{members: p.take(first)}
 			return v
 		}
 		p.expect(',', "a comma or the end of the object is expected here")
 	}
 	return Value{}
+}
+
+// take takes the members of the innermost open object off. Those of the outermost
+// need no copy: nothing is written behind them any more.
+func (p *parser) take(first int) []Member {
+	members := slices.Clip(p.open[first:])
+	if first == 0 {
+		p.open = nil
+		return members
+	}
+	p.open = p.open[:first]
+	return slices.Clone(members)
+}
+
+// names finds a name that stands twice in an object. Comparing each with each is
+// quickest while there are few.
+type names map[string]bool
+
+const fewNames = 64
+
+// has reports whether one of members, to which one was added since it was last
+// asked, is called name.
+func (n *names) has(members []Member, name string) bool {
+	if len(members) < fewNames {
+		return slices.ContainsFunc(members, func(m Member) bool { return m.Name == name })
+	}
+	if *n == nil {
+		*n = names{}
+		for _, m := range members {
+			(*n)[m.Name] = true
+		}
+	}
+	(*n)[members[len(members)-1].Name] = true
+	return (*n)[name]
 }
 
 func (p *parser) array(depth int) Value {
@@ -270,12 +338,14 @@ func (p *parser) array(depth int) Value {
 		p.pos++
 		return v
 	}
+	var items []Value
 	for p.err == nil {
 		p.space()
-		v.items = append(v.items, p.value(depth+1))
+		items = append(items, p.value(depth+1))
 		p.space()
 		if p.peek() == ']' {
 			p.pos++
+			v.parts = &parts{items: items}
 			return v
 		}
 		p.expect(',', "a comma or the end of the array is expected here")
@@ -324,7 +394,7 @@ func (p *parser) number() string {
 	if c := p.peek(); '0' <= c && c <= '9' {
 		p.fail(start, "a number may not begin with 0")
 	}
-	return string(p.data[start:p.pos])
+	return p.text(start, p.pos)
 }
 
 func (p *parser) digits() bool {
@@ -343,7 +413,7 @@ func (p *parser) str() string {
 	for i := p.pos; i < len(p.data); i++ { // the common case: nothing to decode
 		switch c := p.data[i]; {
 		case c == '"':
-			s := string(p.data[p.pos:i])
+			s := p.text(p.pos, i)
 			if !utf8.ValidString(s) {
 				p.fail(start, "the string is not valid UTF-8")
 			}
@@ -430,7 +500,7 @@ func (p *parser) hex4() (rune, bool) {
 	if len(p.data)-p.pos < 4 {
 		return 0, false
 	}
-	n, err := strconv.ParseUint(string(p.data[p.pos:p.pos+4]), 16, 16)
+	n, err := strconv.ParseUint(p.data[p.pos:p.pos+4], 16, 16)
 	p.pos += 4
 	return rune(n), err == nil
 }

@@ -1,10 +1,14 @@
 package strictjson_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"reflect"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"mayfly.internal/internal/strictjson"
 )
@@ -18,6 +22,8 @@ func TestRefused(t *testing.T) {
 		{"a byte order mark", "\ufeff{}", "a value is expected here"},
 		{"duplicate name", `{"a":1,"a":2}`, `the name "a" stands twice`},
 		{"duplicate name in two spellings", `{"a":1,"\u0061":2}`, `the name "a" stands twice`},
+		{"duplicate name among many", `{"x":1` + many(100) + `,"a99":2}`, `the name "a99" stands twice`},
+		{"duplicate of the first among many", `{"x":1` + many(100) + `,"x":2}`, `the name "x" stands twice`},
 		{"duplicate name below", `{"x":[{"a":1,"b":2,"a":1}]}`, `the name "a" stands twice`},
 		{"trailing comma in an object", `{"a":1,}`, "a name in double quotes"},
 		{"trailing comma in an array", `[1,]`, "a value is expected here"},
@@ -107,10 +113,27 @@ func TestAccepted(t *testing.T) {
 	}
 }
 
+// Who keeps a text of a large document must not keep the document.
+func TestTextsOfALargeDocumentAreTheirOwn(t *testing.T) {
+	for _, pad := range []int{0, 1 << 20} {
+		data := []byte(`{"name":"value"` + strings.Repeat(" ", pad) + `}`)
+		v, err := strictjson.Parse(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := v.Members()[0].Name
+		text, _ := v.Get("name").Text()
+		apart := uintptr(unsafe.Pointer(unsafe.StringData(text))) - uintptr(unsafe.Pointer(unsafe.StringData(name)))
+		if shared := apart == uintptr(len(`name":"`)); text != "value" || shared != (pad == 0) {
+			t.Errorf("with %d bytes more, %q and %q lie %d bytes apart", pad, name, text, apart)
+		}
+	}
+}
+
 // What we accept, encoding/json accepts with the same meaning; the reverse is
 // not so, which is the point of the package.
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{`{"a":[1,2.5,"x\u00e9",null,true,{}]}`, `"\ud83d\ude00"`, `[[[[]]]]`, `-0.0e-1`, `{"a":1,"a":1}`} {
+	for _, s := range []string{`{"x":[]` + many(100) + `}`, `[{"a":{"b":{},"c":[{"d":1}]}},{"a":2}]`, `{"a":[1,2.5,"x\u00e9",null,true,{}]}`, `"\ud83d\ude00"`, `[[[[]]]]`, `-0.0e-1`, `{"a":1,"a":1}`} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -124,11 +147,48 @@ func FuzzParse(f *testing.F) {
 		if !json.Valid(data) {
 			t.Fatalf("accepted what encoding/json refuses: %q", data)
 		}
-		if s, ok := v.Text(); ok {
-			var want string
-			if err := json.Unmarshal(data, &want); err != nil || s != want {
-				t.Fatalf("%q read as %q, encoding/json reads %q (%v)", data, s, want, err)
-			}
+		d := json.NewDecoder(bytes.NewReader(data))
+		d.UseNumber()
+		var want any
+		if err := d.Decode(&want); err != nil || !reflect.DeepEqual(plain(v), want) {
+			t.Fatalf("%q read as %v, encoding/json reads %v (%v)", data, plain(v), want, err)
 		}
 	})
+}
+
+// plain is a value as encoding/json gives it.
+func plain(v strictjson.Value) any {
+	switch v.Kind() {
+	case strictjson.Object:
+		out := map[string]any{}
+		for _, m := range v.Members() {
+			out[m.Name] = plain(m.Value)
+		}
+		return out
+	case strictjson.Array:
+		out := []any{}
+		for _, item := range v.Items() {
+			out = append(out, plain(item))
+		}
+		return out
+	case strictjson.String:
+		text, _ := v.Text()
+		return text
+	case strictjson.Number:
+		text, _ := v.Number()
+		return json.Number(text)
+	case strictjson.Bool:
+		truth, _ := v.Bool()
+		return truth
+	}
+	return nil
+}
+
+// many is n members of an object, each with a comma before it, called a0, a1 …
+func many(n int) string {
+	var out strings.Builder
+	for i := range n {
+		fmt.Fprintf(&out, `,"a%d":{"b":%d}`, i, i)
+	}
+	return out.String()
 }
