@@ -1,6 +1,7 @@
 package jwt
 
 import (
+	"crypto"
 	"slices"
 
 	jose "github.com/go-jose/go-jose/v4"
@@ -29,19 +30,20 @@ type family struct {
 	keyType string // the JWK's kty
 	curve   string // the JWK's crv; "" for RSA
 	jose    jose.SignatureAlgorithm
+	pss     crypto.Hash // of RSASSA-PSS alone
 }
 
 var families = map[Algorithm]family{
-	RS256: {"RSA", "", jose.RS256},
-	RS384: {"RSA", "", jose.RS384},
-	RS512: {"RSA", "", jose.RS512},
-	PS256: {"RSA", "", jose.PS256},
-	PS384: {"RSA", "", jose.PS384},
-	PS512: {"RSA", "", jose.PS512},
-	ES256: {"EC", "P-256", jose.ES256},
-	ES384: {"EC", "P-384", jose.ES384},
-	ES512: {"EC", "P-521", jose.ES512},
-	EdDSA: {"OKP", "Ed25519", jose.EdDSA},
+	RS256: {"RSA", "", jose.RS256, 0},
+	RS384: {"RSA", "", jose.RS384, 0},
+	RS512: {"RSA", "", jose.RS512, 0},
+	PS256: {"RSA", "", jose.PS256, crypto.SHA256},
+	PS384: {"RSA", "", jose.PS384, crypto.SHA384},
+	PS512: {"RSA", "", jose.PS512, crypto.SHA512},
+	ES256: {"EC", "P-256", jose.ES256, 0},
+	ES384: {"EC", "P-384", jose.ES384, 0},
+	ES512: {"EC", "P-521", jose.ES512, 0},
+	EdDSA: {"OKP", "Ed25519", jose.EdDSA, 0},
 }
 
 // Algorithms are all algorithms there are, in the order of RFC 7518.

@@ -22,11 +22,22 @@ const (
 // never verifies.
 type Unverified struct {
 	compact   string
+	signed    string // the header's and the payload's text, with the dot between
+	decoded   [3][]byte
 	keyID     string
 	algorithm Algorithm
 	payload   strictjson.Value
 	digest    [sha256.Size]byte
 }
+
+// The parts of a token, as indexes of Unverified.decoded.
+const (
+	header = iota
+	payload
+	signature
+)
+
+var partNames = [...]string{"header", "payload", "signature"}
 
 // Parse takes a token in compact serialisation (RFC 7515 §7.1) apart. Every
 // refusal is an *Error, and then the value is zero. It refuses, in this order:
@@ -42,42 +53,44 @@ type Unverified struct {
 //   - a typ other than JWT (RFC 8725 §3.11: an access token is no ID token)
 //   - a payload that is not one JSON object with distinct names
 func Parse(compact string) (Unverified, error) {
-	u, parts, err := parseParts(compact)
+	u, err := parseParts(compact)
 	if err != nil {
 		return Unverified{}, err
 	}
-	if u.payload, err = decodeObject(parts[1], MaxBytes, "payload"); err != nil {
+	if u.payload, err = u.object(payload, MaxBytes); err != nil {
 		return Unverified{}, err
 	}
 	return u, nil
 }
 
 // parseParts does everything of Parse but read the payload.
-func parseParts(compact string) (Unverified, []string, error) {
+func parseParts(compact string) (Unverified, error) {
 	if len(compact) > MaxBytes {
-		return Unverified{}, nil, refuse(TooLarge, "the token has %d bytes, at most %d are looked at", len(compact), MaxBytes)
+		return Unverified{}, refuse(TooLarge, "the token has %d bytes, at most %d are looked at", len(compact), MaxBytes)
 	}
 	parts := strings.SplitN(compact, ".", 4)
 	if len(parts) != 3 {
-		return Unverified{}, nil, refuse(Malformed, "the token is not three parts with a dot between")
+		return Unverified{}, refuse(Malformed, "the token is not three parts with a dot between")
 	}
-	for i, name := range []string{"header", "payload", "signature"} {
-		if parts[i] == "" {
-			return Unverified{}, nil, refuse(Malformed, "the token's %s is empty", name)
+	u := Unverified{compact: compact, signed: compact[:strings.LastIndexByte(compact, '.')]}
+	for i, text := range parts {
+		if text == "" {
+			return Unverified{}, refuse(Malformed, "the token's %s is empty", partNames[i])
 		}
-		if _, err := decodeBase64URL(parts[i]); err != nil {
-			return Unverified{}, nil, refuse(Malformed, "the token's %s is not canonical base64url", name)
+		var err error
+		if u.decoded[i], err = decodeBase64URL(text); err != nil {
+			return Unverified{}, refuse(Malformed, "the token's %s is not canonical base64url", partNames[i])
 		}
 	}
-	header, err := decodeObject(parts[0], maxHeaderBytes, "header")
+	fields, err := u.object(header, maxHeaderBytes)
 	if err != nil {
-		return Unverified{}, nil, err
+		return Unverified{}, err
 	}
-	u := Unverified{compact: compact, digest: sha256.Sum256([]byte(compact))}
-	if u.algorithm, u.keyID, err = readHeader(header); err != nil {
-		return Unverified{}, nil, err
+	if u.algorithm, u.keyID, err = readHeader(fields); err != nil {
+		return Unverified{}, err
 	}
-	return u, parts, nil
+	u.digest = sha256.Sum256([]byte(compact))
+	return u, nil
 }
 
 // strictBase64URL refuses set bits after the last byte: with them one token
@@ -93,11 +106,9 @@ func decodeBase64URL(text string) ([]byte, error) {
 	return strictBase64URL.DecodeString(text)
 }
 
-func decodeObject(text string, most int, name string) (strictjson.Value, error) {
-	data, err := decodeBase64URL(text)
-	if err != nil {
-		return strictjson.Value{}, refuse(Malformed, "the token's %s is not canonical base64url", name)
-	}
+// object reads a part that is one JSON object.
+func (u Unverified) object(part, most int) (strictjson.Value, error) {
+	name, data := partNames[part], u.decoded[part]
 	if len(data) > most {
 		return strictjson.Value{}, refuse(TooLarge, "the token's %s has %d bytes, at most %d are looked at", name, len(data), most)
 	}
@@ -116,8 +127,8 @@ func decodeObject(text string, most int, name string) (strictjson.Value, error) 
 // (RFC 8725 §3.10); crit and b64 (RFC 7797) would change what is signed; zip
 // and enc belong to encryption. RFC 7515 lets a reader ignore fields it does
 // not know; this one refuses them, because nobody signs ID tokens with any.
-func readHeader(header strictjson.Value) (alg Algorithm, kid string, err error) {
-	for _, m := range header.Members() {
+func readHeader(fields strictjson.Value) (alg Algorithm, kid string, err error) {
+	for _, m := range fields.Members() {
 		text, isText := m.Value.Text()
 		switch m.Name {
 		case "alg":

@@ -2,11 +2,9 @@ package jwt
 
 import (
 	"bytes"
-	"crypto"
 	"crypto/rsa"
 	"crypto/sha256"
 	"slices"
-	"strings"
 
 	jose "github.com/go-jose/go-jose/v4"
 
@@ -71,33 +69,27 @@ func (u Unverified) checkSignature(k key) error {
 	if err != nil {
 		return refuse(Malformed, "the token is not a signed one: %v", err)
 	}
-	payload, err := signed.Verify(k.public)
+	theirs, err := signed.Verify(k.public)
 	if err != nil {
 		return refuse(BadSignature, "the signature does not verify with the issuer's key %q", clip(k.id))
 	}
-	parts := strings.Split(u.compact, ".")
-	ours, err := decodeBase64URL(parts[1])
-	if err != nil || !bytes.Equal(ours, payload) { // unreachable: both read one text
+	if !bytes.Equal(u.decoded[payload], theirs) { // unreachable: both read one text
 		return refuse(Malformed, "two readings of the token differ")
 	}
-	return u.checkSalt(k, parts[0]+"."+parts[1], parts[2])
+	return u.checkSalt(k)
 }
 
 // checkSalt is RFC 7518 §3.5: the salt of RSASSA-PSS is as long as the hash.
 // go-jose takes any length.
-func (u Unverified) checkSalt(k key, signed, signature string) error {
-	hash := map[Algorithm]crypto.Hash{PS256: crypto.SHA256, PS384: crypto.SHA384, PS512: crypto.SHA512}[u.algorithm]
+func (u Unverified) checkSalt(k key) error {
+	hash := families[u.algorithm].pss
 	public, isRSA := k.public.(*rsa.PublicKey)
 	if hash == 0 || !isRSA {
 		return nil
 	}
-	data, err := decodeBase64URL(signature)
-	if err != nil { // unreachable: Parse decoded it
-		return refuse(Malformed, "the token's signature is not canonical base64url")
-	}
 	h := hash.New()
-	h.Write([]byte(signed))
-	if rsa.VerifyPSS(public, hash, h.Sum(nil), data, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}) != nil {
+	h.Write([]byte(u.signed))
+	if rsa.VerifyPSS(public, hash, h.Sum(nil), u.decoded[signature], &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}) != nil {
 		return refuse(BadSignature, "the signature's salt is not as long as its hash")
 	}
 	return nil
