@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"mayfly.internal/internal/strictjson"
 )
@@ -82,10 +80,14 @@ type Values struct {
 //
 // aud with one value is never Multi, however the token writes it.
 func (c Claims) Get(name string) (Values, bool) {
+	return c.conditionValues(name, c.values.Get(name))
+}
+
+func (c Claims) conditionValues(name string, v strictjson.Value) (Values, bool) {
 	if name == "aud" && len(c.audience) > 0 {
 		return Values{List: slices.Clone(c.audience), Multi: len(c.audience) > 1}, true
 	}
-	return conditionValues(c.values.Get(name))
+	return conditionValues(v)
 }
 
 // Text is a claim that is a string, "" if there is none: what is sealed in a
@@ -110,7 +112,7 @@ func (c Claims) ConditionAudience() []string {
 func (c Claims) All() iter.Seq2[string, Values] {
 	return func(yield func(string, Values) bool) {
 		for _, m := range c.values.Members() {
-			if v, ok := c.Get(m.Name); ok && !yield(m.Name, v) {
+			if v, ok := c.conditionValues(m.Name, m.Value); ok && !yield(m.Name, v) {
 				return
 			}
 		}
@@ -179,42 +181,4 @@ func conditionValue(v strictjson.Value) (string, bool) {
 		return "false", true
 	}
 	return "", false
-}
-
-// fold maps all texts that strings.EqualFold takes for equal to one. Claim names
-// are nearly always ASCII, of which upper case is the least of its kind; looking
-// the rest up in Unicode's tables costs a hundred times as much.
-func fold(text string) string {
-	for i := 0; i < len(text); i++ {
-		switch c := text[i]; {
-		case c >= utf8.RuneSelf:
-			return foldUnicode(text)
-		case 'a' <= c && c <= 'z':
-			return foldASCII(text)
-		}
-	}
-	return text
-}
-
-func foldASCII(text string) string {
-	out := []byte(text)
-	for i, c := range out {
-		switch {
-		case c >= utf8.RuneSelf:
-			return foldUnicode(text)
-		case 'a' <= c && c <= 'z':
-			out[i] = c - 'a' + 'A'
-		}
-	}
-	return string(out)
-}
-
-func foldUnicode(text string) string {
-	return strings.Map(func(r rune) rune {
-		least := r
-		for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
-			least = min(least, f)
-		}
-		return least
-	}, text)
 }

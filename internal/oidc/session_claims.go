@@ -82,8 +82,7 @@ func (c *Claims) readTags(v strictjson.Value) error {
 	if v.Kind() != strictjson.Object || len(v.Members()) > maxTags {
 		return rejectTags("does not hold principal_tags as an object of at most %d tags", maxTags)
 	}
-	seen := map[string]bool{}
-	for _, m := range v.Members() {
+	for i, m := range v.Members() {
 		text, ok := m.Value.Text()
 		if items := m.Value.Items(); len(items) == 1 { // AWS writes an array of one
 			text, ok = items[0].Text()
@@ -91,14 +90,13 @@ func (c *Claims) readTags(v strictjson.Value) error {
 		switch {
 		case !ok:
 			return rejectTags("gives the tag %q not exactly one string", clip(m.Name))
-		case m.Name == "" || !isTagText(m.Name, maxTagKey) || strings.HasPrefix(fold(m.Name), fold("aws:")):
+		case m.Name == "" || !isTagText(m.Name, maxTagKey) || isReserved(m.Name):
 			return rejectTags("holds the tag key %q, which is not of STS's form", clip(m.Name))
 		case !isTagText(text, maxTagValue):
 			return rejectTags("gives the tag %q a value not of STS's form", clip(m.Name))
-		case seen[fold(m.Name)]:
+		case hasFold(v.Members()[:i], m.Name):
 			return rejectTags("holds two tags %q but for upper and lower case", clip(m.Name))
 		}
-		seen[fold(m.Name)] = true
 		c.sessionTags = append(c.sessionTags, Tag{Key: m.Name, Value: text})
 	}
 	return nil
@@ -116,6 +114,12 @@ func (c *Claims) readTransitive(v, tags strictjson.Value) error {
 		c.transitiveKeys = append(c.transitiveKeys, text)
 	}
 	return nil
+}
+
+// isReserved reports whether a tag key begins with aws: in any case.
+func isReserved(key string) bool {
+	prefix, _, found := strings.Cut(key, ":")
+	return found && strings.EqualFold(prefix, "aws")
 }
 
 // isTagText reports whether text is of STS's [\p{L}\p{Z}\p{N}_.:/=+\-@]* in at

@@ -113,18 +113,21 @@ func checkNames(members []strictjson.Member) error {
 	if len(members) > maxClaims {
 		return reject(MalformedClaim, "", "the token has %d claims, at most %d are looked at", len(members), maxClaims)
 	}
-	seen := make(map[string]bool, len(members))
-	for _, m := range members {
+	for i, m := range members {
 		if len(m.Name) > maxClaimName {
 			return reject(MalformedClaim, clip(m.Name), "a claim's name is longer than %d bytes", maxClaimName)
 		}
-		folded := fold(m.Name)
-		if seen[folded] {
+		if hasFold(members[:i], m.Name) {
 			return reject(AmbiguousClaims, m.Name, "two claims are called %s but for upper and lower case", clip(m.Name))
 		}
-		seen[folded] = true
 	}
 	return nil
+}
+
+// hasFold reports whether a member's name is equal to name but for case. Members
+// are few, so comparing with each beats a map of them.
+func hasFold(members []strictjson.Member, name string) bool {
+	return slices.ContainsFunc(members, func(m strictjson.Member) bool { return strings.EqualFold(m.Name, name) })
 }
 
 // isPlain reports whether text is 1 to most bytes without control characters.
