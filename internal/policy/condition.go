@@ -2,6 +2,7 @@ package policy
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -149,7 +150,6 @@ func parseOperator(name string) (Operator, bool) {
 type Condition struct {
 	operator Operator
 	key      string // as written
-	folded   string
 	values   []Value
 	position Position
 }
@@ -161,7 +161,7 @@ func (c *Condition) Operator() Operator { return c.operator }
 func (c *Condition) Key() string { return c.key }
 
 // IsKey reports whether the condition is about a key; case does not count.
-func (c *Condition) IsKey(key string) bool { return c.folded == foldKey(key) }
+func (c *Condition) IsKey(key string) bool { return equalFold(c.key, key) }
 
 // Values are the policy's values. The caller must not change the slice.
 func (c *Condition) Values() []Value { return c.values }
@@ -200,34 +200,29 @@ const (
 
 // holds evaluates the condition.
 func (c *Condition) holds(ctx Context) (truth, Why) {
-	v, ok := ctx.keys[c.folded]
+	values, multivalued, _ := ctx.Values(c.key)
 	switch {
 	case len(c.values) == 0:
 		return unknown, NoValues
 	case c.operator.Test == Null:
-		return c.holdsNull(ok && !v.empty())
-	case !ok || len(v.values) == 0:
+		return c.holdsNull(!empty(values))
+	case len(values) == 0:
 		return c.holdsAbsent()
 	case c.operator.Set == ForAllValues:
-		return c.holdsForAll(v, ctx)
+		return c.holdsForAll(values, ctx)
 	case c.operator.Set == ForAnyValue:
-		return c.holdsForAny(v, ctx)
-	case v.many:
+		return c.holdsForAny(values, ctx)
+	case multivalued:
 		return unknown, ManyValues
 	}
-	t := c.passes(v.values[0], ctx)
+	t := c.passes(values[0], ctx)
 	return t, c.why(t)
 }
 
 // empty: no value, or only empty ones. Null and ForAllValues take that for the
 // absence of the key, as AWS does.
-func (v contextValue) empty() bool {
-	for _, s := range v.values {
-		if s != "" {
-			return false
-		}
-	}
-	return true
+func empty(values []string) bool {
+	return !slices.ContainsFunc(values, func(s string) bool { return s != "" })
 }
 
 func (c *Condition) holdsNull(present bool) (truth, Why) {
@@ -256,20 +251,20 @@ func (c *Condition) holdsAbsent() (truth, Why) {
 	return no, Absent
 }
 
-func (c *Condition) holdsForAll(v contextValue, ctx Context) (truth, Why) {
-	if v.empty() {
+func (c *Condition) holdsForAll(values []string, ctx Context) (truth, Why) {
+	if empty(values) {
 		return yes, Matched
 	}
 	t := yes
-	for _, seen := range v.values {
+	for _, seen := range values {
 		t = t.and(c.passes(seen, ctx))
 	}
 	return t, c.why(t)
 }
 
-func (c *Condition) holdsForAny(v contextValue, ctx Context) (truth, Why) {
+func (c *Condition) holdsForAny(values []string, ctx Context) (truth, Why) {
 	t := yes
-	for _, seen := range v.values {
+	for _, seen := range values {
 		t = t.and(c.passes(seen, ctx).not()) // De Morgan
 	}
 	t = t.not()

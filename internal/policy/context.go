@@ -11,27 +11,50 @@ import (
 // regard to the case of ASCII letters, the part after a slash (the tag key of
 // aws:RequestTag/…) included. (IAM User Guide, "Condition", key names.)
 type Context struct {
-	keys map[string]contextValue // :: folded key → value
+	keys []contextValue // few: looking through them beats building a map for each request
 }
 
+// contextValue is a key and its values: one, or many.
 type contextValue struct {
-	name   string // as the builder was given it
-	values []string
-	many   bool // multivalued, though there may be one value or none
+	key      string // as the builder was given it
+	one      [1]string
+	many     []string
+	multiple bool // multivalued, though there may be one value or none
+}
+
+// values are the key's values.
+func (v *contextValue) values() []string {
+	if v.multiple {
+		return v.many
+	}
+	return v.one[:]
+}
+
+// find is what is known of a key, nil if nothing is.
+func (c Context) find(key string) *contextValue {
+	for i := range c.keys {
+		if equalFold(c.keys[i].key, key) {
+			return &c.keys[i]
+		}
+	}
+	return nil
 }
 
 // Values are the values of a key; ok is false if the request has no such key.
 // The caller must not change the slice.
 func (c Context) Values(key string) (values []string, multivalued, ok bool) {
-	v, ok := c.keys[foldKey(key)]
-	return v.values, v.many, ok
+	v := c.find(key)
+	if v == nil {
+		return nil, false, false
+	}
+	return v.values(), v.multiple, true
 }
 
 // All walks the keys, as they were written, and their values, in no order.
 func (c Context) All() iter.Seq2[string, []string] {
 	return func(yield func(string, []string) bool) {
-		for _, v := range c.keys {
-			if !yield(v.name, v.values) {
+		for i := range c.keys {
+			if !yield(c.keys[i].key, c.keys[i].values()) {
 				return
 			}
 		}
@@ -40,14 +63,14 @@ func (c Context) All() iter.Seq2[string, []string] {
 
 // ContextBuilder makes a Context. The zero value is ready.
 type ContextBuilder struct {
-	keys map[string]contextValue
-	err  error
+	context Context
+	err     error
 }
 
 // Set gives a single-valued key its value. Bytes that are not UTF-8 become
 // U+FFFD, so that no value can slip past a pattern undecoded.
 func (b *ContextBuilder) Set(key, value string) {
-	b.put(key, contextValue{name: key, values: []string{utf8Only(value)}})
+	b.put(contextValue{key: key, one: [1]string{utf8Only(value)}})
 }
 
 // SetMany gives a multivalued key its values: it stays multivalued when there
@@ -57,18 +80,20 @@ func (b *ContextBuilder) SetMany(key string, values []string) {
 	for i, v := range values {
 		clean[i] = utf8Only(v)
 	}
-	b.put(key, contextValue{name: key, values: clean, many: true})
+	b.put(contextValue{key: key, many: clean, multiple: true})
 }
 
-func (b *ContextBuilder) put(key string, v contextValue) {
-	folded := foldKey(key)
-	if old, taken := b.keys[folded]; taken && b.err == nil {
-		b.err = fmt.Errorf("condition key %q is set twice (as %q and %q)", key, old.name, key)
+// usualKeys is room for those of a GitLab job's exchange.
+const usualKeys = 48
+
+func (b *ContextBuilder) put(v contextValue) {
+	if old := b.context.find(v.key); old != nil && b.err == nil {
+		b.err = fmt.Errorf("condition key %q is set twice (as %q and %q)", v.key, old.key, v.key)
 	}
-	if b.keys == nil {
-		b.keys = make(map[string]contextValue)
+	if b.context.keys == nil {
+		b.context.keys = make([]contextValue, 0, usualKeys)
 	}
-	b.keys[folded] = v
+	b.context.keys = append(b.context.keys, v)
 }
 
 // Context is what was set. It is an error if a key was set twice, be it in
@@ -78,15 +103,36 @@ func (b *ContextBuilder) Context() (Context, error) {
 	if b.err != nil {
 		return Context{}, b.err
 	}
-	c := Context{keys: b.keys}
-	b.keys = nil
+	c := b.context
+	b.context = Context{}
 	return c, nil
 }
 
 func utf8Only(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
 
-// foldKey lowers ASCII letters and nothing else: the Kelvin sign never becomes
-// a k, so no claim name from elsewhere in Unicode collides with one of ours.
+// equalFold compares key names: ASCII letters without their case and nothing
+// else. The Kelvin sign is no k, so no claim name from elsewhere in Unicode
+// collides with one of ours.
+func equalFold(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := 0; i < len(a); i++ {
+		if a[i] != b[i] && lower(a[i]) != lower(b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		return c + 'a' - 'A'
+	}
+	return c
+}
+
+// foldKey lowers what equalFold takes for equal to one text.
 func foldKey(key string) string {
 	for i := 0; i < len(key); i++ {
 		if 'A' <= key[i] && key[i] <= 'Z' {
@@ -99,9 +145,7 @@ func foldKey(key string) string {
 func foldBytes(key string) string {
 	out := []byte(key)
 	for i, c := range out {
-		if 'A' <= c && c <= 'Z' {
-			out[i] = c + 'a' - 'A'
-		}
+		out[i] = lower(c)
 	}
 	return string(out)
 }

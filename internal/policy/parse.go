@@ -404,7 +404,7 @@ func (p *parser) operator(m strictjson.Member) []Condition {
 			continue
 		}
 		all = append(all, Condition{
-			operator: o, key: k.Name, folded: foldKey(k.Name), position: p.position(k.NameOffset),
+			operator: o, key: k.Name, position: p.position(k.NameOffset),
 			values: p.values(o, k),
 		})
 	}

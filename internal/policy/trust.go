@@ -63,9 +63,8 @@ func (s *Statement) Trusts(p arn.Provider) bool {
 // Negated operators, IfExists and ForAllValues confine nothing: they hold for
 // strangers, or for no value at all.
 func (s *Statement) TestsKey(key string) bool {
-	folded := foldKey(key)
 	for i := range s.conditions {
-		if c := &s.conditions[i]; c.folded == folded && c.confines() {
+		if c := &s.conditions[i]; c.IsKey(key) && c.confines() {
 			return true
 		}
 	}
@@ -151,7 +150,7 @@ func (s *Statement) knows(p Project) bool {
 	for i := range s.conditions {
 		c := &s.conditions[i]
 		var own string
-		switch c.folded {
+		switch foldKey(c.key) {
 		case foldKey(prefix + "sub"):
 			own = p.Subject
 		case foldKey(prefix + "project_id"):

@@ -22,7 +22,6 @@ type Part struct {
 	Text       string // the literal text, or the variable's key as written
 	Default    string // for a variable whose key is absent
 	HasDefault bool
-	key        string // the variable's key, folded
 }
 
 // template is a policy text taken apart once. (IAM User Guide, "IAM policy
@@ -93,7 +92,7 @@ func variablePart(body string) (p Part, problem string) {
 	if key == "" || strings.ContainsAny(key, "${'\"") {
 		return Part{}, "${" + body + "} names no condition key"
 	}
-	p = Part{Kind: Variable, Text: key, HasDefault: hasDefault, key: foldKey(key)}
+	p = Part{Kind: Variable, Text: key, HasDefault: hasDefault}
 	if !hasDefault {
 		return p, ""
 	}
@@ -128,12 +127,12 @@ func (t *template) finish() {
 
 // value is what the variable stands for in the request.
 func (p *Part) value(c Context) (string, resolution) {
-	v, ok := c.keys[p.key]
+	values, multivalued, ok := c.Values(p.Text)
 	switch {
-	case ok && v.many:
+	case multivalued:
 		return "", many
 	case ok:
-		return v.values[0], resolved
+		return values[0], resolved
 	case p.HasDefault:
 		return p.Default, resolved
 	}

@@ -4,6 +4,7 @@
 package request
 
 import (
+	"iter"
 	"net/netip"
 	"strconv"
 	"time"
@@ -22,20 +23,22 @@ type Info struct {
 
 // Keys are the global condition keys of the request, name and value (IAM User
 // Guide, "AWS global condition context keys").
-func (i Info) Keys() map[string]string {
-	keys := map[string]string{
-		"aws:SecureTransport": strconv.FormatBool(i.Secure),
-		"aws:CurrentTime":     i.Time.UTC().Format(time.RFC3339),
-		"aws:EpochTime":       strconv.FormatInt(i.Time.Unix(), 10),
+func (i Info) Keys() iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		for _, k := range []struct {
+			name, value string
+			known       bool
+		}{
+			{"aws:SecureTransport", strconv.FormatBool(i.Secure), true},
+			{"aws:CurrentTime", i.Time.UTC().Format(time.RFC3339), true},
+			{"aws:EpochTime", strconv.FormatInt(i.Time.Unix(), 10), true},
+			{"aws:SourceIp", i.Source.Unmap().WithZone("").String(), i.Source.IsValid()},
+			{"aws:UserAgent", i.UserAgent, i.UserAgent != ""},
+			{"aws:RequestedRegion", i.Region, i.Region != ""},
+		} {
+			if k.known && !yield(k.name, k.value) {
+				return
+			}
+		}
 	}
-	if i.Source.IsValid() {
-		keys["aws:SourceIp"] = i.Source.Unmap().WithZone("").String()
-	}
-	if i.UserAgent != "" {
-		keys["aws:UserAgent"] = i.UserAgent
-	}
-	if i.Region != "" {
-		keys["aws:RequestedRegion"] = i.Region
-	}
-	return keys
 }
