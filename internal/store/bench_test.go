@@ -68,7 +68,7 @@ func BenchmarkFsync(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer f.Close()
-	body, _ := exchange().Encode()
+	body := exchange().Encode()
 	b.ResetTimer()
 	for range b.N {
 		if _, err := f.Write(body); err != nil {

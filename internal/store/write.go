@@ -60,10 +60,8 @@ func (s *DB) Commit(ctx context.Context, base *registry.Snapshot, changes []regi
 
 // hand gives a job to the writer and waits for its outcome, even if the caller
 // has gone meanwhile: an event on its way must not be reported as not recorded.
-func (s *DB) hand(ctx context.Context, j *job) (err error) {
-	if j.body, err = j.event.Encode(); err != nil { // here and not in the one writer: many do it at once
-		return err
-	}
+func (s *DB) hand(ctx context.Context, j *job) error {
+	j.body = j.event.Encode() // here and not in the one writer: many do it at once
 	j.done = make(chan error, 1)
 	if err := s.send(ctx, j); err != nil {
 		return err
