@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"mayfly.internal/internal/control"
@@ -173,6 +174,7 @@ func (f *front) refuseQuery(w http.ResponseWriter, r *http.Request, namespace st
 
 func write(w http.ResponseWriter, status int, contentType string, body []byte) {
 	w.Header().Set("Content-Type", contentType)
+	w.Header().Set("Content-Length", strconv.Itoa(len(body))) // else a body of more than 2 KiB is sent in chunks
 	w.WriteHeader(status)
 	w.Write(body)
 }

@@ -23,6 +23,9 @@ func Time(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
 // ActionResponse and ActionResult, with the request id. A nil result is an
 // operation without one.
 func Answer(namespace, action string, result any, requestID string) []byte {
+	if a, ok := result.(Appender); ok {
+		return appendAnswer(namespace, action, a, requestID)
+	}
 	var out bytes.Buffer
 	e := xml.NewEncoder(&out)
 	must(e.EncodeToken(xml.StartElement{Name: xml.Name{Local: action + "Response"}, Attr: []xml.Attr{{Name: xml.Name{Local: "xmlns"}, Value: namespace}}}))
@@ -33,6 +36,55 @@ func Answer(namespace, action string, result any, requestID string) []byte {
 	must(e.EncodeToken(xml.EndElement{Name: xml.Name{Local: action + "Response"}}))
 	must(e.Close())
 	return out.Bytes()
+}
+
+// Appender is a result that writes its own elements, without reflection: for
+// answers that every job waits for. They are those encoding/xml would write.
+type Appender interface{ AppendXML(b []byte) []byte }
+
+func appendAnswer(namespace, action string, result Appender, requestID string) []byte {
+	b := make([]byte, 0, 4096) // with a session token
+	b = append(b, '<')
+	b = append(b, action...)
+	b = append(b, `Response xmlns="`...)
+	b = append(appendEscaped(b, namespace), `">`...)
+	b = AppendElement(b, action+"Result", result)
+	b = AppendElement(b, "ResponseMetadata", Text{"RequestId", requestID})
+	return appendTag(b, "</", action+"Response")
+}
+
+// Text is an element that holds text.
+type Text struct{ Name, Value string }
+
+// AppendXML writes the element.
+func (t Text) AppendXML(b []byte) []byte {
+	b = appendTag(b, "<", t.Name)
+	b = appendEscaped(b, t.Value)
+	return appendTag(b, "</", t.Name)
+}
+
+// AppendElement writes an element and what it holds.
+func AppendElement(b []byte, name string, content Appender) []byte {
+	b = appendTag(b, "<", name)
+	b = content.AppendXML(b)
+	return appendTag(b, "</", name)
+}
+
+func appendTag(b []byte, open, name string) []byte {
+	b = append(b, open...)
+	b = append(b, name...)
+	return append(b, '>')
+}
+
+func appendEscaped(b []byte, text string) []byte {
+	for i := 0; i < len(text); i++ {
+		if c := text[i]; c < 0x20 || c > 0x7e || c == '<' || c == '>' || c == '&' || c == '"' || c == '\'' {
+			out := bytes.NewBuffer(b)
+			must(xml.EscapeText(out, []byte(text)))
+			return out.Bytes()
+		}
+	}
+	return append(b, text...)
 }
 
 type metadata struct {

@@ -3,6 +3,7 @@
 package stswire
 
 import (
+	"strconv"
 	"time"
 
 	"mayfly.internal/internal/wire/awsquery"
@@ -66,6 +67,39 @@ type WebIdentityResult struct {
 	PackedPolicySize int             `xml:"PackedPolicySize,omitempty" json:"PackedPolicySize,omitempty"`
 	AssumedRoleUser  AssumedRoleUser `xml:"AssumedRoleUser" json:"AssumedRoleUser"`
 	Credentials      Credentials     `xml:"Credentials" json:"Credentials"`
+}
+
+// AppendXML writes the result's elements (awsquery.Appender).
+func (r WebIdentityResult) AppendXML(b []byte) []byte {
+	b = text(b, "SubjectFromWebIdentityToken", r.Subject)
+	b = text(b, "Audience", r.Audience)
+	b = text(b, "Provider", r.Provider)
+	if r.SourceIdentity != "" {
+		b = text(b, "SourceIdentity", r.SourceIdentity)
+	}
+	if r.PackedPolicySize != 0 {
+		b = text(b, "PackedPolicySize", strconv.Itoa(r.PackedPolicySize))
+	}
+	b = awsquery.AppendElement(b, "AssumedRoleUser", r.AssumedRoleUser)
+	return awsquery.AppendElement(b, "Credentials", r.Credentials)
+}
+
+// AppendXML writes the user's elements.
+func (u AssumedRoleUser) AppendXML(b []byte) []byte {
+	b = text(b, "AssumedRoleId", u.AssumedRoleID)
+	return text(b, "Arn", u.ARN)
+}
+
+// AppendXML writes the credentials' elements.
+func (c Credentials) AppendXML(b []byte) []byte {
+	b = text(b, "AccessKeyId", c.AccessKeyID)
+	b = text(b, "SecretAccessKey", c.SecretAccessKey)
+	b = text(b, "SessionToken", c.SessionToken)
+	return text(b, "Expiration", c.Expiration)
+}
+
+func text(b []byte, name, value string) []byte {
+	return awsquery.Text{Name: name, Value: value}.AppendXML(b)
 }
 
 // CallerIdentityResult is the answer to GetCallerIdentity.

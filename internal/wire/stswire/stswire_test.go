@@ -111,6 +111,22 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// TestAppendXML holds what is written by hand to what encoding/xml writes.
+func TestAppendXML(t *testing.T) {
+	// The same fields without the method.
+	type plain stswire.WebIdentityResult
+	for _, text := range []string{"", "plain", `<&>"'`, "\t\n\r", "\x00\x1f\x7f", "\xff\xe2\x80", "é\u2028\ufffe\U0001f600"} {
+		for _, size := range []int{0, 7} {
+			r := stswire.WebIdentityResult{Subject: text, Audience: text, Provider: text, SourceIdentity: text, PackedPolicySize: size, AssumedRoleUser: stswire.AssumedRoleUser{AssumedRoleID: text, ARN: text},
+				Credentials: stswire.Credentials{AccessKeyID: text, SecretAccessKey: text, SessionToken: text, Expiration: text}}
+			got := string(awsquery.Answer(stswire.Namespace, "X", r, text))
+			if want := string(awsquery.Answer(stswire.Namespace, "X", plain(r), text)); got != want {
+				t.Errorf("%q:\ngot  %q\nwant %q", text, got, want)
+			}
+		}
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	f.Add(good().Encode())
 	f.Add("PolicyArns.member.1.arn=x&DurationSeconds=900")
