@@ -75,6 +75,7 @@ type DB struct {
 	// The writer's alone.
 	tree   *audit.Tree
 	insert *sql.Stmt // of an audit event
+	state  *sql.Stmt // of the checkpoint
 	doubt  bool      // whether a transaction took place is not known: look before the next
 
 	failNext atomic.Pointer[error]
@@ -95,9 +96,14 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 	if err := s.load(ctx); err != nil {
 		return nil, err
 	}
-	var err error
-	if s.insert, err = s.db.PrepareContext(ctx, `INSERT INTO audit_event (idx, at, body, hashes) VALUES ($1, $2, $3, $4)`); err != nil {
-		return nil, fmt.Errorf("prepare: %w", err)
+	for text, stmt := range map[string]**sql.Stmt{
+		`INSERT INTO audit_event (idx, at, body, hashes) VALUES ($1, $2, $3, $4)`:                                &s.insert,
+		`INSERT INTO audit_head (one, note) VALUES (1, $1) ON CONFLICT (one) DO UPDATE SET note = excluded.note`: &s.state,
+	} {
+		var err error
+		if *stmt, err = s.db.PrepareContext(ctx, text); err != nil {
+			return nil, fmt.Errorf("prepare: %w", err)
+		}
 	}
 	go s.write()
 	return s, nil

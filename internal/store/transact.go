@@ -23,6 +23,7 @@ func (e *jobError) Unwrap() error { return e.err }
 type transaction struct {
 	tx       *sql.Tx
 	insert   *sql.Stmt // of an audit event
+	state    *sql.Stmt // of the checkpoint
 	snapshot *registry.Snapshot
 	tree     *audit.Tree
 }
@@ -69,7 +70,7 @@ func (s *DB) begin(ctx context.Context) (*transaction, error) {
 	if err != nil {
 		return nil, fmt.Errorf("begin a transaction: %w", err)
 	}
-	return &transaction{tx: tx, insert: tx.StmtContext(ctx, s.insert), snapshot: s.Snapshot(), tree: s.tree.Clone()}, nil
+	return &transaction{tx: tx, insert: tx.StmtContext(ctx, s.insert), state: tx.StmtContext(ctx, s.state), snapshot: s.Snapshot(), tree: s.tree.Clone()}, nil
 }
 
 // add writes one job, unless the configuration has moved on since it was
@@ -116,7 +117,7 @@ func (s *DB) finish(ctx context.Context, t *transaction) (*head, error) {
 			return nil, err
 		}
 		h = &head{note, t.tree.Size()}
-		if _, err := t.tx.ExecContext(ctx, `INSERT INTO audit_head (one, note) VALUES (1, $1) ON CONFLICT (one) DO UPDATE SET note = excluded.note`, note); err != nil {
+		if _, err := t.state.ExecContext(ctx, note); err != nil {
 			return nil, fmt.Errorf("write the audit checkpoint: %w", err)
 		}
 	}
