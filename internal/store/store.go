@@ -77,6 +77,7 @@ type DB struct {
 	insert *sql.Stmt // of an audit event
 	state  *sql.Stmt // of the checkpoint
 	doubt  bool      // whether a transaction took place is not known: look before the next
+	last   *last
 
 	failNext atomic.Pointer[error]
 }
@@ -96,14 +97,17 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 	if err := s.load(ctx); err != nil {
 		return nil, err
 	}
+	var err error
 	for text, stmt := range map[string]**sql.Stmt{
 		`INSERT INTO audit_event (idx, at, body, hashes) VALUES ($1, $2, $3, $4)`:                                &s.insert,
 		`INSERT INTO audit_head (one, note) VALUES (1, $1) ON CONFLICT (one) DO UPDATE SET note = excluded.note`: &s.state,
 	} {
-		var err error
 		if *stmt, err = s.db.PrepareContext(ctx, text); err != nil {
 			return nil, fmt.Errorf("prepare: %w", err)
 		}
+	}
+	if s.last, err = newLast(); err != nil {
+		return nil, err
 	}
 	go s.write()
 	return s, nil
@@ -147,6 +151,7 @@ func (s *DB) Close() error {
 		close(s.jobs)
 		s.gate.Unlock()
 		<-s.written
+		s.last.close()
 		s.closing = s.db.Close()
 	})
 	return s.closing

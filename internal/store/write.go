@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"errors"
-	"runtime"
 	"slices"
 	"time"
 
@@ -11,9 +10,14 @@ import (
 	"mayfly.internal/internal/registry"
 )
 
-// maxBatch is how many commits share one transaction at most. It bounds the
-// wait of the first of them; measured, larger batches gain nothing.
-const maxBatch = 256
+const (
+	// maxBatch is how many jobs share one transaction at most. It bounds the
+	// wait of the first of them; measured, larger batches gain nothing.
+	maxBatch = 256
+	// worthwhile is how many are not kept waiting for more: a transaction costs
+	// as much by itself as some fifteen events in it.
+	worthwhile = 16
+)
 
 // defaultTimeout bounds what becomes of a batch: a database that hangs must
 // become a refusal, not a queue.
@@ -96,26 +100,25 @@ func (s *DB) write() {
 	}
 }
 
-// gather is the first job and those that come while others are at work, in
-// their order. When nothing waits it lets every goroutine that can run go
-// first: under load those are requests about to hand over their own events, and
-// one transaction for all of them costs little more than for one. On an idle
-// server nothing else runs, and the job is committed at once.
+// gather is the first job and all that wait behind it, in their order. While
+// they are few it lets requests that have arrived go first: they are about to
+// hand over events of their own. On an idle server nothing else can go, and the
+// job is committed at once.
 func (s *DB) gather(first *job) []*job {
 	batch := []*job{first}
-	for yielded := false; len(batch) < maxBatch; {
+	for tried := false; len(batch) < maxBatch; {
 		select {
 		case j, ok := <-s.jobs:
 			if !ok {
 				return batch
 			}
-			batch, yielded = append(batch, j), false
+			batch, tried = append(batch, j), false
 		default:
-			if yielded {
+			if tried || len(batch) >= worthwhile {
 				return batch
 			}
-			runtime.Gosched()
-			yielded = true
+			s.last.pass()
+			tried = true
 		}
 	}
 	return batch
