@@ -1,16 +1,14 @@
 package main
 
 import (
-	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"mayfly.internal/internal/housetest"
+	"mayfly.internal/internal/scripttest"
 	"mayfly.internal/internal/wire/stswire"
 )
 
@@ -38,7 +36,7 @@ func TestScripts(t *testing.T) {
 			return os.WriteFile(filepath.Join(env.WorkDir, "cluster-ca.crt"), ca, 0o600)
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"status": status,
+			"status": scripttest.Status,
 			"as": func(ts *testscript.TestScript, neg bool, args []string) {
 				h, ok := ts.Value("house").(*housetest.House)
 				who := map[string]stswire.Credentials{"admin": h.Admin, "job": h.Job, "expired": h.Expired, "nobody": {}}
@@ -53,23 +51,6 @@ func TestScripts(t *testing.T) {
 			},
 		},
 	})
-}
-
-// status runs a command that must end with an exit status: status N command…
-func status(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: status N command args…")
-	}
-	err := ts.Exec(args[1], args[2:]...)
-	got := 0
-	if e, ok := errors.AsType[*exec.ExitError](err); ok {
-		got = e.ExitCode()
-	} else if err != nil {
-		ts.Fatalf("%v", err)
-	}
-	if strconv.Itoa(got) != args[0] {
-		ts.Fatalf("the exit status is %d, want %s", got, args[0])
-	}
 }
 
 func setCredentials(setenv func(string, string), c stswire.Credentials) {

@@ -4,21 +4,21 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"os/exec"
 	"strconv"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"mayfly.internal/internal/scripttest"
 )
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"mayflyd": main})
 }
 
-// TestScripts runs testdata/script/*.txt. `status N command…` runs a command
-// that must end with that exit status.
+// TestScripts runs testdata/script/*.txt.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
@@ -32,24 +32,8 @@ func TestScripts(t *testing.T) {
 			env.Setenv("UID", strconv.Itoa(os.Getuid()))
 			return nil
 		},
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"status": status, "waitfor": waitFor, "signal": sendSignal},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"status": scripttest.Status, "waitfor": waitFor, "signal": sendSignal},
 	})
-}
-
-func status(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: status N command args…")
-	}
-	err := ts.Exec(args[1], args[2:]...)
-	got := 0
-	if e, ok := errors.AsType[*exec.ExitError](err); ok {
-		got = e.ExitCode()
-	} else if err != nil {
-		ts.Fatalf("%v", err)
-	}
-	if strconv.Itoa(got) != args[0] {
-		ts.Fatalf("the exit status is %d, want %s", got, args[0])
-	}
 }
 
 // waitFor waits until a file is there.

@@ -3,8 +3,6 @@ package awsauth
 import (
 	"bytes"
 	"context"
-	"crypto/aes"
-	"crypto/cipher"
 	"crypto/rand"
 	"encoding/json"
 	"encoding/pem"
@@ -28,6 +26,7 @@ import (
 	"mayfly.internal/internal/policy"
 	"mayfly.internal/internal/registry"
 	"mayfly.internal/internal/session"
+	"mayfly.internal/internal/session/sessiontest"
 	"mayfly.internal/internal/sigv4"
 	"mayfly.internal/internal/wire/kubewire"
 )
@@ -50,34 +49,13 @@ type world struct {
 	requests []*http.Request
 	remotes  map[string]bool
 	issued   []string // cluster ids credentials were asked for
-	sealer   sealer
+	sealer   *sessiontest.Sealer
 	failing  error // of Credentials
-}
-
-type sealer struct{ cipher.AEAD }
-
-func (s sealer) Seal(plain, ad []byte) ([]byte, error) {
-	return s.AEAD.Seal(nil, nil, plain, ad), nil
-}
-func (s sealer) Open(sealed, ad []byte) ([]byte, error) { return s.AEAD.Open(nil, nil, sealed, ad) }
-
-func newSealer(t *testing.T) sealer {
-	var key [32]byte
-	rand.Read(key[:])
-	block, err := aes.NewCipher(key[:])
-	if err != nil {
-		t.Fatal(err)
-	}
-	aead, err := cipher.NewGCMWithRandomNonce(block)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return sealer{aead}
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, at: start, remotes: map[string]bool{}, sealer: newSealer(t)}
+	w := &world{t: t, at: start, remotes: map[string]bool{}, sealer: sessiontest.NewSealer(t)}
 	w.says(okMap("deployers"))
 	w.server = httptest.NewUnstartedServer(http.HandlerFunc(w.serve))
 	w.server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug) // failed handshakes are wanted here

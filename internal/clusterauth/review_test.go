@@ -17,6 +17,7 @@ import (
 	"mayfly.internal/internal/iam"
 	"mayfly.internal/internal/registry"
 	"mayfly.internal/internal/session"
+	"mayfly.internal/internal/session/sessiontest"
 	"mayfly.internal/internal/sigv4"
 	"mayfly.internal/internal/vectortest"
 )
@@ -111,7 +112,7 @@ func TestReviewNeighbours(t *testing.T) {
 			return w.url(a, signing{})
 		}, BadSignature},
 		{"sealed by another server", func(w *world) string {
-			return w.url(w.issue(session.Session{RoleID: "AROADEPLOYER", ProviderID: "OIDC1", Name: "job-7", Issued: start, Expires: start.Add(time.Hour), Claims: session.Claims{Issuer: gitlab}}, newSealer(w.t), account), signing{})
+			return w.url(w.issue(session.Session{RoleID: "AROADEPLOYER", ProviderID: "OIDC1", Name: "job-7", Issued: start, Expires: start.Add(time.Hour), Claims: session.Claims{Issuer: gitlab}}, sessiontest.NewSealer(w.t), account), signing{})
 		}, UnknownToken},
 		{"sealed for another account", func(w *world) string {
 			return w.url(w.issue(session.Session{RoleID: "AROADEPLOYER", ProviderID: "OIDC1", Name: "job-7", Issued: start, Expires: start.Add(time.Hour), Claims: session.Claims{Issuer: gitlab}}, w.sealer, "999922223333"), signing{})
@@ -426,7 +427,7 @@ func TestReaderNeighbours(t *testing.T) {
 		}, OtherCluster},
 		{"signed for another cluster", func(w *world) string { return w.url(w.reader("c-prod"), signing{cluster: "stage"}) }, BadSignature},
 		{"sealed by another server", func(w *world) string {
-			return w.url(w.issue(session.Session{Reader: "c-prod", Name: "aws-auth-reader", Issued: start, Expires: start.Add(time.Minute)}, newSealer(w.t), account), signing{})
+			return w.url(w.issue(session.Session{Reader: "c-prod", Name: "aws-auth-reader", Issued: start, Expires: start.Add(time.Minute)}, sessiontest.NewSealer(w.t), account), signing{})
 		}, UnknownToken},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -2,8 +2,6 @@ package clusterauth
 
 import (
 	"context"
-	"crypto/aes"
-	"crypto/cipher"
 	"crypto/rand"
 	"errors"
 	"net/netip"
@@ -20,6 +18,7 @@ import (
 	"mayfly.internal/internal/registry"
 	"mayfly.internal/internal/request"
 	"mayfly.internal/internal/session"
+	"mayfly.internal/internal/session/sessiontest"
 	"mayfly.internal/internal/sigv4"
 	"mayfly.internal/internal/store"
 	"mayfly.internal/internal/store/sqlite/sqlitetest"
@@ -63,31 +62,9 @@ func (m *mappings) Mappings(context.Context, eks.Cluster) (eks.Mappings, error) 
 	return m.said, m.err
 }
 
-// sealer is AES-GCM under a random key: the real keys are the server's.
-type sealer struct{ cipher.AEAD }
-
-func newSealer(t testing.TB) sealer {
-	var key [32]byte
-	rand.Read(key[:])
-	block, err := aes.NewCipher(key[:])
-	if err != nil {
-		t.Fatal(err)
-	}
-	aead, err := cipher.NewGCMWithRandomNonce(block)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return sealer{aead}
-}
-
-func (s sealer) Seal(plain, ad []byte) ([]byte, error) {
-	return s.AEAD.Seal(nil, nil, plain, ad), nil
-}
-func (s sealer) Open(sealed, ad []byte) ([]byte, error) { return s.AEAD.Open(nil, nil, sealed, ad) }
-
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, sealer: newSealer(t), mappings: &mappings{}, at: start, counted: map[string]int{}}
+	w := &world{t: t, sealer: sessiontest.NewSealer(t), mappings: &mappings{}, at: start, counted: map[string]int{}}
 	w.db = sqlitetest.Open(t, store.Config{Now: w.now, Account: account})
 	var err error
 	w.Service, err = New(Config{Registry: w.db, Sealer: w.sealer, Audit: w.db, Mappings: w.mappings, Now: w.now,

@@ -3,8 +3,6 @@ package kubeapi_test
 import (
 	"bytes"
 	"context"
-	"crypto/aes"
-	"crypto/cipher"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -27,6 +25,7 @@ import (
 	"mayfly.internal/internal/kubeapi"
 	"mayfly.internal/internal/registry"
 	"mayfly.internal/internal/session"
+	"mayfly.internal/internal/session/sessiontest"
 	"mayfly.internal/internal/sigv4"
 	"mayfly.internal/internal/vectortest"
 	"mayfly.internal/internal/wire/kubewire"
@@ -42,7 +41,7 @@ type world struct {
 	t        *testing.T
 	handler  http.Handler
 	snapshot *registry.Snapshot
-	sealer   sealer
+	sealer   *sessiontest.Sealer
 	log      bytes.Buffer
 	audit    func(context.Context) error
 	mappings func(context.Context) (eks.Mappings, error)
@@ -50,13 +49,6 @@ type world struct {
 	mu      sync.Mutex
 	counted map[string]int
 }
-
-type sealer struct{ cipher.AEAD }
-
-func (s sealer) Seal(plain, ad []byte) ([]byte, error) {
-	return s.AEAD.Seal(nil, nil, plain, ad), nil
-}
-func (s sealer) Open(sealed, ad []byte) ([]byte, error) { return s.AEAD.Open(nil, nil, sealed, ad) }
 
 func (w *world) Snapshot() *registry.Snapshot                    { return w.snapshot }
 func (w *world) Record(ctx context.Context, _ audit.Event) error { return w.audit(ctx) }
@@ -70,16 +62,7 @@ const peerHeader = "X-Test-Peer"
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, counted: map[string]int{}, audit: func(context.Context) error { return nil }, mappings: func(context.Context) (eks.Mappings, error) { return eks.Mappings{}, nil }}
-	var key [32]byte
-	rand.Read(key[:])
-	block, err := aes.NewCipher(key[:])
-	if err != nil {
-		t.Fatal(err)
-	}
-	if w.sealer.AEAD, err = cipher.NewGCMWithRandomNonce(block); err != nil {
-		t.Fatal(err)
-	}
+	w := &world{t: t, sealer: sessiontest.NewSealer(t), counted: map[string]int{}, audit: func(context.Context) error { return nil }, mappings: func(context.Context) (eks.Mappings, error) { return eks.Mappings{}, nil }}
 	admin := iam.AdminRole(account, start)
 	entry := eks.AccessEntry{ClusterID: "c-prod", Cluster: "prod", PrincipalARN: admin.ARN().String(), PrincipalID: admin.ID, UUID: "u", Groups: []string{"g"}}
 	entry = entry.Associate("arn:aws:eks::aws:cluster-access-policy/AmazonEKSEditPolicy", eks.Scope{Type: eks.NamespaceScope, Namespaces: []string{"production"}}, start)

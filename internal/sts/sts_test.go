@@ -15,6 +15,7 @@ import (
 	"mayfly.internal/internal/oidc"
 	"mayfly.internal/internal/registry"
 	"mayfly.internal/internal/session"
+	"mayfly.internal/internal/session/sessiontest"
 )
 
 func TestExchange(t *testing.T) {
@@ -466,7 +467,7 @@ func TestFaults(t *testing.T) {
 		"keys":    {func(w *world) { w.keys.set, w.keys.err = nil, broken }, []string{"AdminCredentials", "ReaderCredentials"}},
 		"store":   {func(w *world) { w.db.FailNext(broken) }, []string{"ReaderCredentials"}},
 		"audit":   {func(w *world) { w.Audit = failing{broken} }, []string{"ReaderCredentials"}},
-		"sealer":  {func(w *world) { w.Sealer.(*sealer).err = broken }, nil},
+		"sealer":  {func(w *world) { w.Sealer.(*sessiontest.Sealer).Err = broken }, nil},
 		"random":  {func(w *world) { w.Rand = failing{broken} }, nil},
 	}
 	for port, p := range ports {

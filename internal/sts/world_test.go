@@ -2,8 +2,6 @@ package sts
 
 import (
 	"context"
-	"crypto/aes"
-	"crypto/cipher"
 	"crypto/rand"
 	"errors"
 	"maps"
@@ -21,6 +19,7 @@ import (
 	"mayfly.internal/internal/policy"
 	"mayfly.internal/internal/registry"
 	"mayfly.internal/internal/request"
+	"mayfly.internal/internal/session/sessiontest"
 	"mayfly.internal/internal/store"
 	"mayfly.internal/internal/store/sqlite/sqlitetest"
 )
@@ -65,32 +64,6 @@ func (k *keys) Keys(_ context.Context, issuer, _ string) (*jwt.KeySet, error) {
 	return k.set, k.err
 }
 
-// sealer is AES-GCM under a random key: the real keys are the server's.
-type sealer struct {
-	aead cipher.AEAD
-	err  error
-}
-
-func newSealer(t *testing.T) *sealer {
-	t.Helper()
-	var key [32]byte
-	rand.Read(key[:])
-	block, err := aes.NewCipher(key[:])
-	if err != nil {
-		t.Fatal(err)
-	}
-	aead, err := cipher.NewGCMWithRandomNonce(block)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &sealer{aead: aead}
-}
-
-func (s *sealer) Seal(plain, ad []byte) ([]byte, error) {
-	return s.aead.Seal(nil, nil, plain, ad), s.err
-}
-func (s *sealer) Open(sealed, ad []byte) ([]byte, error) { return s.aead.Open(nil, nil, sealed, ad) }
-
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{issuer: fakeissuer.New(t), keys: &keys{t: t}, at: now, counted: map[string]int{}}
@@ -101,7 +74,7 @@ func newWorld(t *testing.T) *world {
 	}
 	w.db = sqlitetest.Open(t, store.Config{Now: w.now, Account: account})
 	settings := map[string]oidc.Settings{gitlab: {GitLab: true, LoginClientIDs: []string{login}}}
-	w.Service, err = New(Config{Registry: w.db, Keys: w.keys, Sealer: newSealer(t), Audit: w.db, Now: w.now, Rand: rand.Reader,
+	w.Service, err = New(Config{Registry: w.db, Keys: w.keys, Sealer: sessiontest.NewSealer(t), Audit: w.db, Now: w.now, Rand: rand.Reader,
 		Settings: func(issuer string) oidc.Settings { return settings[issuer] },
 		Count:    func(reason string) { w.mu.Lock(); defer w.mu.Unlock(); w.counted[reason]++ }})
 	if err != nil {
