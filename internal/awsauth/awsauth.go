@@ -30,8 +30,8 @@ import (
 
 // Config is what a Reader needs; all of it is required but Log.
 type Config struct {
-	// Credentials makes a reader's session for the cluster of an id.
-	Credentials func(clusterID string) (session.Credentials, error)
+	// Credentials makes a reader's session for a cluster.
+	Credentials func(ctx context.Context, c eks.Cluster) (session.Credentials, error)
 	// Registry says which clusters there are: what was read of one that is
 	// gone, or was registered anew, is forgotten.
 	Registry interface{ Snapshot() *registry.Snapshot }
@@ -58,6 +58,8 @@ const (
 	readTimeout = 5 * time.Second
 	// retryAfter is the pause after a read that failed.
 	retryAfter = time.Second
+	// renewBefore is how long a session must still last for one more read.
+	renewBefore = 10 * time.Second
 )
 
 // Reader reads and keeps aws-auth ConfigMaps. It is safe for concurrent use.
@@ -165,6 +167,7 @@ func (r *Reader) tryRead(s *source) (notes []note, err error) {
 type source struct {
 	cluster eks.Cluster
 	client  client
+	creds   session.Credentials // of the last reads; the read under way alone touches it
 
 	mu       sync.Mutex
 	reading  chan struct{} // closed at the end of the read under way; nil: there is none

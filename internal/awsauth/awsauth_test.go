@@ -114,15 +114,15 @@ func (w *world) put(changes ...registry.Change) {
 	w.snapshot = w.snapshot.With(changes...)
 }
 
-func (w *world) credentials(clusterID string) (session.Credentials, error) {
+func (w *world) credentials(_ context.Context, c eks.Cluster) (session.Credentials, error) {
 	now := w.now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.issued = append(w.issued, clusterID)
+	w.issued = append(w.issued, c.ID)
 	if w.failing != nil {
 		return session.Credentials{}, w.failing
 	}
-	_, creds, err := session.Issue(session.Session{Reader: clusterID, Name: "aws-auth-reader", Issued: now, Expires: now.Add(time.Minute)}, account, w.sealer, rand.Reader)
+	_, creds, err := session.Issue(session.Session{Reader: c.ID, Name: "aws-auth-reader", Issued: now, Expires: now.Add(time.Minute)}, account, w.sealer, rand.Reader)
 	return creds, err
 }
 
@@ -208,7 +208,7 @@ func (w *world) settled() {
 }
 
 func TestNewRefuses(t *testing.T) {
-	good := Config{Credentials: func(string) (session.Credentials, error) { return session.Credentials{}, nil }, Registry: &world{}, Now: time.Now}
+	good := Config{Credentials: func(context.Context, eks.Cluster) (session.Credentials, error) { return session.Credentials{}, nil }, Registry: &world{}, Now: time.Now}
 	for name, change := range map[string]func(*Config){
 		"no credentials": func(c *Config) { c.Credentials = nil }, "no registry": func(c *Config) { c.Registry = nil }, "no clock": func(c *Config) { c.Now = nil },
 	} {
@@ -462,6 +462,20 @@ func TestClustersThatAreGone(t *testing.T) {
 	}
 }
 
+// A session serves for as many reads as it lasts: each is an event of the audit
+// log.
+func TestOneSessionForSeveralReads(t *testing.T) {
+	w := newWorld(t)
+	for range 13 { // two minutes
+		w.group()
+		w.settled()
+		w.pass(freshFor)
+	}
+	if reads := w.asked(); reads != 13 || len(w.issued) != 3 {
+		t.Errorf("%d reads with %d sessions", reads, len(w.issued))
+	}
+}
+
 func TestNoCredentials(t *testing.T) {
 	w := newWorld(t)
 	w.failing = errors.New("no sealing key")
@@ -603,7 +617,7 @@ func TestNotesAreSaidOnce(t *testing.T) {
 
 func TestPanicIsAFailure(t *testing.T) {
 	w := newWorld(t)
-	w.Reader.config.Credentials = func(string) (session.Credentials, error) { panic("a defect") }
+	w.Reader.config.Credentials = func(context.Context, eks.Cluster) (session.Credentials, error) { panic("a defect") }
 	if got := w.group(); got != "?" || !strings.Contains(w.log.String(), "a defect") {
 		t.Errorf("%q, %s", got, &w.log)
 	}

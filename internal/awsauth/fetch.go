@@ -60,7 +60,7 @@ func newClient(c eks.Cluster) (client, error) {
 // fetch reads the data of a cluster's aws-auth ConfigMap. There is none: empty
 // data. No error holds anything of the bearer token.
 func (r *Reader) fetch(ctx context.Context, s *source) (map[string]string, error) {
-	bearer, err := r.bearer(s.cluster)
+	bearer, err := r.bearer(ctx, s)
 	if err != nil {
 		return nil, fmt.Errorf("sign a bearer token: %w", err)
 	}
@@ -98,13 +98,18 @@ func (r *Reader) fetch(ctx context.Context, s *source) (map[string]string, error
 // domain does not exist (RFC 2606 §2).
 const signingHost = "sts.mayfly.invalid"
 
-// bearer is a bearer token of a new reader's session for the cluster.
-func (r *Reader) bearer(c eks.Cluster) (string, error) {
-	creds, err := r.config.Credentials(c.ID)
-	if err != nil {
-		return "", err
+// bearer is a bearer token for the cluster, of a session that serves for several
+// reads: each session is an event of the audit log.
+func (r *Reader) bearer(ctx context.Context, s *source) (string, error) {
+	now := r.config.Now()
+	if !now.Add(renewBefore).Before(s.creds.Expires) {
+		creds, err := r.config.Credentials(ctx, s.cluster)
+		if err != nil {
+			return "", err
+		}
+		s.creds = creds
 	}
-	return presign(creds, c, r.config.Now())
+	return presign(s.creds, s.cluster, now)
 }
 
 func presign(creds session.Credentials, c eks.Cluster, now time.Time) (string, error) {

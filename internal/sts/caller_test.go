@@ -20,7 +20,7 @@ func TestCaller(t *testing.T) {
 	if reason != 0 {
 		t.Fatal(reason)
 	}
-	reader, err := w.ReaderCredentials("prod")
+	reader, err := w.ReaderCredentials(t.Context(), prod)
 	if err != nil {
 		t.Fatal(err)
 	}

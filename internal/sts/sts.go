@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"mayfly.internal/internal/audit"
+	"mayfly.internal/internal/eks"
 	"mayfly.internal/internal/fault"
 	"mayfly.internal/internal/jwt"
 	"mayfly.internal/internal/oidc"
@@ -299,13 +300,23 @@ func (s *Service) AdminCredentials(ctx context.Context, uid string, duration tim
 }
 
 // ReaderCredentials makes a session that may read one cluster's aws-auth
-// ConfigMap for a minute and do nothing else.
-func (s *Service) ReaderCredentials(cluster string) (session.Credentials, error) {
+// ConfigMap for a minute and do nothing else. It is recorded like every other.
+func (s *Service) ReaderCredentials(ctx context.Context, c eks.Cluster) (session.Credentials, error) {
 	now := s.Now()
 	snap := s.Registry.Snapshot()
-	_, creds, err := session.Issue(session.Session{Reader: cluster, Name: "aws-auth-reader", Issued: now, Expires: now.Add(readerLife)}, snap.Account, s.Sealer, s.Rand)
-	return creds, err
+	made, creds, err := session.Issue(session.Session{Reader: c.ID, Name: readerName, Issued: now, Expires: now.Add(readerLife)}, snap.Account, s.Sealer, s.Rand)
+	if err != nil {
+		return session.Credentials{}, err
+	}
+	ev := audit.Event{Time: now, Action: "mayfly:ReaderCredentials", Outcome: audit.Allowed, Resource: c.ARN().String(), Cluster: c.Name, Issued: made.ID.String(), As: readerName, Expires: made.Expires}
+	if err := s.Audit.Record(ctx, ev); err != nil {
+		return session.Credentials{}, refuse(NotRecorded, err, "The reading of aws-auth could not be recorded, so no credentials were made for it.")
+	}
+	return creds, nil
 }
+
+// readerName is how the audit log calls readers: they are nobody's role.
+const readerName = "aws-auth-reader"
 
 // readerLife is how long a reader's session lasts (CONTRACTS: 60 s).
 const readerLife = time.Minute

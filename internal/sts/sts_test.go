@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"mayfly.internal/internal/audit"
+	"mayfly.internal/internal/eks"
 	"mayfly.internal/internal/fakeissuer"
 	"mayfly.internal/internal/iam"
 	"mayfly.internal/internal/oidc"
@@ -457,7 +458,7 @@ func TestFaults(t *testing.T) {
 			c, _, err := w.AdminCredentials(context.Background(), "0", 15*time.Minute)
 			return c, err
 		},
-		"ReaderCredentials": func(w *world, _ string) (session.Credentials, error) { return w.ReaderCredentials("prod") },
+		"ReaderCredentials": func(w *world, _ string) (session.Credentials, error) { return w.ReaderCredentials(t.Context(), prod) },
 	}
 	ports := map[string]struct {
 		fail   func(*world)
@@ -465,8 +466,8 @@ func TestFaults(t *testing.T) {
 	}{
 		"nothing": {func(*world) {}, []string{"AssumeRoleWithWebIdentity", "AdminCredentials", "ReaderCredentials"}},
 		"keys":    {func(w *world) { w.keys.set, w.keys.err = nil, broken }, []string{"AdminCredentials", "ReaderCredentials"}},
-		"store":   {func(w *world) { w.db.FailNext(broken) }, []string{"ReaderCredentials"}},
-		"audit":   {func(w *world) { w.Audit = failing{broken} }, []string{"ReaderCredentials"}},
+		"store":   {func(w *world) { w.db.FailNext(broken) }, nil},
+		"audit":   {func(w *world) { w.Audit = failing{broken} }, nil},
 		"sealer":  {func(w *world) { w.Sealer.(*sessiontest.Sealer).Err = broken }, nil},
 		"random":  {func(w *world) { w.Rand = failing{broken} }, nil},
 	}
@@ -525,18 +526,25 @@ func TestAdminCredentials(t *testing.T) {
 
 func TestReaderCredentials(t *testing.T) {
 	w := newWorld(t)
-	creds, err := w.ReaderCredentials("prod")
+	creds, err := w.ReaderCredentials(t.Context(), prod)
 	if err != nil {
 		t.Fatal(err)
 	}
 	opened, err := session.Open(creds.Token.Reveal(), creds.AccessKeyID, account, w.Sealer)
-	if err != nil || opened.Reader != "prod" || opened.RoleID != "" || !opened.Expires.Equal(now.Add(time.Minute)) {
+	if err != nil || opened.Reader != prod.ID || opened.RoleID != "" || !opened.Expires.Equal(now.Add(time.Minute)) {
 		t.Errorf("%+v, %v", opened, err)
 	}
 	if _, err := w.db.Snapshot().Principal(opened, now); !errors.Is(err, registry.ErrReader) {
 		t.Errorf("a reader is a principal: %v", err)
 	}
+	e := w.events(t)
+	if len(e) != 1 || e[0].Action != "mayfly:ReaderCredentials" || e[0].Outcome != audit.Allowed || e[0].Cluster != "prod" || e[0].Issued != opened.ID.String() || !e[0].Expires.Equal(opened.Expires) {
+		t.Errorf("recorded was %+v", e)
+	}
 }
+
+// prod is a cluster that is read.
+var prod = eks.Cluster{ID: "c-prod", Name: "prod", Region: "eu-central-1", Account: account}
 
 func TestNewRefusesHoles(t *testing.T) {
 	w := newWorld(t)
