@@ -128,8 +128,12 @@ func (s *Service) DeleteRole(ctx context.Context, c Call, name string) error {
 	})
 }
 
-// UpdateRole is IAM UpdateRole; nil and zero leave a field as it is.
+// UpdateRole is IAM UpdateRole. A nil description stays as it is; a maximum
+// session of zero becomes the default of one hour, as the API reference says.
 func (s *Service) UpdateRole(ctx context.Context, c Call, name string, description *string, maxSession time.Duration) error {
+	if maxSession == 0 {
+		maxSession = iam.DefaultMaxSession
+	}
 	op := operation{action: "iam:UpdateRole", on: role(c, name), asked: detail{}.with("max_session", seconds(maxSession))}
 	if description != nil {
 		op.asked["description"] = *description
@@ -138,9 +142,7 @@ func (s *Service) UpdateRole(ctx context.Context, c Call, name string, descripti
 		if description != nil {
 			r.Description = *description
 		}
-		if maxSession != 0 {
-			r.MaxSession = maxSession
-		}
+		r.MaxSession = maxSession
 		return put(r), iam.CheckMaxSession(r.MaxSession)
 	})
 }

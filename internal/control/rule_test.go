@@ -328,7 +328,7 @@ func TestRoleStory(t *testing.T) {
 	if err := w.UpdateRole(ctx, admin, "R", &text, 0); err != nil {
 		t.Fatal(err)
 	}
-	if got, _ := w.Role(ctx, admin, "r"); got.Description != "e" || got.MaxSession != 2*time.Hour {
+	if got, _ := w.Role(ctx, admin, "r"); got.Description != "e" || got.MaxSession != time.Hour {
 		t.Errorf("a new description made it %+v", got)
 	}
 	if err := w.UpdateRole(ctx, admin, "r", nil, 4*time.Hour); err != nil {
@@ -339,6 +339,9 @@ func TestRoleStory(t *testing.T) {
 	}
 	if err := w.UpdateRole(ctx, admin, "r", nil, 0); err != nil {
 		t.Errorf("nothing to update: %v", err)
+	}
+	if got, _ := w.Role(ctx, admin, "r"); got.Description != "e" || got.MaxSession != time.Hour {
+		t.Errorf("no duration made it %+v", got)
 	}
 	for _, name := range []string{"b", "a"} {
 		if err := w.PutRolePolicy(ctx, admin, "r", name, " "+describe+"\n"); err != nil {

@@ -31,5 +31,5 @@ func mustParse(kind policy.Kind, text string) *policy.Document {
 // AdminRole is the administrator's role of an account.
 func AdminRole(account arn.AccountID, created time.Time) Role {
 	return Role{ID: AdminID, Account: account, Path: "/", Name: AdminName, Description: "Mayfly's administrator; its sessions come from the admin socket",
-		MaxSession: defaultSession, Trust: adminTrust, Inline: map[string]*policy.Document{"everything": adminPermissions}, Created: created, BuiltIn: true}
+		MaxSession: DefaultMaxSession, Trust: adminTrust, Inline: map[string]*policy.Document{"everything": adminPermissions}, Created: created, BuiltIn: true}
 }

@@ -44,10 +44,12 @@ func (r Role) Permissions() []*policy.Document {
 const (
 	maxRoleNameLen   = 64
 	maxPolicyNameLen = 128
-	defaultSession   = time.Hour
 	minMaxSession    = time.Hour
 	maxMaxSession    = 12 * time.Hour
 )
+
+// DefaultMaxSession is a role's longest session where nobody says otherwise.
+const DefaultMaxSession = time.Hour
 
 // CheckRole checks a role that is about to be made and fills in what was not
 // given: the path / and a maximum session of one hour. Its trust policy is
@@ -57,7 +59,7 @@ func CheckRole(r Role) (Role, error) {
 		r.Path = "/"
 	}
 	if r.MaxSession == 0 {
-		r.MaxSession = defaultSession
+		r.MaxSession = DefaultMaxSession
 	}
 	switch {
 	case !arn.IsName(r.Name, maxRoleNameLen):

@@ -149,11 +149,11 @@ func TestRoles(t *testing.T) {
 	check(w.must("CreateRole", "RoleName", "b", "Path", "/ci/", "Description", "d & e", "MaxSessionDuration", "7200", "AssumeRolePolicyDocument", trust+"\n", "Tags.member.1.Key", "k", "Tags.member.1.Value", ""),
 		`<Role>`+common("/ci/", "b", trust+"\n")+`<Description>d &amp; e</Description><MaxSessionDuration>7200</MaxSessionDuration><Tags><member><Key>k</Key><Value></Value></member></Tags></Role>`)
 	check(w.must("UpdateRole", "RoleName", "b", "Description", ""), ``)
-	check(w.must("GetRole", "RoleName", "B"), `<Role>`+common("/ci/", "b", trust+"\n")+`<MaxSessionDuration>7200</MaxSessionDuration><Tags><member><Key>k</Key><Value></Value></member></Tags><RoleLastUsed></RoleLastUsed></Role>`)
-	check(w.must("UpdateRole", "RoleName", "b", "MaxSessionDuration", "3600"), ``)
+	check(w.must("GetRole", "RoleName", "B"), `<Role>`+common("/ci/", "b", trust+"\n")+`<MaxSessionDuration>3600</MaxSessionDuration><Tags><member><Key>k</Key><Value></Value></member></Tags><RoleLastUsed></RoleLastUsed></Role>`)
+	check(w.must("UpdateRole", "RoleName", "b", "MaxSessionDuration", "7200"), ``)
 	other := strings.Replace(trust, "gitlab.example", "other.example", 1)
 	check(w.must("UpdateAssumeRolePolicy", "RoleName", "b", "PolicyDocument", other), ``)
-	check(w.must("ListRoles", "PathPrefix", "/ci/"), `<Roles><member>`+common("/ci/", "b", other)+`<MaxSessionDuration>3600</MaxSessionDuration></member></Roles><IsTruncated>false</IsTruncated>`)
+	check(w.must("ListRoles", "PathPrefix", "/ci/"), `<Roles><member>`+common("/ci/", "b", other)+`<MaxSessionDuration>7200</MaxSessionDuration></member></Roles><IsTruncated>false</IsTruncated>`)
 	if got := w.must("ListRoles"); strings.Count(got, "<member>") != 3 || !strings.Contains(got, "<RoleName>mayfly-admin</RoleName>") {
 		t.Errorf("all roles are %s", got)
 	}
