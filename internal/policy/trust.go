@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 
 	"mayfly.internal/internal/arn"
@@ -130,22 +131,23 @@ type Project struct {
 	NamespaceID string
 }
 
-// Knows reports whether some Allow statement, reduced to its issuer and project
-// terms, would accept a token of the project: whether the caller may be told
-// which of its own claims failed. The terms are the project part of sub,
-// project_id and namespace_id; a statement must have at least one, all it has
-// must accept the token, and none may have a wildcard before the first slash of
-// its value.
+// Knows reports whether some Allow statement about web identities knows the
+// project: whether the caller may be told which of its own claims failed.
 func (d *Document) Knows(p Project) bool {
-	for _, s := range d.statements {
-		if s.Trusts(p.Provider) && s.CoversAction("sts:AssumeRoleWithWebIdentity") && s.knows(p) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(d.statements, func(s *Statement) bool {
+		return s.CoversAction("sts:AssumeRoleWithWebIdentity") && s.Knows(p)
+	})
 }
 
-func (s *Statement) knows(p Project) bool {
+// Knows reports whether an Allow statement, reduced to its issuer and project
+// terms, would accept a token of the project. The terms are the project part of
+// sub, project_id and namespace_id; a statement must have at least one, all it
+// has must accept the token, and none may have a wildcard before the first slash
+// of its value.
+func (s *Statement) Knows(p Project) bool {
+	if !s.Trusts(p.Provider) {
+		return false
+	}
 	prefix, terms := p.Provider.URL+":", 0
 	for i := range s.conditions {
 		c := &s.conditions[i]

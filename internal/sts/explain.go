@@ -24,11 +24,12 @@ func untrusted(k webIdentityFacts, b believed, req policy.Request, set policy.Se
 		why = "the statements that match do not say whose tokens of a shared issuer, or which login client, they mean"
 		cause = errors.New(req.Action + ": " + why)
 	}
-	if !k.role.Trust.Knows(projectOf(k, b)) {
+	own := projectOf(k, b)
+	if !k.role.Trust.Knows(own) {
 		return refuse(NotTrusted, cause, notAuthorized)
 	}
 	if why == "" {
-		why = explainTrust(policy.Explain(req, set), k.provider.KeyPrefix(), k.settings.Explain == oidc.ExplainValues)
+		why = explainTrust(policy.Explain(req, set), own, k.provider.KeyPrefix(), k.settings.Explain == oidc.ExplainValues)
 	}
 	return refuse(NotTrusted, cause, "%s. %s (denial %s)", notAuthorized, clipExplanation(why), info.ID)
 }
@@ -43,17 +44,18 @@ func projectOf(k webIdentityFacts, b believed) policy.Project {
 	return policy.Project{Provider: k.provider.ARN(), Subject: subject, ProjectID: b.kept.ProjectID, NamespaceID: b.kept.NamespaceID}
 }
 
-// explainTrust says why a trust policy does not let a token in: by the
-// statement that comes nearest, the one with the fewest conditions that failed.
-func explainTrust(x policy.Explanation, prefix string, values bool) string {
+// explainTrust says why a trust policy does not let a token in: of the statements
+// that know its project, by the one that comes nearest, with the fewest
+// conditions that failed. The others are other projects' business.
+func explainTrust(x policy.Explanation, own policy.Project, prefix string, values bool) string {
 	if x.Effect == policy.ExplicitDeny {
 		return "A statement of the role's trust policy denies it"
 	}
 	var nearest *policy.Trace
 	for i := range x.Traces {
 		t := &x.Traces[i]
-		if t.Denies() || len(t.Failures) == 0 || t.Failures[0].Element != policy.ElementCondition {
-			continue // it is about another issuer or another action
+		if t.Denies() || len(t.Failures) == 0 || t.Failures[0].Element != policy.ElementCondition || !t.Statement.Knows(own) {
+			continue // it is about another issuer, another action or another project
 		}
 		if nearest == nil || len(t.Failures) < len(nearest.Failures) {
 			nearest = t

@@ -17,6 +17,10 @@ func TestExplanation(t *testing.T) {
 		statement(gitlab, assume, secretTerms)))
 	deny := w.role(t, "denied", trust(statement(gitlab, assume, anyBranch),
 		`{"Sid":"HiddenSid","Effect":"Deny","Principal":"*","Action":"sts:*","Condition":{"StringEquals":{"gitlab.com:ref":"main"}}}`))
+	// The other project's statement comes as near as the own one, and first.
+	tie := w.role(t, "tie", trust(
+		statement(gitlab, assume, `"StringEquals":{"gitlab.com:sub":"project_path:other/hidden-project:ref_type:branch:ref:main"}`),
+		statement(gitlab, assume, `"StringEquals":{"gitlab.com:sub":"project_path:acme/web:ref_type:branch:ref:release"}`)))
 	tagless := w.role(t, "tagless", trust(statement(gitlab, assume, anyBranch)))
 	tagged := w.job(map[string]any{"https://aws.amazon.com/tags": map[string]any{"principal_tags": map[string]any{"a": []string{"b"}}}})
 	for _, tt := range []struct {
@@ -29,6 +33,7 @@ func TestExplanation(t *testing.T) {
 			[]string{"hidden", "release-", "SourceIp", "192.0.2.7", "198.51.100", "99"}},
 		{"the same where the operator shows values", role, w.job(), true,
 			[]string{"release-*", "hidden-environment"}, []string{"hidden-project", "198.51.100"}},
+		{"a statement of another project that comes as near", tie, w.job(), true, []string{"ref:release"}, []string{"hidden"}},
 		{"a job of another project", role, w.issuer.Token(jobOf("acme/web2", "main")), false, nil, nil},
 		{"a job of another project where the operator shows values", role, w.issuer.Token(jobOf("acme/web2", "main")), true, nil, nil},
 		{"an explicit deny", deny, w.job(), false, []string{"A statement of the role's trust policy denies it"}, []string{"HiddenSid", "ref"}},
