@@ -4,6 +4,7 @@ package housetest
 
 import (
 	"context"
+	"crypto"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -21,10 +22,13 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 
+	"mayfly.internal/internal/client"
 	"mayfly.internal/internal/fakeissuer"
+	"mayfly.internal/internal/jwt"
 	"mayfly.internal/internal/secret"
 	"mayfly.internal/internal/server"
 	"mayfly.internal/internal/sigv4"
+	"mayfly.internal/internal/wire/mayflywire"
 	"mayfly.internal/internal/wire/stswire"
 )
 
@@ -34,6 +38,7 @@ const (
 	Account = "111122223333"
 	Issuer  = "https://gitlab.example"
 	Role    = "arn:aws:iam::" + Account + ":role/deployer"
+	Region  = "us-east-1"
 )
 
 // House is a running server and credentials for it.
@@ -102,9 +107,66 @@ func (h *House) pool() *x509.CertPool {
 
 // Token is the ID token of a job of a project's branch.
 func (h *House) Token(project, branch string) string {
-	claims := fakeissuer.JobClaims("mayfly", project, branch)
-	claims["iss"] = Issuer
-	return h.issuer.Token(claims)
+	return h.issuer.Token(claims(project, branch))
+}
+
+func claims(project, branch string) map[string]any {
+	out := fakeissuer.JobClaims("mayfly", project, branch)
+	out["iss"] = Issuer
+	return out
+}
+
+// IssuerKey is the key that signs for Issuer, and its id.
+func (h *House) IssuerKey() (key crypto.Signer, id string) {
+	return h.issuer.PrivateKey(jwt.RS256), h.issuer.KeyID(jwt.RS256)
+}
+
+// JobClaims are the claims of the job that Role lets in.
+func (h *House) JobClaims() map[string]any { return claims("acme/web", "main") }
+
+// Cluster registers a cluster in which Role has an identity, and gives what its
+// API server needs. There is no such API server.
+func (h *House) Cluster(name string) mayflywire.WebhookConfig {
+	c, err := client.New(client.Config{Endpoint: h.URL, Region: Region, CAFile: h.CAFile, Credentials: h.admin()})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	ca, err := os.ReadFile(h.CAFile)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if _, err := c.RegisterCluster(h.t.Context(), mayflywire.Cluster{Name: name, Region: Region, Endpoint: "https://127.0.0.1:1", CA: string(ca), AuthenticationMode: "API"}); err != nil {
+		h.t.Fatal(err)
+	}
+	body := `{"principalArn":"` + Role + `"}`
+	req, err := http.NewRequest(http.MethodPost, h.URL+"/clusters/"+name+"/access-entries", strings.NewReader(body))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	h.sign(req, body, "eks")
+	h.send(req)
+	out, err := c.WebhookConfig(h.t.Context(), name)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return out
+}
+
+func (h *House) admin() sigv4.Credentials {
+	return sigv4.Credentials{AccessKeyID: h.Admin.AccessKeyID, SecretKey: secret.New(h.Admin.SecretAccessKey), SessionToken: h.Admin.SessionToken}
+}
+
+// sign signs a request as the administrator.
+func (h *House) sign(req *http.Request, body, service string) {
+	r := sigv4.Request{Method: req.Method, Host: req.URL.Host, Path: req.URL.EscapedPath(), Body: []byte(body), Headers: []sigv4.Header{{Name: "Content-Type", Value: req.Header.Get("Content-Type")}}}
+	add, err := sigv4.Sign(r, h.admin(), Region, service, time.Now())
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	for _, header := range add {
+		req.Header.Set(header.Name, header.Value)
+	}
 }
 
 func (h *House) askAdmin() stswire.Credentials {
@@ -137,14 +199,7 @@ func (h *House) iam(action string, params url.Values) {
 	maps.Copy(form, params)
 	body := form.Encode()
 	req := h.form(body)
-	r := sigv4.Request{Method: req.Method, Host: req.URL.Host, Path: "/", Body: []byte(body), Headers: []sigv4.Header{{Name: "Content-Type", Value: req.Header.Get("Content-Type")}}}
-	add, err := sigv4.Sign(r, sigv4.Credentials{AccessKeyID: h.Admin.AccessKeyID, SecretKey: secret.New(h.Admin.SecretAccessKey), SessionToken: h.Admin.SessionToken}, "us-east-1", "iam", time.Now())
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	for _, header := range add {
-		req.Header.Set(header.Name, header.Value)
-	}
+	h.sign(req, body, "iam")
 	h.send(req)
 }
 

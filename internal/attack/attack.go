@@ -1,0 +1,220 @@
+// Package attack asks an STS, and a cluster's authentication webhook, for what
+// they must not give: forged and bent tokens, requests and signatures, of the
+// kinds that have got through elsewhere.
+//
+// It holds what an attacker of the worst kind holds: the signing key of an
+// issuer that the target trusts, and the claims of a job it must let in. What it
+// sends is made by its own hand, from strings; it shares no code with the rooms
+// that check, so a mistake of theirs is not made twice.
+//
+// An attack shows something only if the same request without it is let in:
+// Run begins and ends with that.
+package attack
+
+import (
+	"context"
+	"crypto"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Target is what is attacked, and with what.
+type Target struct {
+	Endpoint string       // URL of the STS
+	HTTP     *http.Client // trusts the endpoint's certificate; follows no redirect
+	Role     string       // ARN of a role that trusts exactly the subject and audience of Claims
+	Region   string       // to sign for
+	Now      func() time.Time
+
+	// Key signs for the issuer, and KeyID is its kid: RSA (RS256), P-256 (ES256)
+	// or Ed25519 (EdDSA).
+	Key   crypto.Signer
+	KeyID string
+	// Claims are those of the job that is let in: at least iss, sub and aud. The
+	// times and jti are filled in.
+	Claims map[string]any
+
+	// Webhook is the TokenReview webhook of a cluster in which the role has an
+	// identity; nil: none is attacked.
+	Webhook *Webhook
+}
+
+// Webhook is a cluster's TokenReview webhook.
+type Webhook struct {
+	URL     string       // https://…/authenticate
+	HTTP    *http.Client // with the cluster's client certificate
+	Cluster string       // the name that bearer tokens are bound to
+}
+
+// Verdict is what became of an attack. The zero value is none.
+type Verdict string
+
+const (
+	Refused  Verdict = "refused"
+	Accepted Verdict = "ACCEPTED"
+	// Broken: no proper answer. A refusal is an answer; a crash is not.
+	Broken Verdict = "BROKEN"
+)
+
+// Result is an attack and what became of it.
+type Result struct {
+	ID      string  `json:"id"`              // "token/alg-none"
+	What    string  `json:"what"`            // in words
+	Class   string  `json:"class,omitempty"` // where it is known from
+	Verdict Verdict `json:"verdict"`
+	Answer  string  `json:"answer"` // the target's own, short
+}
+
+// ControlError says that the request which must be let in is not: then nothing
+// is shown by what else is refused.
+type ControlError struct {
+	What, Answer string
+}
+
+func (e *ControlError) Error() string {
+	return fmt.Sprintf("%s is not let in, so nothing is shown by what else is refused: %s", e.What, e.Answer)
+}
+
+// attempt is one attack.
+type attempt struct {
+	id, what, class string
+	try             func(ctx context.Context, g *good) (Verdict, string)
+}
+
+// good is what an attacker begins with: a target, and credentials that it gave
+// for a token it must take.
+type good struct {
+	Target
+	creds credentials
+}
+
+// Run attacks the target; seen is told of each result, of the number done and of
+// all there are. The error is a *ControlError, or the context's.
+func Run(ctx context.Context, t Target, seen func(r Result, done, all int)) ([]Result, error) {
+	if t.Now == nil {
+		t.Now = time.Now
+	}
+	g := &good{Target: t}
+	if err := g.control(ctx); err != nil {
+		return nil, err
+	}
+	all := attempts(t.Webhook != nil)
+	var results []Result
+	for i, a := range all {
+		verdict, answer := a.try(ctx, g)
+		if err := ctx.Err(); err != nil {
+			return results, err
+		}
+		r := Result{a.id, a.what, a.class, verdict, answer}
+		results = append(results, r)
+		if seen != nil {
+			seen(r, i+1, len(all))
+		}
+	}
+	return results, g.control(ctx) // it still works for those it is for
+}
+
+// attempts are all attacks there are.
+func attempts(webhook bool) []attempt {
+	list := slices.Concat(tokenAttempts(), requestAttempts(), signatureAttempts())
+	if webhook {
+		list = append(list, bearerAttempts()...)
+	}
+	return list
+}
+
+// control gets credentials for the token that is let in, and uses them.
+func (g *good) control(ctx context.Context) error {
+	verdict, answer, body := g.exchange(ctx, g.forge().token())
+	if verdict != Accepted {
+		return &ControlError{"the unbent token", answer}
+	}
+	var err error
+	if g.creds, err = readCredentials(body); err != nil {
+		return &ControlError{"the unbent token", err.Error()}
+	}
+	if verdict, answer := g.callerIdentity(ctx, g.signed()); verdict != Accepted {
+		return &ControlError{"the unbent signature", answer}
+	}
+	if g.Webhook == nil {
+		return nil
+	}
+	if verdict, answer := g.review(ctx, g.bearer()); verdict != Accepted {
+		return &ControlError{"the unbent bearer token", answer}
+	}
+	return nil
+}
+
+// credentials are what an exchange gives.
+type credentials struct{ accessKeyID, secretKey, sessionToken string }
+
+// element finds a value in an answer, be it XML or JSON.
+func element(body, name string) string {
+	m := regexp.MustCompile(`<` + name + `>([^<]+)<|"` + name + `"\s*:\s*"([^"]+)"`).FindStringSubmatch(body)
+	if m == nil {
+		return ""
+	}
+	return m[1] + m[2]
+}
+
+func readCredentials(body string) (credentials, error) {
+	c := credentials{element(body, "AccessKeyId"), element(body, "SecretAccessKey"), element(body, "SessionToken")}
+	if c.accessKeyID == "" || c.secretKey == "" {
+		return c, errors.New("the answer holds no credentials that could be read")
+	}
+	return c, nil
+}
+
+// maxAnswer bounds what is read of an answer.
+const maxAnswer = 1 << 20
+
+// send sends a request; what marks an answer that lets it in.
+func send(hc *http.Client, req *http.Request, what func(body string) bool) (Verdict, string, string) {
+	resp, err := hc.Do(req)
+	if err != nil {
+		return Broken, clip(err.Error()), ""
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return Broken, clip(err.Error()), ""
+	}
+	body := string(data)
+	answer := strings.TrimSpace(fmt.Sprint(resp.StatusCode, " ", firstOf(element(body, "Code"), element(body, "__type"), element(body, "error"))))
+	switch {
+	case resp.StatusCode >= 500:
+		return Broken, answer, body
+	case what(body):
+		return Accepted, answer, body
+	}
+	return Refused, answer, body
+}
+
+func firstOf(texts ...string) string {
+	for _, t := range texts {
+		if t != "" {
+			return clip(t)
+		}
+	}
+	return ""
+}
+
+// clip keeps a target's own text short and harmless to a terminal.
+func clip(text string) string {
+	text = strings.Map(func(c rune) rune {
+		if c < 0x20 || c > 0x7e {
+			return '?'
+		}
+		return c
+	}, text)
+	if len(text) > 160 {
+		return text[:160] + "…"
+	}
+	return text
+}

@@ -1,0 +1,179 @@
+package attack_test
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"mayfly.internal/internal/attack"
+	"mayfly.internal/internal/housetest"
+)
+
+// house is the assembled server as a target, with a webhook.
+func house(t *testing.T) attack.Target {
+	t.Helper()
+	h := housetest.New(t)
+	w := h.Cluster("prod")
+	pair, err := tls.X509KeyPair([]byte(w.ClientCertificate), []byte(w.ClientKey))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca, err := os.ReadFile(h.CAFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(ca)
+	key, id := h.IssuerKey()
+	return attack.Target{Endpoint: h.URL, HTTP: web(t, &tls.Config{RootCAs: pool}), Role: housetest.Role, Region: housetest.Region, Key: key, KeyID: id, Claims: h.JobClaims(),
+		Webhook: &attack.Webhook{URL: w.AuthenticateURL, HTTP: web(t, &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{pair}}), Cluster: "prod"}}
+}
+
+func web(t *testing.T, c *tls.Config) *http.Client {
+	tr := &http.Transport{TLSClientConfig: c}
+	t.Cleanup(tr.CloseIdleConnections)
+	return &http.Client{Transport: tr, Timeout: 30 * time.Second}
+}
+
+// TestMayflyAcceptsNone: what is bent is refused, with a proper answer, and
+// afterwards what is not bent still works.
+func TestMayflyAcceptsNone(t *testing.T) {
+	results, err := attack.Run(t.Context(), house(t), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := map[string]bool{}
+	for _, r := range results {
+		if r.Verdict != attack.Refused {
+			t.Errorf("%s (%s): %s, %s", r.ID, r.What, r.Verdict, r.Answer)
+		}
+		if ids[r.ID] || r.What == "" || r.Answer == "" {
+			t.Errorf("%+v stands twice, or says nothing", r)
+		}
+		ids[r.ID] = true
+	}
+	if len(results) < 200 {
+		t.Errorf("only %d attacks were tried", len(results))
+	}
+}
+
+// TestCredulous: a target that lets everybody in is told so, attack by attack. An
+// attack that this one does not fall for shows nothing elsewhere.
+func TestCredulous(t *testing.T) {
+	everything := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		io.WriteString(w, `<AccessKeyId>ASIAX</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>tokentokentoken</SessionToken><Arn>arn:x</Arn> {"status": {"authenticated": true}}`)
+	}))
+	t.Cleanup(everything.Close)
+	for name, key := range keys(t) {
+		target := job(everything.URL, key)
+		target.Webhook = &attack.Webhook{URL: everything.URL, HTTP: http.DefaultClient, Cluster: "prod"}
+		seen := 0
+		results, err := attack.Run(t.Context(), target, func(_ attack.Result, done, all int) {
+			if seen++; seen != done || done > all {
+				t.Errorf("%d of %d is called %d", seen, all, done)
+			}
+		})
+		if err != nil || seen != len(results) {
+			t.Fatalf("%s: %v, %d of %d", name, err, seen, len(results))
+		}
+		for _, r := range results {
+			if r.Verdict != attack.Accepted {
+				t.Errorf("%s: %s: %s, %s", name, r.ID, r.Verdict, r.Answer)
+			}
+		}
+	}
+}
+
+func keys(t *testing.T) map[string]crypto.Signer {
+	t.Helper()
+	r, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, d, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return map[string]crypto.Signer{"RSA": r, "P-256": e, "Ed25519": d}
+}
+
+func job(url string, key crypto.Signer) attack.Target {
+	return attack.Target{Endpoint: url, HTTP: http.DefaultClient, Role: "arn:aws:iam::111122223333:role/deployer", Region: "us-east-1", Key: key, KeyID: "k",
+		Claims: map[string]any{"iss": "https://gitlab.example", "aud": "mayfly", "sub": "project_path:acme/web:ref_type:branch:ref:main"}}
+}
+
+// TestControl: where the unbent request is refused, nothing is tried.
+func TestControl(t *testing.T) {
+	answers := map[string]string{
+		"refuses everything": "<Code>AccessDenied</Code>", "gives half of the credentials": "<SecretAccessKey>s</SecretAccessKey>",
+		"knows no signature": "<AccessKeyId>A</AccessKeyId><SecretAccessKey>s</SecretAccessKey>",
+	}
+	for name, answer := range answers {
+		asked := 0
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { asked++; io.WriteString(w, answer) }))
+		results, err := attack.Run(t.Context(), job(s.URL, keys(t)["RSA"]), nil)
+		s.Close()
+		if _, ok := errors.AsType[*attack.ControlError](err); !ok || len(results) != 0 || asked > 2 {
+			t.Errorf("a target that %s: %d results after %d requests, %v", name, len(results), asked, err)
+		}
+	}
+}
+
+// TestBroken: a crash is no refusal.
+func TestBroken(t *testing.T) {
+	asked := 0
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked++
+		switch {
+		case asked <= 2:
+			io.WriteString(w, `<AccessKeyId>A</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>tokentokentoken</SessionToken><Arn>a</Arn>`)
+		case asked%2 == 0:
+			panic(http.ErrAbortHandler)
+		default:
+			w.WriteHeader(http.StatusInternalServerError)
+			io.WriteString(w, strings.Repeat("\x1b[31m", 100))
+		}
+	}))
+	t.Cleanup(s.Close)
+	results, err := attack.Run(t.Context(), job(s.URL, keys(t)["Ed25519"]), nil)
+	if _, ok := errors.AsType[*attack.ControlError](err); !ok {
+		t.Errorf("it is dead afterwards: %v", err)
+	}
+	for _, r := range results {
+		if r.Verdict != attack.Broken || strings.ContainsRune(r.Answer, 0x1b) || len(r.Answer) > 400 {
+			t.Errorf("%s: %s, %q", r.ID, r.Verdict, r.Answer)
+		}
+	}
+}
+
+func TestStops(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	target := house(t)
+	results, err := attack.Run(ctx, target, func(_ attack.Result, done, _ int) {
+		if done == 3 {
+			stop()
+		}
+	})
+	if !errors.Is(err, context.Canceled) || len(results) != 3 {
+		t.Errorf("%d results, %v", len(results), err)
+	}
+}
