@@ -1,6 +1,10 @@
 package main
 
 import (
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -33,10 +37,32 @@ func TestScripts(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			return os.WriteFile(filepath.Join(env.WorkDir, "cluster-ca.crt"), ca, 0o600)
+			key, id := h.IssuerKey()
+			der, err := x509.MarshalPKCS8PrivateKey(key)
+			if err != nil {
+				return err
+			}
+			claims, err := json.Marshal(h.JobClaims())
+			if err != nil {
+				return err
+			}
+			env.Setenv("KEY_ID", id)
+			env.Setenv("ROLE", housetest.Role)
+			return errors.Join(
+				os.WriteFile(filepath.Join(env.WorkDir, "cluster-ca.crt"), ca, 0o600),
+				os.WriteFile(filepath.Join(env.WorkDir, "issuer-key.pem"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600),
+				os.WriteFile(filepath.Join(env.WorkDir, "claims.json"), claims, 0o600))
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"status": scripttest.Status,
+			// admit NAME registers a cluster in which the job has an identity.
+			"admit": func(ts *testscript.TestScript, neg bool, args []string) {
+				h, ok := ts.Value("house").(*housetest.House)
+				if neg || !ok || len(args) != 1 {
+					ts.Fatalf("usage: admit NAME")
+				}
+				h.Cluster(args[0])
+			},
 			"as": func(ts *testscript.TestScript, neg bool, args []string) {
 				h, ok := ts.Value("house").(*housetest.House)
 				who := map[string]stswire.Credentials{"admin": h.Admin, "job": h.Job, "expired": h.Expired, "nobody": {}}

@@ -102,7 +102,7 @@ some.`}
 		}
 		return nil
 	}
-	root.AddCommand(newCluster(a), newAudit(a))
+	root.AddCommand(newCluster(a), newAudit(a), newAttack(a))
 	return root
 }
 
@@ -128,14 +128,29 @@ func firstOf(values ...string) string {
 	return ""
 }
 
-// client is the client for the server that is meant.
-func (a *app) client() (*client.Client, error) {
+// serverURL is the server that is meant.
+func (a *app) serverURL() (string, error) {
 	server := firstOf(a.server, os.Getenv("MAYFLY_SERVER"), os.Getenv("AWS_ENDPOINT_URL_STS"), os.Getenv("AWS_ENDPOINT_URL"))
 	if server == "" {
-		return nil, hint(errors.New("no server is named"), "name it with --server URL or MAYFLY_SERVER", "on the server's machine: eval \"$(mayflyd admin credentials)\"")
+		return "", hint(errors.New("no server is named"), "name it with --server URL or MAYFLY_SERVER", "on the server's machine: eval \"$(mayflyd admin credentials)\"")
+	}
+	return server, nil
+}
+
+func (a *app) signingRegion() string {
+	return firstOf(a.region, os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION"), "us-east-1")
+}
+
+func (a *app) serverCAFile() string { return firstOf(a.caFile, os.Getenv("AWS_CA_BUNDLE")) }
+
+// client is the client for the server that is meant.
+func (a *app) client() (*client.Client, error) {
+	server, err := a.serverURL()
+	if err != nil {
+		return nil, err
 	}
 	c, err := client.New(client.Config{
-		Endpoint: server, Region: firstOf(a.region, os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION"), "us-east-1"), CAFile: firstOf(a.caFile, os.Getenv("AWS_CA_BUNDLE")),
+		Endpoint: server, Region: a.signingRegion(), CAFile: a.serverCAFile(),
 		Credentials: sigv4.Credentials{AccessKeyID: os.Getenv("AWS_ACCESS_KEY_ID"), SecretKey: secret.New(os.Getenv("AWS_SECRET_ACCESS_KEY")), SessionToken: os.Getenv("AWS_SESSION_TOKEN")},
 		UserAgent:   "mayfly/" + Version,
 	})
