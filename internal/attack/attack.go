@@ -16,6 +16,7 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
+	"html"
 	"io"
 	"net/http"
 	"regexp"
@@ -186,7 +187,13 @@ func send(hc *http.Client, req *http.Request, what func(body string) bool) (Verd
 		return Broken, clip(err.Error()), ""
 	}
 	body := string(data)
-	answer := strings.TrimSpace(fmt.Sprint(resp.StatusCode, " ", firstOf(element(body, "Code"), element(body, "__type"), element(body, "error"))))
+	answer := fmt.Sprint(resp.StatusCode)
+	for _, name := range []string{"Code", "__type", "Message", "message", "error"} {
+		if text := element(body, name); text != "" {
+			answer += " " + html.UnescapeString(text)
+		}
+	}
+	answer = clip(answer)
 	switch {
 	case resp.StatusCode >= 500:
 		return Broken, answer, body
@@ -194,15 +201,6 @@ func send(hc *http.Client, req *http.Request, what func(body string) bool) (Verd
 		return Accepted, answer, body
 	}
 	return Refused, answer, body
-}
-
-func firstOf(texts ...string) string {
-	for _, t := range texts {
-		if t != "" {
-			return clip(t)
-		}
-	}
-	return ""
 }
 
 // clip keeps a target's own text short and harmless to a terminal.

@@ -62,8 +62,8 @@ func bearerAttempts() []attempt {
 	address := func(id, what, class string, bend func(u string) string) {
 		add(id, what, class, func(g *good) string { return bearerPrefix + b64(bend(g.bearerURL(nil))) })
 	}
-	add("prefix-only", "the prefix and nothing else", "row 28: a webhook that believes every prefix", func(*good) string { return bearerPrefix })
-	add("prefix-noise", "the prefix and noise", "row 28: a webhook that believes every prefix", func(*good) string { return bearerPrefix + b64("noise") })
+	add("prefix-only", "the prefix and nothing else", "a webhook that believes every prefix", func(*good) string { return bearerPrefix })
+	add("prefix-noise", "the prefix and noise", "a webhook that believes every prefix", func(*good) string { return bearerPrefix + b64("noise") })
 	add("prefix-missing", "the URL without the prefix", classBearer, func(g *good) string { return b64(g.bearerURL(nil)) })
 	add("prefix-other", "the prefix of another version", classBearer, func(g *good) string { return "k8s-aws-v2." + b64(g.bearerURL(nil)) })
 	add("padding", "base64 with the wrong padding", "one token, several texts", func(g *good) string { return g.bearer() + "====" })
@@ -83,9 +83,9 @@ func bearerAttempts() []attempt {
 	sign("no-action", "no action", classBearer, func(_ *good, s *signed) { s.query = "Version=2011-06-15" })
 	sign("more", "one signed parameter more", classBearer, func(_ *good, s *signed) { s.query += "&x=1" })
 	sign("post", "signed for POST", classBearer, func(_ *good, s *signed) { s.method = http.MethodPost })
-	sign("old", "twenty minutes old", "row 27: replay", func(_ *good, s *signed) { s.at = s.at.Add(-20 * time.Minute); s.day = s.at.Format("20060102") })
-	sign("future", "from in twenty minutes", "row 27: replay", func(_ *good, s *signed) { s.at = s.at.Add(20 * time.Minute); s.day = s.at.Format("20060102") })
-	sign("long-lived", "good for a day", "row 27: replay", func(_ *good, s *signed) { s.expires = "86400" })
+	sign("old", "twenty minutes old", "replay", func(_ *good, s *signed) { s.at = s.at.Add(-20 * time.Minute); s.day = s.at.Format("20060102") })
+	sign("future", "from in twenty minutes", "replay", func(_ *good, s *signed) { s.at = s.at.Add(20 * time.Minute); s.day = s.at.Format("20060102") })
+	sign("long-lived", "good for a day", "replay", func(_ *good, s *signed) { s.expires = "86400" })
 	sign("service", "signed for another service", "CVE-2026-55873: the scope is part of the decision", func(_ *good, s *signed) { s.service = "s3" })
 	sign("secret", "signed with another secret", classBearer, func(_ *good, s *signed) { s.creds.secretKey = "x" + s.creds.secretKey[1:] + "y" })
 	sign("token-bent", "a session token that is bent", classBearer, func(_ *good, s *signed) {

@@ -18,6 +18,8 @@ import (
 	"fmt"
 	"maps"
 	"math/big"
+	"regexp"
+	"strings"
 	"time"
 )
 
@@ -66,6 +68,26 @@ func algorithmOf(key crypto.Signer) string {
 func (f *forge) text(claim string) string {
 	text, _ := f.claims[claim].(string)
 	return text
+}
+
+// gitlabSubject is the form of a GitLab job's sub.
+var gitlabSubject = regexp.MustCompile(`(?s)^project_path:(.*):ref_type:(.*?):ref:(.*)$`)
+
+// setSubject gives the token another subject, and, where it is a GitLab job's,
+// the claims that repeat it: a neighbour's token is one of a piece.
+func (f *forge) setSubject(sub string) {
+	f.claims["sub"] = sub
+	m := gitlabSubject.FindStringSubmatch(sub)
+	if m == nil {
+		return
+	}
+	paths := map[string]string{"branch": "refs/heads/", "tag": "refs/tags/"}
+	namespace, _, _ := strings.Cut(m[1], "/")
+	for name, value := range map[string]string{"project_path": m[1], "namespace_path": namespace, "ref_type": m[2], "ref": m[3], "ref_path": paths[m[2]] + m[3]} {
+		if _, ok := f.claims[name]; ok {
+			f.claims[name] = value
+		}
+	}
 }
 
 // token is the token as its parts are now.

@@ -73,7 +73,7 @@ func requestAttempts() []attempt {
 	set("policy-operator", "a session policy with an operator nobody knows", "CVE-2025-62506: session policies", "Policy", func(string) string {
 		return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"StringSometimes":{"aws:userid":"x"}}}]}`
 	})
-	set("provider-id", "a provider of another protocol", "row 5: a field that repeats a claim", "ProviderId", func(string) string { return "www.amazon.com" })
+	set("provider-id", "a provider of another protocol", "CVE-2025-3879: a field that repeats a claim", "ProviderId", func(string) string { return "www.amazon.com" })
 
 	body("token-twice", "a bad token before the good one", classForm, func(body string, _ url.Values) string { return "WebIdentityToken=a.b.c&" + body })
 	body("role-twice", "the role twice, once another", classForm, func(body string, form url.Values) string {
@@ -86,7 +86,14 @@ func requestAttempts() []attempt {
 	body("broken-escape", "an escape that is none", classForm, func(body string, _ url.Values) string { return body + "&x=%zz" })
 	body("semicolon", "parameters with a semicolon between", classForm, func(body string, _ url.Values) string { return strings.ReplaceAll(body, "&", ";") })
 	body("broken-utf8", "a session name that is not UTF-8", classForm, func(body string, _ url.Values) string { return strings.Replace(body, "attack", "a%ff%fe", 1) })
-	body("many-parameters", "ten thousand parameters", "size", func(body string, _ url.Values) string { return body + strings.Repeat("&x=1", 10000) })
+	body("many-parameters", "ten thousand parameters", "size", func(body string, _ url.Values) string {
+		var b strings.Builder
+		b.WriteString(body)
+		for i := range 10000 {
+			fmt.Fprintf(&b, "&x%d=1", i)
+		}
+		return b.String()
+	})
 	body("large", "a body of ten megabytes", "size", func(body string, _ url.Values) string { return body + "&x=" + strings.Repeat("a", 10<<20) })
 
 	other("get", "the token in the URL", "a URL is logged on its way", func(ctx context.Context, g *good, form url.Values) (*http.Request, error) {
@@ -151,7 +158,7 @@ func otherAccount(arn string) string {
 func oracle(ctx context.Context, g *good) (Verdict, string) {
 	ask := func(role string) (Verdict, string, string) {
 		f := g.forge()
-		f.claims["sub"] = "project_path:stranger/project:ref_type:branch:ref:main"
+		f.setSubject("project_path:stranger/project:ref_type:branch:ref:main")
 		form := g.form(f.token())
 		form.Set("RoleArn", role)
 		verdict, answer, body := g.query(ctx, form)

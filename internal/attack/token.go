@@ -73,10 +73,10 @@ func claim(id, what, class, name string, value func(f *forge) any) bent {
 func value(v any) func(*forge) any { return func(*forge) any { return v } }
 
 const (
-	classJWT    = "RFC 8725, classic JWT attacks"
-	classAlg    = "CVE-2015-9235, CVE-2026-33322: algorithm confusion"
-	classKeys   = "RFC 8725 §3.10: the token names its own key"
-	classRecyle = "neighbouring project or ref"
+	classJWT       = "RFC 8725, classic JWT attacks"
+	classAlg       = "CVE-2015-9235, CVE-2026-33322: algorithm confusion"
+	classKeys      = "RFC 8725 §3.10: the token names its own key"
+	classNeighbour = "neighbouring project or ref"
 )
 
 func signatureForgeries() []bent {
@@ -101,12 +101,13 @@ func signatureForgeries() []bent {
 			return h + "." + b64(string(data)) + "." + s
 		}},
 	}
-	for _, alg := range []string{"none", "None", "NONE", "nOnE", ""} {
-		out = append(out, bent{"alg-none-" + fmt.Sprintf("%q", alg), "unsigned, alg " + fmt.Sprintf("%q", alg), classJWT, func(_ *good, f *forge) string {
+	for _, a := range [][2]string{{"none", "none"}, {"none-title", "None"}, {"none-upper", "NONE"}, {"none-mixed", "nOnE"}, {"empty", ""}} {
+		id, alg := a[0], a[1]
+		out = append(out, bent{"alg-" + id, "unsigned, alg " + fmt.Sprintf("%q", alg), classJWT, func(_ *good, f *forge) string {
 			f.header["alg"] = alg
 			return b64(object(f.header)) + "." + b64(object(f.claims)) + "."
 		}})
-		out = append(out, bent{"alg-none-signed-" + fmt.Sprintf("%q", alg), "alg " + fmt.Sprintf("%q", alg) + " with a good signature behind", classJWT, func(_ *good, f *forge) string {
+		out = append(out, bent{"alg-" + id + "-signed", "alg " + fmt.Sprintf("%q", alg) + " with a good signature behind", classJWT, func(_ *good, f *forge) string {
 			f.header["alg"] = alg
 			return f.token()
 		}})
@@ -238,7 +239,9 @@ func timeForgeries() []bent {
 		{"exp-past", "expired ten minutes ago", "time", func(g *good, f *forge) string {
 			return f.at(g, "iat", -time.Hour).at(g, "nbf", -time.Hour).at(g, "exp", -10*time.Minute).token()
 		}},
-		at("iat-future", "issued in ten minutes", "iat", 10*time.Minute),
+		{"iat-future", "issued in ten minutes", "time", func(g *good, f *forge) string {
+			return f.at(g, "iat", 10*time.Minute).at(g, "exp", 20*time.Minute).token()
+		}},
 		at("nbf-future", "valid in ten minutes", "nbf", 10*time.Minute),
 		claim("exp-missing", "no exp", "jwx: missing exp accepted", "exp", value(nil)),
 		claim("iat-missing", "no iat", "missing claim", "iat", value(nil)),
@@ -255,7 +258,7 @@ func timeForgeries() []bent {
 
 func claimForgeries() []bent {
 	sub := func(id, what string, change func(sub string) string) bent {
-		return claim("sub-"+id, what, classRecyle, "sub", func(f *forge) any { return change(f.text("sub")) })
+		return bent{"sub-" + id, what, classNeighbour, func(_ *good, f *forge) string { f.setSubject(change(f.text("sub"))); return f.token() }}
 	}
 	iss := func(id, what string, change func(iss string) string) bent {
 		return claim("iss-"+id, what, "CVE-2025-52477, CVE-2026-22772: issuers", "iss", func(f *forge) any { return change(f.text("iss")) })
@@ -298,19 +301,28 @@ func claimForgeries() []bent {
 		sub("path", "a ref below the good one", func(s string) string { return s + "/x" }),
 		sub("prefix", "text before the subject", func(s string) string { return "x" + s }),
 		sub("other-case", "the subject in another case", swapCase),
+		sub("other-case-project", "the project in another case", swapValue("project_path:")),
+		sub("other-case-ref", "the ref in another case", swapValue(":ref:")),
+		claim("sub-disagrees", "a subject that the other claims do not repeat", classNeighbour, "sub", func(f *forge) any { return f.text("sub") + "-2" }),
 		sub("tag", "a tag of the branch's name", func(s string) string { return replaced(s, "ref_type:branch", "ref_type:tag") }),
 		sub("longer-project", "a project with a longer name", func(s string) string { return replaced(s, ":ref_type:", "-evil:ref_type:") }),
 		sub("no-ref", "the subject without its ref", func(s string) string { return strings.SplitN(s+":ref_type", ":ref_type", 2)[0] + ":" }),
-		sub("star", "a subject of wildcards", func(string) string { return "project_path:*" }),
+		sub("star", "a subject of wildcards", func(string) string { return "project_path:*:ref_type:*:ref:*" }),
 		sub("space", "a space behind the subject", func(s string) string { return s + " " }),
 		sub("line-break", "a line break behind the subject", func(s string) string { return s + "\n" }),
 		sub("nul", "a NUL and more behind the subject", func(s string) string { return s + "\x00evil" }),
-		sub("look-alike", "a letter of another alphabet", func(s string) string { return strings.Replace(s, "e", "\u0435", 1) }),
-		sub("wide", "a full-width letter", func(s string) string { return strings.Replace(s, "p", "\uff50", 1) }),
-		sub("zero-width", "an invisible character", func(s string) string { return s[:1] + "\u200b" + s[1:] }),
+		sub("look-alike", "a letter of another alphabet", func(s string) string {
+			at := strings.LastIndexAny(s, "aeo")
+			if at < 0 {
+				return s + "\u0430"
+			}
+			return s[:at] + map[byte]string{'a': "\u0430", 'e': "\u0435", 'o': "\u043e"}[s[at]] + s[at+1:]
+		}),
+		sub("wide", "a full-width letter", func(s string) string { return s[:len(s)-1] + string(rune(s[len(s)-1])+0xfee0) }),
+		sub("zero-width", "an invisible character", func(s string) string { return s[:len(s)-1] + "\u200b" + s[len(s)-1:] }),
 		twice("sub"),
 		bent{"sub-case-twin", "Sub beside sub", "two readers of one document", func(_ *good, f *forge) string { f.claims["Sub"] = "evil"; return f.token() }},
-		bent{"sub-in-other-claim", "the good subject in another claim", "row 5: a field that repeats a claim", func(_ *good, f *forge) string {
+		bent{"sub-in-other-claim", "the good subject in another claim", "CVE-2025-3879: a field that repeats a claim", func(_ *good, f *forge) string {
 			f.claims["subject"], f.claims["sub"] = f.claims["sub"], "evil"
 			return f.token()
 		}},
@@ -324,6 +336,21 @@ func replaced(s, old, new string) string {
 		return out
 	}
 	return s + new
+}
+
+// swapValue swaps the case of the value behind a name of the subject.
+func swapValue(name string) func(string) string {
+	return func(s string) string {
+		at := strings.Index(s, name)
+		if at < 0 {
+			return swapCase(s)
+		}
+		value := s[at+len(name):]
+		if end := strings.IndexByte(value, ':'); end >= 0 {
+			value = value[:end]
+		}
+		return strings.Replace(s, name+value, name+swapCase(value), 1)
+	}
 }
 
 func swapCase(s string) string {
