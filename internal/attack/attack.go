@@ -175,32 +175,62 @@ func readCredentials(body string) (credentials, error) {
 // maxAnswer bounds what is read of an answer.
 const maxAnswer = 1 << 20
 
-// send sends a request; what marks an answer that lets it in.
-func send(hc *http.Client, req *http.Request, what func(body string) bool) (Verdict, string, string) {
+// patience is how often a target that throttles is asked again, a second apart: a
+// throttled attack is not a refused one.
+const patience = 30
+
+// send sends a request; lets marks an answer that lets it in.
+func send(hc *http.Client, req *http.Request, lets func(body string) bool) (Verdict, string, string) {
+	for range patience {
+		status, body, err := ask(hc, req)
+		if err != nil {
+			return Broken, clip(err.Error()), ""
+		}
+		answer := fmt.Sprint(status)
+		for _, name := range []string{"Code", "__type", "Message", "message", "error"} {
+			if text := element(body, name); text != "" {
+				answer += " " + html.UnescapeString(text)
+			}
+		}
+		answer = clip(answer)
+		switch {
+		case status == http.StatusTooManyRequests || strings.HasPrefix(element(body, "Code"), "Throttling"):
+			if err := wait(req.Context(), time.Second); err != nil {
+				return Broken, clip(err.Error()), ""
+			}
+			continue
+		case status >= 500:
+			return Broken, answer, body
+		case lets(body):
+			return Accepted, answer, body
+		}
+		return Refused, answer, body
+	}
+	return Broken, "it does not stop throttling", ""
+}
+
+func ask(hc *http.Client, req *http.Request) (status int, body string, err error) {
+	if req.GetBody != nil {
+		if req.Body, err = req.GetBody(); err != nil {
+			return 0, "", err
+		}
+	}
 	resp, err := hc.Do(req)
 	if err != nil {
-		return Broken, clip(err.Error()), ""
+		return 0, "", err
 	}
 	defer resp.Body.Close()
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err != nil {
-		return Broken, clip(err.Error()), ""
+	return resp.StatusCode, string(data), err
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-	body := string(data)
-	answer := fmt.Sprint(resp.StatusCode)
-	for _, name := range []string{"Code", "__type", "Message", "message", "error"} {
-		if text := element(body, name); text != "" {
-			answer += " " + html.UnescapeString(text)
-		}
-	}
-	answer = clip(answer)
-	switch {
-	case resp.StatusCode >= 500:
-		return Broken, answer, body
-	case what(body):
-		return Accepted, answer, body
-	}
-	return Refused, answer, body
 }
 
 // clip keeps a target's own text short and harmless to a terminal.

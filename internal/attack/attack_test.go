@@ -185,6 +185,29 @@ func TestBroken(t *testing.T) {
 	}
 }
 
+// TestThrottled: an attack that is throttled has shown nothing yet.
+func TestThrottled(t *testing.T) {
+	asked := 0
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked++
+		body, _ := io.ReadAll(r.Body)
+		if asked == 1 {
+			w.WriteHeader(http.StatusBadRequest)
+			io.WriteString(w, "<Code>Throttling</Code>")
+			return
+		}
+		if !strings.Contains(string(body), "WebIdentityToken=") {
+			t.Errorf("asked again with %q", body)
+		}
+		w.WriteHeader(http.StatusForbidden)
+	}))
+	t.Cleanup(s.Close)
+	_, err := attack.Run(t.Context(), job(s.URL, keys(t)["Ed25519"]), nil)
+	if e, ok := errors.AsType[*attack.ControlError](err); !ok || e.Answer != "403" || asked != 2 {
+		t.Errorf("asked %d times: %v", asked, err)
+	}
+}
+
 func TestStops(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	target := house(t)

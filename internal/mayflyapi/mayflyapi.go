@@ -14,6 +14,7 @@ import (
 	"mayfly.internal/internal/arn"
 	"mayfly.internal/internal/control"
 	"mayfly.internal/internal/eks"
+	"mayfly.internal/internal/fault"
 	"mayfly.internal/internal/httpedge"
 	"mayfly.internal/internal/session"
 	"mayfly.internal/internal/sigv4"
@@ -93,6 +94,11 @@ func answer(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	w.Write(awsrest.Encode(v))
+}
+
+// Throttled is the answer to who comes too often.
+func Throttled(w http.ResponseWriter, _ *http.Request) {
+	refuse(w, fault.New(fault.Throttled, "Rate exceeded"))
 }
 
 // refuse turns an error into an answer and gives its status.

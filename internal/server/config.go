@@ -53,6 +53,8 @@ type Config struct {
 	// TrustedProxies are the addresses whose X-Forwarded-For and
 	// X-Forwarded-Proto are believed. Default: none.
 	TrustedProxies Prefixes `yaml:"trusted_proxies"`
+	// Limits bound what one address may take up.
+	Limits LimitsConfig `yaml:"limits"`
 	// Admin is the Unix socket of the first administrator.
 	Admin AdminConfig `yaml:"admin"`
 	// MaxSessionDuration is the longest any session lasts, whatever its role
@@ -75,6 +77,22 @@ type TLSConfig struct {
 	CertFile string `yaml:"cert_file"`
 	KeyFile  string `yaml:"key_file"`
 }
+
+// LimitsConfig bounds what one address may take up: an IPv4 address, or an IPv6
+// /64. Behind trusted proxies it is the client's; clusters with their client
+// certificate have no limit of refusals.
+type LimitsConfig struct {
+	// Refusals is how many requests a second may be refused, with bursts of ten
+	// times as many; beyond that the answer is Throttling. Requests that are
+	// not refused are not counted. 0: any number. Default 100.
+	Refusals int `yaml:"refusals"`
+	// Connections is how many connections it may hold open. Trusted proxies may
+	// hold any number. 0: any number. Default 1024.
+	Connections int `yaml:"connections"`
+}
+
+// burst is how many seconds' worth of refusals may come at once.
+const burst = 10
 
 // AdminConfig is about the admin socket.
 type AdminConfig struct {
@@ -203,7 +221,7 @@ const defaultReserve = 512 << 20
 
 // Default is the configuration of no file at all.
 func Default() Config {
-	return Config{Listen: "127.0.0.1:8443", Region: "us-east-1", MetricsListen: "127.0.0.1:9464", MaxSessionDuration: Duration(time.Hour),
+	return Config{Listen: "127.0.0.1:8443", Region: "us-east-1", MetricsListen: "127.0.0.1:9464", Limits: LimitsConfig{Refusals: 100, Connections: 1024}, MaxSessionDuration: Duration(time.Hour),
 		Audit: AuditConfig{Reserve: defaultReserve}, AWSAuthMaxAge: Duration(10 * time.Minute), JWKS: JWKSConfig{MaxStale: Duration(time.Hour)}}
 }
 
@@ -284,6 +302,9 @@ func (c Config) Check() error {
 		if p.IsValid() && p.Bits() == 0 {
 			bad("trusted_proxies: %s believes everyone about where they come from", p)
 		}
+	}
+	if c.Limits.Refusals < 0 || c.Limits.Connections < 0 {
+		bad("limits: a number below 0; 0 is no limit")
 	}
 	if len(c.Admin.AllowUIDs) > 0 && (c.Admin.Socket == "" || c.Admin.Socket == "off") {
 		bad("admin.allow_uids: name admin.socket too, in a folder these users can enter; the data directory is closed to them")

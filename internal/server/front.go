@@ -63,6 +63,17 @@ func (f *front) query(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// rateExceeded is AWS's sentence for who comes too often.
+const rateExceeded = "Rate exceeded"
+
+func (f *front) throttledQuery(w http.ResponseWriter, r *http.Request) {
+	f.refuseQuery(w, r, "", awsquery.Failure{Status: http.StatusBadRequest, Code: "Throttling", Message: rateExceeded})
+}
+
+func (f *front) throttledREST(w http.ResponseWriter, _ *http.Request) {
+	refuseREST(w, awsrest.Failure{Status: http.StatusTooManyRequests, Code: "ThrottlingException", Message: rateExceeded})
+}
+
 // bodyStatus is the status for a body that could not be read.
 func bodyStatus(err error) int {
 	if errors.Is(err, httpedge.ErrTooLarge) {

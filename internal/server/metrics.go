@@ -16,6 +16,8 @@ type metrics struct {
 	requests  *prometheus.HistogramVec
 	exchanges *prometheus.CounterVec
 	reviews   *prometheus.CounterVec
+	throttled prometheus.Counter
+	closed    prometheus.Counter
 }
 
 func newMetrics() *metrics {
@@ -24,8 +26,10 @@ func newMetrics() *metrics {
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5}}, []string{"route", "status"}),
 		exchanges: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mayfly_exchange_refused_total", Help: "Refused token exchanges, by reason."}, []string{"reason"}),
 		reviews:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mayfly_token_review_refused_total", Help: "Refused bearer tokens, by reason."}, []string{"reason"}),
+		throttled: prometheus.NewCounter(prometheus.CounterOpts{Name: "mayfly_throttled_total", Help: "Requests of sources that were refused too often (limits.refusals)."}),
+		closed:    prometheus.NewCounter(prometheus.CounterOpts{Name: "mayfly_connections_closed_total", Help: "Connections beyond what one source may hold (limits.connections)."}),
 	}
-	m.registry.MustRegister(m.requests, m.exchanges, m.reviews, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(m.requests, m.exchanges, m.reviews, m.throttled, m.closed, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 

@@ -247,11 +247,28 @@ func (s *Server) assemble(seal sealer, auditKey string) error {
 	return nil
 }
 
+// limit bounds what strangers may make the server do.
+func (s *Server) limit() *httpedge.Limit {
+	n := s.config.Limits.Refusals
+	return &httpedge.Limit{PerSecond: n, Burst: burst * n, Now: time.Now} // the wall clock may be set; this is about spans
+}
+
+// throttled counts what is throttled.
+func (s *Server) throttled(answer http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		s.metrics.throttled.Inc()
+		answer(w, r)
+	}
+}
+
+func (s *Server) trustedProxies() []netip.Prefix { return s.live.Load().config.TrustedProxies }
+
 // route is every path of the one listener.
 func (s *Server) route(f *front, own, kube http.Handler) http.Handler {
-	edge := &httpedge.Edge{Log: s.log, Now: s.now, TrustedProxies: func() []netip.Prefix { return s.live.Load().config.TrustedProxies }, Observe: s.metrics.answered}
-	query, rest := edge.Wrap("query", http.HandlerFunc(f.query)), edge.Wrap("eks", http.HandlerFunc(f.rest))
-	own, kube = edge.Wrap("mayfly", own), edge.Wrap("kubernetes", kube)
+	edge := &httpedge.Edge{Log: s.log, Now: s.now, TrustedProxies: s.trustedProxies, Observe: s.metrics.answered}
+	limit := s.limit()
+	query, rest := edge.Wrap("query", limit.Guard(f.query, s.throttled(f.throttledQuery))), edge.Wrap("eks", limit.Guard(f.rest, s.throttled(f.throttledREST)))
+	own, kube = edge.Wrap("mayfly", limit.Guard(own.ServeHTTP, s.throttled(mayflyapi.Throttled))), edge.Wrap("kubernetes", kube)
 	health, ready := edge.Wrap("healthz", http.HandlerFunc(s.healthz)), edge.Wrap("readyz", http.HandlerFunc(s.readyz))
 	missing := edge.Wrap("unknown", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "there is nothing at this path", http.StatusNotFound)
@@ -309,7 +326,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	main := s.main
+	var main net.Listener = &httpedge.PerSource{Listener: s.main, Max: s.config.Limits.Connections, Exempt: s.trustedProxies, Closed: s.metrics.closed.Inc}
 	if !at.plain {
 		main = tls.NewListener(main, s.tlsConfig())
 	}
