@@ -1,6 +1,6 @@
 #!/bin/sh
-# Fuzzes every target of the module, one after the other, each for the time
-# given (5s). A crash fails at once and leaves its input in testdata/fuzz.
+# Fuzzes every target of the module and of test/, one after the other, each for
+# the time given (5s). A crash fails at once and leaves its input in testdata/fuzz.
 set -eu
 time=${1:-5s}
 go=${GO:-go}
@@ -9,10 +9,14 @@ trap 'rm -f "$log"' EXIT
 targets=0
 
 fuzz() {
-    $go test "./$1" -run '^$' -fuzz "^$2\$" -fuzztime "$time" -fuzzminimizetime 10x >"$log" 2>&1
+    case $1 in
+    test/*) in=test package=./${1#test/} ;;
+    *) in=. package=./$1 ;;
+    esac
+    $go -C "$in" test "$package" -run '^$' -fuzz "^$2\$" -fuzztime "$time" -fuzzminimizetime 10x >"$log" 2>&1
 }
 
-for file in $(grep -rl --include='*_test.go' '^func Fuzz' internal); do
+for file in $(grep -rl --include='*_test.go' '^func Fuzz' internal test); do
     for target in $(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$file"); do
         echo "fuzz $(dirname "$file") $target"
         # go test sometimes takes the end of its time for a failure
