@@ -17,7 +17,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -51,6 +53,39 @@ func web(t *testing.T, c *tls.Config) *http.Client {
 	tr := &http.Transport{TLSClientConfig: c}
 	t.Cleanup(tr.CloseIdleConnections)
 	return &http.Client{Transport: tr, Timeout: 30 * time.Second}
+}
+
+// TestDocs: docs/security-testing.md names attacks that there are, and says how
+// many.
+func TestDocs(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/security-testing.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers, err := os.ReadFile("testdata/answers.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := map[string]int{}
+	var ids []string
+	for line := range strings.Lines(string(answers)) {
+		id, _, _ := strings.Cut(line, " ")
+		group, _, _ := strings.Cut(id, "/")
+		ids, count[group] = append(ids, id), count[group]+1
+	}
+	for _, m := range regexp.MustCompile("`((token|request|signature|bearer)/[^`]+)`").FindAllStringSubmatch(string(doc), -1) {
+		if !slices.ContainsFunc(ids, func(id string) bool { ok, err := path.Match(m[1], id); return ok && err == nil }) {
+			t.Errorf("there is no attack %s", m[1])
+		}
+	}
+	for group, n := range count {
+		if !regexp.MustCompile(fmt.Sprintf("(?m)^\\| `%s/`.* \\| %d \\| 0 \\|", group, n)).Match(doc) {
+			t.Errorf("it does not say that there are %d attacks %s/", n, group)
+		}
+	}
+	if !strings.Contains(string(doc), fmt.Sprintf("sends %d bent", len(ids))) {
+		t.Errorf("it does not say that there are %d attacks", len(ids))
+	}
 }
 
 var update = flag.Bool("update", false, "write testdata/answers.txt anew")
