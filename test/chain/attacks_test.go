@@ -1,0 +1,76 @@
+package chain
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/eks"
+
+	"mayfly.internal/internal/lab"
+)
+
+// TestAttacks attacks the built server and a cluster's webhook with the built
+// mayfly, as the lab's GitLab gone bad: it holds the key that signs for jobs.
+func TestAttacks(t *testing.T) {
+	w := newWorld(t)
+	w.teach(t)
+	bin, _, _ := programs(t)
+	env, err := w.AdminEnv(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	hooks := filepath.Join(t.TempDir(), "hooks")
+	mayfly := func(args ...string) string {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), filepath.Join(bin, "mayfly"), args...)
+		cmd.Env = []string{"MAYFLY_SERVER=" + w.State.MayflyURL(), "AWS_CA_BUNDLE=" + filepath.Join(w.DataDir(), "ca.pem"), "AWS_REGION=" + lab.Region}
+		for name, value := range env {
+			cmd.Env = append(cmd.Env, name+"="+value)
+		}
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("mayfly %s: %v\n%s", args[0], err, out)
+		}
+		return string(out)
+	}
+	mayfly("cluster", "register", "attacked", "--endpoint", "https://127.0.0.1:1", "--ca-file", filepath.Join(w.DataDir(), "ca.pem"))
+	if _, err := eks.NewFromConfig(w.config).CreateAccessEntry(t.Context(), &eks.CreateAccessEntryInput{ClusterName: aws.String("attacked"), PrincipalArn: aws.String(w.role("gitlab-deployer"))}); err != nil {
+		t.Fatal(err)
+	}
+	mayfly("cluster", "webhook-config", "attacked", "--out", hooks)
+	kid, claims := w.jobClaims(t)
+	out := mayfly("attack", "--issuer-key", filepath.Join(w.Dir, "gitlab", "ci-signing-key.pem"), "--key-id", kid, "--claims", claims, "--role", w.role("gitlab-deployer"),
+		"--webhook-kubeconfig", filepath.Join(hooks, "authentication-webhook.kubeconfig"), "--cluster", "attacked")
+	if !strings.Contains(out, " refuses all of ") {
+		t.Error(out)
+	}
+	t.Log(strings.TrimSpace(out))
+}
+
+// jobClaims is the kid of a job's token and a file of its claims.
+func (w world) jobClaims(t *testing.T) (kid, path string) {
+	t.Helper()
+	parts := strings.Split(w.token(t, production()), ".")
+	part := func(i int) []byte {
+		data, err := base64.RawURLEncoding.DecodeString(parts[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	var header struct{ Kid string }
+	if err := json.Unmarshal(part(0), &header); err != nil {
+		t.Fatal(err)
+	}
+	path = filepath.Join(t.TempDir(), "claims.json")
+	if err := os.WriteFile(path, part(1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return header.Kid, path
+}
