@@ -681,8 +681,13 @@ func (d *Demo) auditLine(line string) {
 	if e.Claims["project_path"] != "" {
 		who = fmt.Sprintf("%s %s %s, pipeline %s", e.Claims["project_path"], e.Claims["ref_type"], e.Claims["ref"], e.Claims["pipeline_id"])
 	}
-	if e.Detail["uid"] != "" {
+	switch {
+	case e.Detail["uid"] != "":
 		who = "uid " + e.Detail["uid"] + " of this machine"
+	case e.Action == "mayfly:ReaderCredentials":
+		who = "Mayfly itself, to read aws-auth"
+	case who == "":
+		who = "a token that is not believed"
 	}
 	what := e.Resource
 	if what == "" {
