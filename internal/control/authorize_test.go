@@ -186,6 +186,13 @@ func TestConditionKeys(t *testing.T) {
 			return err
 		}
 	}
+	// On a role of its own: the tags of deployer are asked about below.
+	untag := func(keys ...string) func(control.Call) error {
+		return func(c control.Call) error { return w.UntagRole(ctx, c, "second", keys) }
+	}
+	tag := func(tags ...iam.Tag) func(control.Call) error {
+		return func(c control.Call) error { return w.TagRole(ctx, c, "second", tags) }
+	}
 	createRole := func(tags ...iam.Tag) func(control.Call) error {
 		return func(c control.Call) error {
 			_, err := w.CreateRole(ctx, c, control.RoleInput{Name: "deployer", Trust: trust, Tags: tags})
@@ -240,6 +247,14 @@ func TestConditionKeys(t *testing.T) {
 		{`"StringEquals":{"aws:RequestTag/k":"v"}`, createRole(), false},
 		{`"ForAllValues:StringEquals":{"aws:TagKeys":["k","l"]}`, createRole(iam.Tag{Key: "k"}, iam.Tag{Key: "l"}), true},
 		{`"ForAllValues:StringEquals":{"aws:TagKeys":["k","l"]}`, createRole(iam.Tag{Key: "k"}, iam.Tag{Key: "m"}), false},
+
+		{`"ForAllValues:StringEquals":{"aws:TagKeys":["k","l"]}`, untag("k"), true},
+		{`"ForAllValues:StringEquals":{"aws:TagKeys":["k","l"]}`, untag("k", "team"), false},
+		{`"Null":{"aws:RequestTag/k":"true"}`, untag("k"), true},
+		{`"StringEquals":{"aws:RequestTag/k":"v"}`, tag(iam.Tag{Key: "k", Value: "v"}), true},
+		{`"StringEquals":{"aws:RequestTag/k":"v"}`, tag(iam.Tag{Key: "k", Value: "w"}), false},
+		{`"ForAllValues:StringEquals":{"aws:TagKeys":["k"]}`, tag(iam.Tag{Key: "k"}, iam.Tag{Key: "team"}), false},
+		{`"StringEquals":{"aws:ResourceTag/team":"data"}`, tag(iam.Tag{Key: "team", Value: "data"}), false},
 
 		{`"StringEquals":{"eks:principalArn":"arn:aws:iam::111122223333:role/none"}`, create(control.EntryInput{}), true},
 		{`"StringEquals":{"eks:accessEntryType":"STANDARD"}`, create(control.EntryInput{}), true},

@@ -59,8 +59,8 @@ func fixed(arn string) resource { return func(*registry.Snapshot) object { retur
 // detail is what an audit event says beyond the fields all events have: enough,
 // with the resource, to make the change again. Lists and maps are JSON.
 //
-//	a provider     url client_ids thumbprints tags client_id; id
-//	a role         trust_policy description max_session (seconds) tags policy document; id trusted_roles (ARN → id)
+//	a provider     url client_ids thumbprints tags tag_keys client_id; id
+//	a role         trust_policy description max_session (seconds) tags tag_keys policy document; id trusted_roles (ARN → id)
 //	a cluster      endpoint ca authentication_mode bearer_max_age trust_aws_accounts tags; id
 //	an entry       principal groups username type tags policy scope namespaces; id principal_id cluster_id repeated warning
 //

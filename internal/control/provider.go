@@ -26,10 +26,7 @@ type ProviderInput struct {
 // CreateProvider is IAM CreateOpenIDConnectProvider. It makes no network call:
 // the first exchange fetches the keys.
 func (s *Service) CreateProvider(ctx context.Context, c Call, in ProviderInput) (oidc.Provider, error) {
-	p := oidc.Provider{Account: c.Caller.Account, URL: in.URL, Thumbprints: in.Thumbprints}
-	for _, t := range in.Tags {
-		p.Tags = append(p.Tags, oidc.Tag(t))
-	}
+	p := oidc.Provider{Account: c.Caller.Account, URL: in.URL, Thumbprints: in.Thumbprints, Tags: oidcTags(in.Tags)}
 	op := operation{action: "iam:CreateOpenIDConnectProvider", on: fixed(p.ARN().String()), tags: tagMap(in.Tags),
 		asked: detail{}.with("url", in.URL).withJSON("client_ids", in.ClientIDs).withJSON("thumbprints", in.Thumbprints).withJSON("tags", in.Tags)}
 	if len(in.Tags) > 0 { // IAM User Guide, "Tag OpenID Connect (OIDC) identity providers"
@@ -91,11 +88,7 @@ func provider(name string) resource {
 		if err != nil {
 			return object{arn: name}
 		}
-		tags := map[string]string{}
-		for _, t := range p.Tags {
-			tags[t.Key] = t.Value
-		}
-		return object{arn: name, tags: tags}
+		return object{arn: name, tags: tagMap(providerTags(p))}
 	}
 }
 

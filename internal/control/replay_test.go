@@ -93,6 +93,15 @@ func replayProvider(t *testing.T, s *registry.Snapshot, e audit.Event) []registr
 	case "iam:UpdateOpenIDConnectProviderThumbprint":
 		p.Thumbprints = nil
 		decode(t, d["thumbprints"], &p.Thumbprints)
+	case "iam:TagOpenIDConnectProvider", "iam:UntagOpenIDConnectProvider":
+		var have []iam.Tag
+		for _, tag := range p.Tags {
+			have = append(have, iam.Tag(tag))
+		}
+		p.Tags = nil
+		for _, tag := range retag(t, have, d) {
+			p.Tags = append(p.Tags, oidc.Tag(tag))
+		}
 	case "iam:DeleteOpenIDConnectProvider":
 		return []registry.Change{registry.DeleteProvider{URL: p.URL}}
 	}
@@ -138,6 +147,10 @@ func replayRole(t *testing.T, s *registry.Snapshot, e audit.Event) []registry.Ch
 			r.Description = text
 		}
 		maxSession()
+	case "iam:UpdateRoleDescription":
+		r.Description = d["description"]
+	case "iam:TagRole", "iam:UntagRole":
+		r.Tags = retag(t, r.Tags, d)
 	case "iam:UpdateAssumeRolePolicy":
 		bind()
 	case "iam:PutRolePolicy":
@@ -155,6 +168,20 @@ func replayRole(t *testing.T, s *registry.Snapshot, e audit.Event) []registry.Ch
 		t.Errorf("%s: the role's id is %s, recorded is %s", e.Action, r.ID, d["id"])
 	}
 	return []registry.Change{registry.PutRole{Role: r}}
+}
+
+// retag is tags with those of an event put in or taken away.
+func retag(t *testing.T, tags []iam.Tag, d map[string]string) []iam.Tag {
+	t.Helper()
+	var add []iam.Tag
+	var keys []string
+	decode(t, d["tags"], &add)
+	decode(t, d["tag_keys"], &keys)
+	out, err := iam.WithTags(iam.WithoutTags(tags, keys), add)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
 
 func replayEntry(t *testing.T, s *registry.Snapshot, e audit.Event) []registry.Change {

@@ -147,6 +147,32 @@ func (s *Service) UpdateRole(ctx context.Context, c Call, name string, descripti
 	})
 }
 
+// DescribeRole is IAM UpdateRoleDescription.
+func (s *Service) DescribeRole(ctx context.Context, c Call, name, description string) (iam.Role, error) {
+	op := operation{action: "iam:UpdateRoleDescription", on: role(c, name), asked: detail{"description": description}}
+	var out iam.Role
+	err := s.changeRole(ctx, c, op, name, func(_ *registry.Snapshot, r iam.Role) (decision, error) {
+		r.Description = description
+		out = r
+		return put(r), nil
+	})
+	return out, err
+}
+
+// AttachedPolicies is IAM ListAttachedRolePolicies, and InstanceProfiles
+// ListInstanceProfilesForRole: there are no managed policies and no instance
+// profiles here, so that a role that exists has none.
+func (s *Service) AttachedPolicies(ctx context.Context, c Call, name string) error {
+	_, err := s.readRole(ctx, c, "iam:ListAttachedRolePolicies", name)
+	return err
+}
+
+// InstanceProfiles is IAM ListInstanceProfilesForRole; see AttachedPolicies.
+func (s *Service) InstanceProfiles(ctx context.Context, c Call, name string) error {
+	_, err := s.readRole(ctx, c, "iam:ListInstanceProfilesForRole", name)
+	return err
+}
+
 // put is the decision to put a role in place of the one of its id.
 func put(r iam.Role) decision {
 	return decision{changes: []registry.Change{registry.PutRole{Role: r}}}

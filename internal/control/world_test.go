@@ -217,6 +217,36 @@ var operations = []operation{
 		text := ""
 		return w.UpdateRole(ctx, c, "deployer", &text, 3*time.Hour)
 	}},
+	{"iam:UpdateRoleDescription", nil, roleARN, true, func(ctx context.Context, w *world, c control.Call) error {
+		_, err := w.DescribeRole(ctx, c, "deployer", "described")
+		return err
+	}},
+	{"iam:TagRole", nil, roleARN, true, func(ctx context.Context, w *world, c control.Call) error {
+		return w.TagRole(ctx, c, "deployer", []iam.Tag{{Key: "Env", Value: "prod"}, {Key: "b", Value: ""}})
+	}},
+	{"iam:UntagRole", nil, roleARN, true, func(ctx context.Context, w *world, c control.Call) error {
+		return w.UntagRole(ctx, c, "deployer", []string{"B", "missing"})
+	}},
+	{"iam:ListRoleTags", nil, roleARN, false, func(ctx context.Context, w *world, c control.Call) error {
+		_, err := w.RoleTags(ctx, c, "deployer")
+		return err
+	}},
+	{"iam:ListAttachedRolePolicies", nil, roleARN, false, func(ctx context.Context, w *world, c control.Call) error {
+		return w.AttachedPolicies(ctx, c, "deployer")
+	}},
+	{"iam:ListInstanceProfilesForRole", nil, roleARN, false, func(ctx context.Context, w *world, c control.Call) error {
+		return w.InstanceProfiles(ctx, c, "deployer")
+	}},
+	{"iam:TagOpenIDConnectProvider", nil, providerARN, true, func(ctx context.Context, w *world, c control.Call) error {
+		return w.TagProvider(ctx, c, providerARN, []iam.Tag{{Key: "Env", Value: "prod"}, {Key: "b", Value: ""}})
+	}},
+	{"iam:UntagOpenIDConnectProvider", nil, providerARN, true, func(ctx context.Context, w *world, c control.Call) error {
+		return w.UntagProvider(ctx, c, providerARN, []string{"B", "missing"})
+	}},
+	{"iam:ListOpenIDConnectProviderTags", nil, providerARN, false, func(ctx context.Context, w *world, c control.Call) error {
+		_, err := w.ProviderTags(ctx, c, providerARN)
+		return err
+	}},
 	{"iam:UpdateAssumeRolePolicy", nil, roleARN, true, func(ctx context.Context, w *world, c control.Call) error {
 		return w.UpdateTrust(ctx, c, "deployer", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:role/second"},"Action":"sts:AssumeRole"}]}`)
 	}},

@@ -1,6 +1,9 @@
 package iam
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Tag is a key and a value an operator hangs on an object.
 type Tag struct{ Key, Value string }
@@ -23,4 +26,31 @@ func CheckTags(tags []Tag) error {
 		}
 	}
 	return nil
+}
+
+// WithTags is a list of tags with others put in: one of the same key, be it in
+// another case, takes the place of the one there is (IAM User Guide, "Tags for
+// IAM resources").
+func WithTags(have, add []Tag) ([]Tag, error) {
+	if err := CheckTags(add); err != nil {
+		return nil, err
+	}
+	out := WithoutTags(have, keysOf(add))
+	out = append(out, add...)
+	return out, CheckTags(out)
+}
+
+// WithoutTags is a list of tags without those of some keys, in whatever case.
+func WithoutTags(have []Tag, keys []string) []Tag {
+	return slices.DeleteFunc(slices.Clone(have), func(t Tag) bool {
+		return slices.ContainsFunc(keys, func(key string) bool { return strings.ToLower(key) == strings.ToLower(t.Key) })
+	})
+}
+
+func keysOf(tags []Tag) []string {
+	var out []string
+	for _, t := range tags {
+		out = append(out, t.Key)
+	}
+	return out
 }

@@ -185,6 +185,72 @@ func TestRoles(t *testing.T) {
 	}
 }
 
+// TestTags: a key is one key in whatever case, and the newest spelling stays.
+func TestTags(t *testing.T) {
+	w := newWorld(t)
+	w.must("CreateRole", "RoleName", "a", "AssumeRolePolicyDocument", trust, "Tags.member.1.Key", "Team", "Tags.member.1.Value", "x")
+	w.must("CreateOpenIDConnectProvider", "Url", "https://gitlab.example:8443/a", "Tags.member.1.Key", "Team", "Tags.member.1.Value", "x")
+	for _, on := range []struct{ kind, name, value string }{{"Role", "RoleName", "a"}, {"OpenIDConnectProvider", "OpenIDConnectProviderArn", provider}} {
+		list := func() string { return w.must("List"+on.kind+"Tags", on.name, on.value) }
+		tag := func(key, value string) string {
+			return `<member><Key>` + key + `</Key><Value>` + value + `</Value></member>`
+		}
+		for _, step := range []struct{ got, want string }{
+			{list(), `<Tags>` + tag("Team", "x") + `</Tags><IsTruncated>false</IsTruncated>`},
+			{w.must("Tag"+on.kind, on.name, on.value, "Tags.member.1.Key", "b", "Tags.member.1.Value", "", "Tags.member.2.Key", "TEAM", "Tags.member.2.Value", "y"), ``},
+			{list(), `<Tags>` + tag("TEAM", "y") + tag("b", "") + `</Tags><IsTruncated>false</IsTruncated>`},
+			{w.must("List"+on.kind+"Tags", on.name, on.value, "MaxItems", "1"), `<Tags>` + tag("TEAM", "y") + `</Tags><IsTruncated>true</IsTruncated><Marker>TEAM</Marker>`},
+			{w.must("List"+on.kind+"Tags", on.name, on.value, "MaxItems", "1", "Marker", "TEAM"), `<Tags>` + tag("b", "") + `</Tags><IsTruncated>false</IsTruncated>`},
+			{w.must("Untag"+on.kind, on.name, on.value, "TagKeys.member.1", "team", "TagKeys.member.2", "missing"), ``},
+			{list(), `<Tags>` + tag("b", "") + `</Tags><IsTruncated>false</IsTruncated>`},
+			{w.fails("Tag"+on.kind, on.name, on.value, "Tags.member.1.Key", "a", "Tags.member.1.Value", "", "Tags.member.2.Key", "A", "Tags.member.2.Value", ""), "400 InvalidInput: Duplicate tag keys found. Please note that Tag keys are case insensitive."},
+			{w.fails("Tag"+on.kind, on.name, on.value, "Tags.member.1.Key", "Aws:x", "Tags.member.1.Value", ""), "400 InvalidInput: Tag keys may not begin with aws:"},
+			{w.fails("Tag"+on.kind, on.name, on.value), "400 ValidationError: 1 validation error detected: Value null at &#39;tags&#39; failed to satisfy constraint: Member must not be null"},
+			{w.fails("Untag"+on.kind, on.name, on.value), "400 ValidationError: 1 validation error detected: Value null at &#39;tagKeys&#39; failed to satisfy constraint: Member must not be null"},
+			{list(), `<Tags>` + tag("b", "") + `</Tags><IsTruncated>false</IsTruncated>`},
+		} {
+			if step.got != step.want {
+				t.Errorf("%s: got  %s\nwant %s", on.kind, step.got, step.want)
+			}
+		}
+		var many []string
+		for i := range 50 {
+			many = append(many, fmt.Sprintf("Tags.member.%d.Key", i+1), fmt.Sprint("k", i), fmt.Sprintf("Tags.member.%d.Value", i+1), "")
+		}
+		if got := w.fails("Tag"+on.kind, append([]string{on.name, on.value}, many...)...); got != "409 LimitExceeded: Cannot exceed quota for TagsPerResource: 50" {
+			t.Errorf("51 tags: %s", got)
+		}
+		if got := w.fails("List"+on.kind+"Tags", on.name, strings.Replace(on.value, "a", "z", -1)); !strings.HasPrefix(got, "40") {
+			t.Errorf("tags of what does not exist: %s", got)
+		}
+	}
+	if got := w.fails("TagRole", "RoleName", "mayfly-admin", "Tags.member.1.Key", "a", "Tags.member.1.Value", ""); !strings.HasPrefix(got, "400 UnmodifiableEntity: ") {
+		t.Errorf("a tag of the administrator's: %s", got)
+	}
+}
+
+// TestEmptyLists are what Terraform asks of each role.
+func TestEmptyLists(t *testing.T) {
+	w := newWorld(t)
+	w.must("CreateRole", "RoleName", "a", "AssumeRolePolicyDocument", trust)
+	for action, want := range map[string]string{
+		"ListAttachedRolePolicies": `<AttachedPolicies></AttachedPolicies><IsTruncated>false</IsTruncated>`, "ListInstanceProfilesForRole": `<InstanceProfiles></InstanceProfiles><IsTruncated>false</IsTruncated>`,
+	} {
+		if got := w.must(action, "RoleName", "A"); got != want {
+			t.Errorf("%s: %s", action, got)
+		}
+		if got := w.fails(action, "RoleName", "b"); got != "404 NoSuchEntity: The role with name b cannot be found." {
+			t.Errorf("%s of no role: %s", action, got)
+		}
+	}
+	if got := w.must("UpdateRoleDescription", "RoleName", "a", "Description", "d"); !strings.Contains(got, `<Role><Path>/</Path><RoleName>a</RoleName>`) || !strings.Contains(got, `<Description>d</Description><MaxSessionDuration>3600</MaxSessionDuration>`) {
+		t.Errorf("described it is %s", got)
+	}
+	if got := w.fails("UpdateRoleDescription", "RoleName", "a"); !strings.Contains(got, "Value null at &#39;description&#39;") {
+		t.Errorf("no description: %s", got)
+	}
+}
+
 // TestPages walks the lists page by page.
 func TestPages(t *testing.T) {
 	w := newWorld(t)

@@ -16,13 +16,7 @@ func encodeRole(r iam.Role) iamwire.Role {
 	return iamwire.Role{Path: r.Path, Name: r.Name, ID: r.ID, ARN: r.ARN().String(), CreateDate: awsquery.Time(r.Created), Trust: iamwire.Document(r.Trust.Text()), Description: r.Description}
 }
 
-func roleTags(r iam.Role) *awsquery.Members[iamwire.Tag] {
-	var tags []iamwire.Tag
-	for _, t := range r.Tags {
-		tags = append(tags, iamwire.Tag(t))
-	}
-	return optionalTags(tags)
-}
+func roleTags(r iam.Role) *awsquery.Members[iamwire.Tag] { return optionalTags(wireTags(r.Tags)) }
 
 func (a *API) createRole(ctx context.Context, c control.Call, r *awsquery.Request) (any, error) {
 	in, err := iamwire.DecodeCreateRole(r)
@@ -72,8 +66,6 @@ func (a *API) listRoles(ctx context.Context, c control.Call, r *awsquery.Request
 	return iamwire.ListRolesResult{Roles: awsquery.List(list), IsTruncated: marker != "", Marker: marker}, nil
 }
 
-// updateRole leaves as it is what is not given; AWS sets a duration that is not
-// given to one hour.
 func (a *API) updateRole(ctx context.Context, c control.Call, r *awsquery.Request) (any, error) {
 	in, err := iamwire.DecodeUpdateRole(r)
 	if err != nil {
@@ -83,6 +75,36 @@ func (a *API) updateRole(ctx context.Context, c control.Call, r *awsquery.Reques
 		return nil, err
 	}
 	return iamwire.UpdateRoleResult{}, nil
+}
+
+func (a *API) describeRole(ctx context.Context, c control.Call, r *awsquery.Request) (any, error) {
+	name, text, err := iamwire.DecodeRoleDescription(r)
+	if err != nil {
+		return nil, err
+	}
+	role, err := a.Control.DescribeRole(ctx, c, name, text)
+	if err != nil {
+		return nil, err
+	}
+	out := encodeRole(role)
+	out.MaxSession, out.Tags = int(role.MaxSession/time.Second), roleTags(role)
+	return iamwire.RoleResult{Role: out}, nil
+}
+
+func (a *API) listAttachedPolicies(ctx context.Context, c control.Call, r *awsquery.Request) (any, error) {
+	name, err := iamwire.DecodeAttachedPage(r)
+	if err != nil {
+		return nil, err
+	}
+	return iamwire.NoAttachedPoliciesResult{}, a.Control.AttachedPolicies(ctx, c, name)
+}
+
+func (a *API) listInstanceProfiles(ctx context.Context, c control.Call, r *awsquery.Request) (any, error) {
+	name, _, err := iamwire.DecodeRolePage(r)
+	if err != nil {
+		return nil, err
+	}
+	return iamwire.NoInstanceProfilesResult{}, a.Control.InstanceProfiles(ctx, c, name)
 }
 
 func (a *API) deleteRole(ctx context.Context, c control.Call, r *awsquery.Request) (any, error) {

@@ -190,6 +190,21 @@ func TestList(t *testing.T) {
 	}
 }
 
+func TestNeeds(t *testing.T) {
+	for form, want := range map[string]bool{"": false, "L.member.1=a": true, "L=": true, "LL.member.1=a": false, "L.x=a": false, "l.member.1=a": false} {
+		r, err := awsquery.Decode("Action=X&"+form, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Needs("L")
+		r.List("L", 10, awsquery.Rule{})
+		err = r.Check()
+		if missing := err != nil && strings.Contains(err.Error(), "Value null at 'l' failed to satisfy constraint: Member must not be null"); missing == want {
+			t.Errorf("%q: %v", form, err)
+		}
+	}
+}
+
 func TestPairs(t *testing.T) {
 	key, value := awsquery.Rule{Required: true, Min: 1, Max: 3}, awsquery.Rule{Required: true}
 	for _, tt := range []struct {

@@ -95,6 +95,16 @@ func (r *Request) List(name string, max int, rule Rule) []string {
 	return out
 }
 
+// Needs keeps for Check that a list must be given, if it is not.
+func (r *Request) Needs(list string) {
+	for name := range r.params {
+		if name == list || strings.HasPrefix(name, list+".member.") {
+			return
+		}
+	}
+	r.breaks("Value null at '%s' failed to satisfy constraint: Member must not be null", member(list))
+}
+
 // Pairs are the Key and Value of NAME.member.N, max of them at most.
 func (r *Request) Pairs(name string, max int, key, value Rule) [][2]string {
 	var out [][2]string

@@ -136,6 +136,58 @@ func DecodeRoleName(r *awsquery.Request) (string, error) {
 	return name, r.Check()
 }
 
+// DecodeTagRole and DecodeUntagRole read the parameters of TagRole and
+// UntagRole.
+func DecodeTagRole(r *awsquery.Request) (name string, list []Tag, err error) {
+	r.Needs("Tags")
+	name, list = r.Text("RoleName", roleName), tags(r)
+	return name, list, r.Check()
+}
+
+// DecodeUntagRole: see DecodeTagRole.
+func DecodeUntagRole(r *awsquery.Request) (name string, keys []string, err error) {
+	r.Needs("TagKeys")
+	name, keys = r.Text("RoleName", roleName), r.List("TagKeys", maxTags, tagKey)
+	return name, keys, r.Check()
+}
+
+// DecodeTagProvider and DecodeUntagProvider read the parameters of
+// TagOpenIDConnectProvider and UntagOpenIDConnectProvider.
+func DecodeTagProvider(r *awsquery.Request) (arn string, list []Tag, err error) {
+	r.Needs("Tags")
+	arn, list = r.Text("OpenIDConnectProviderArn", providerARN), tags(r)
+	return arn, list, r.Check()
+}
+
+// DecodeUntagProvider: see DecodeTagProvider.
+func DecodeUntagProvider(r *awsquery.Request) (arn string, keys []string, err error) {
+	r.Needs("TagKeys")
+	arn, keys = r.Text("OpenIDConnectProviderArn", providerARN), r.List("TagKeys", maxTags, tagKey)
+	return arn, keys, r.Check()
+}
+
+// DecodeProviderPage reads the parameters of ListOpenIDConnectProviderTags.
+func DecodeProviderPage(r *awsquery.Request) (arn string, p Page, err error) {
+	arn, p = r.Text("OpenIDConnectProviderArn", providerARN), page(r)
+	return arn, p, r.Check()
+}
+
+// DecodeRoleDescription reads the parameters of UpdateRoleDescription.
+func DecodeRoleDescription(r *awsquery.Request) (name, text string, err error) {
+	required := description
+	required.Required = true
+	name, text = r.Text("RoleName", roleName), r.Text("Description", required)
+	return name, text, r.Check()
+}
+
+// DecodeAttachedPage reads the parameters of ListAttachedRolePolicies.
+func DecodeAttachedPage(r *awsquery.Request) (role string, err error) {
+	role = r.Text("RoleName", roleName)
+	r.Text("PathPrefix", path)
+	page(r)
+	return role, r.Check()
+}
+
 // UpdateRole is the request UpdateRole; an absent field stays as it is.
 type UpdateRole struct {
 	Name              string
@@ -250,6 +302,25 @@ type ListRolesResult struct {
 	Roles       awsquery.Members[Role] `xml:"Roles"`
 	IsTruncated bool                   `xml:"IsTruncated"`
 	Marker      string                 `xml:"Marker,omitempty"`
+}
+
+// ListTagsResult answers ListRoleTags and ListOpenIDConnectProviderTags.
+type ListTagsResult struct {
+	Tags        awsquery.Members[Tag] `xml:"Tags"`
+	IsTruncated bool                  `xml:"IsTruncated"`
+	Marker      string                `xml:"Marker,omitempty"`
+}
+
+// NoAttachedPoliciesResult answers ListAttachedRolePolicies: there are none.
+type NoAttachedPoliciesResult struct {
+	Policies    awsquery.Members[struct{}] `xml:"AttachedPolicies"`
+	IsTruncated bool                       `xml:"IsTruncated"`
+}
+
+// NoInstanceProfilesResult answers ListInstanceProfilesForRole: there are none.
+type NoInstanceProfilesResult struct {
+	Profiles    awsquery.Members[struct{}] `xml:"InstanceProfiles"`
+	IsTruncated bool                       `xml:"IsTruncated"`
 }
 
 // RolePolicyResult answers GetRolePolicy.
