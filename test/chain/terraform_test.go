@@ -1,0 +1,124 @@
+package chain
+
+import (
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+)
+
+// TestTerraformRole makes the calls that Terraform's AWS provider makes for an
+// aws_iam_role with an inline policy: create, read, change, destroy.
+func TestTerraformRole(t *testing.T) {
+	w := newWorld(t)
+	w.teach(t)
+	c, ctx, name := iam.NewFromConfig(w.config), t.Context(), aws.String("terraformed")
+	trust := w.trust("StringLike", "project_path:"+project+":ref_type:branch:ref:production")
+	must := func(what string, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+	}
+	tag := func(key, value string) types.Tag {
+		return types.Tag{Key: aws.String(key), Value: aws.String(value)}
+	}
+	created, err := c.CreateRole(ctx, &iam.CreateRoleInput{RoleName: name, Path: aws.String("/ci/"), AssumeRolePolicyDocument: &trust, MaxSessionDuration: aws.Int32(3600), Tags: []types.Tag{tag("team", "web")}})
+	must("create", err)
+	_, err = c.PutRolePolicy(ctx, &iam.PutRolePolicyInput{RoleName: name, PolicyName: aws.String("describe"), PolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"eks:DescribeCluster","Resource":"*"}}`)})
+	must("put a policy", err)
+
+	read := func() types.Role {
+		t.Helper()
+		out, err := c.GetRole(ctx, &iam.GetRoleInput{RoleName: name})
+		must("read", err)
+		if *out.Role.Arn != *created.Role.Arn || *out.Role.RoleId != *created.Role.RoleId {
+			t.Errorf("it is %s %s", *out.Role.Arn, *out.Role.RoleId)
+		}
+		policies, err := c.ListRolePolicies(ctx, &iam.ListRolePoliciesInput{RoleName: name})
+		must("read its policies", err)
+		for _, p := range policies.PolicyNames {
+			_, err := c.GetRolePolicy(ctx, &iam.GetRolePolicyInput{RoleName: name, PolicyName: &p})
+			must("read a policy", err)
+		}
+		attached, err := c.ListAttachedRolePolicies(ctx, &iam.ListAttachedRolePoliciesInput{RoleName: name})
+		must("read what is attached", err)
+		if len(policies.PolicyNames) != 1 || len(attached.AttachedPolicies) != 0 || attached.IsTruncated {
+			t.Errorf("policies %v, attached %v", policies.PolicyNames, attached.AttachedPolicies)
+		}
+		return *out.Role
+	}
+	if r := read(); len(r.Tags) != 1 || *r.MaxSessionDuration != 3600 || r.Description != nil {
+		t.Errorf("%+v", r)
+	}
+
+	_, err = c.UpdateRoleDescription(ctx, &iam.UpdateRoleDescriptionInput{RoleName: name, Description: aws.String("deploys")})
+	must("describe", err)
+	_, err = c.UpdateRole(ctx, &iam.UpdateRoleInput{RoleName: name, MaxSessionDuration: aws.Int32(7200)})
+	must("lengthen", err)
+	_, err = c.UntagRole(ctx, &iam.UntagRoleInput{RoleName: name, TagKeys: []string{"team"}})
+	must("untag", err)
+	_, err = c.TagRole(ctx, &iam.TagRoleInput{RoleName: name, Tags: []types.Tag{tag("team", "data"), tag("env", "prod")}})
+	must("tag", err)
+	if r := read(); *r.Description != "deploys" || *r.MaxSessionDuration != 7200 {
+		t.Errorf("%+v", r)
+	}
+	tags, err := c.ListRoleTags(ctx, &iam.ListRoleTagsInput{RoleName: name})
+	must("list tags", err)
+	if len(tags.Tags) != 2 || *tags.Tags[0].Key != "env" || *tags.Tags[1].Value != "data" {
+		t.Errorf("%v", tags.Tags)
+	}
+
+	profiles, err := c.ListInstanceProfilesForRole(ctx, &iam.ListInstanceProfilesForRoleInput{RoleName: name})
+	must("list instance profiles", err)
+	if len(profiles.InstanceProfiles) != 0 {
+		t.Errorf("%v", profiles.InstanceProfiles)
+	}
+	_, err = c.DeleteRole(ctx, &iam.DeleteRoleInput{RoleName: name})
+	if code(err) != "DeleteConflict" {
+		t.Errorf("a role with a policy is deleted: %v", err)
+	}
+	_, err = c.DeleteRolePolicy(ctx, &iam.DeleteRolePolicyInput{RoleName: name, PolicyName: aws.String("describe")})
+	must("delete its policy", err)
+	_, err = c.DeleteRole(ctx, &iam.DeleteRoleInput{RoleName: name})
+	must("delete", err)
+	if _, err := c.GetRole(ctx, &iam.GetRoleInput{RoleName: name}); code(err) != "NoSuchEntity" {
+		t.Errorf("it is still there: %v", err)
+	}
+}
+
+// TestTerraformProvider is the same of an aws_iam_openid_connect_provider.
+func TestTerraformProvider(t *testing.T) {
+	w := newWorld(t)
+	c, ctx := iam.NewFromConfig(w.config), t.Context()
+	must := func(what string, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+	}
+	created, err := c.CreateOpenIDConnectProvider(ctx, &iam.CreateOpenIDConnectProviderInput{Url: aws.String("https://gitlab.example.com"), ClientIDList: []string{"a"}, Tags: []types.Tag{{Key: aws.String("team"), Value: aws.String("web")}}})
+	must("create", err)
+	name := created.OpenIDConnectProviderArn
+	_, err = c.AddClientIDToOpenIDConnectProvider(ctx, &iam.AddClientIDToOpenIDConnectProviderInput{OpenIDConnectProviderArn: name, ClientID: aws.String("b")})
+	must("add a client id", err)
+	_, err = c.RemoveClientIDFromOpenIDConnectProvider(ctx, &iam.RemoveClientIDFromOpenIDConnectProviderInput{OpenIDConnectProviderArn: name, ClientID: aws.String("a")})
+	must("remove a client id", err)
+	_, err = c.TagOpenIDConnectProvider(ctx, &iam.TagOpenIDConnectProviderInput{OpenIDConnectProviderArn: name, Tags: []types.Tag{{Key: aws.String("env"), Value: aws.String("prod")}}})
+	must("tag", err)
+	_, err = c.UntagOpenIDConnectProvider(ctx, &iam.UntagOpenIDConnectProviderInput{OpenIDConnectProviderArn: name, TagKeys: []string{"team"}})
+	must("untag", err)
+	tags, err := c.ListOpenIDConnectProviderTags(ctx, &iam.ListOpenIDConnectProviderTagsInput{OpenIDConnectProviderArn: name})
+	must("list tags", err)
+	got, err := c.GetOpenIDConnectProvider(ctx, &iam.GetOpenIDConnectProviderInput{OpenIDConnectProviderArn: name})
+	must("read", err)
+	if *got.Url != "gitlab.example.com" || len(got.ClientIDList) != 1 || got.ClientIDList[0] != "b" || len(got.ThumbprintList) != 0 || len(got.Tags) != 1 || len(tags.Tags) != 1 || *tags.Tags[0].Key != "env" {
+		t.Errorf("%+v, tags %v", got, tags.Tags)
+	}
+	_, err = c.DeleteOpenIDConnectProvider(ctx, &iam.DeleteOpenIDConnectProviderInput{OpenIDConnectProviderArn: name})
+	must("delete", err)
+	if _, err := c.GetOpenIDConnectProvider(ctx, &iam.GetOpenIDConnectProviderInput{OpenIDConnectProviderArn: name}); code(err) != "NoSuchEntity" {
+		t.Errorf("it is still there: %v", err)
+	}
+}
