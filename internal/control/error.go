@@ -23,9 +23,10 @@ const (
 	ClusterExists                       // the name is taken, in whatever region
 	InvalidPrincipal                    // it is no role that exists
 	InvalidTags                         // two keys that differ in case alone
+	NoSuchResource                      // the ARN names nothing that has tags
 )
 
-var reasonNames = [...]string{"", "no such cluster", "no such access entry", "no such association", "access entry exists", "cluster exists", "invalid principal", "invalid tags"}
+var reasonNames = [...]string{"", "no such cluster", "no such access entry", "no such association", "access entry exists", "cluster exists", "invalid principal", "invalid tags", "no such resource"}
 
 // String is the reason in words, for the audit log.
 func (r Reason) String() string {

@@ -2,6 +2,7 @@ package control_test
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -57,6 +58,10 @@ func replay(t *testing.T, s *registry.Snapshot, e audit.Event) []registry.Change
 		k.BearerMaxAge, _ = time.ParseDuration(d["bearer_max_age"])
 		decode(t, d["trust_aws_accounts"], &k.TrustAccounts)
 		decode(t, d["tags"], &k.Tags)
+		return []registry.Change{registry.PutCluster{Cluster: k}}
+	case (e.Action == "eks:TagResource" || e.Action == "eks:UntagResource") && strings.Contains(e.Resource, ":cluster/"):
+		k, _ := s.Cluster(e.Cluster)
+		k.Tags = retagMap(t, k.Tags, d)
 		return []registry.Change{registry.PutCluster{Cluster: k}}
 	case e.Action == "mayfly:DeregisterCluster":
 		return []registry.Change{registry.DeleteCluster{Name: e.Cluster}}
@@ -170,6 +175,19 @@ func replayRole(t *testing.T, s *registry.Snapshot, e audit.Event) []registry.Ch
 	return []registry.Change{registry.PutRole{Role: r}}
 }
 
+func retagMap(t *testing.T, tags, d map[string]string) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	maps.Copy(out, tags)
+	decode(t, d["tags"], &out)
+	var keys []string
+	decode(t, d["tag_keys"], &keys)
+	for _, key := range keys {
+		delete(out, key)
+	}
+	return out
+}
+
 // retag is tags with those of an event put in or taken away.
 func retag(t *testing.T, tags []iam.Tag, d map[string]string) []iam.Tag {
 	t.Helper()
@@ -202,6 +220,8 @@ func replayEntry(t *testing.T, s *registry.Snapshot, e audit.Event) []registry.C
 			decode(t, text, &entry.Groups)
 		}
 		entry.Modified = e.Time
+	case "eks:TagResource", "eks:UntagResource":
+		entry.Tags = retagMap(t, entry.Tags, d)
 	case "eks:AssociateAccessPolicy":
 		scope := eks.Scope{Type: eks.ScopeType(d["scope"])}
 		decode(t, d["namespaces"], &scope.Namespaces)

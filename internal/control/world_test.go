@@ -286,6 +286,16 @@ var operations = []operation{
 		_, _, err := w.CreateEntry(ctx, c, "prod", control.EntryInput{Principal: secondARN, Groups: []string{"a b", "c"}, Username: "job:{{SessionName}}", Type: eks.Standard, Tags: map[string]string{"k": "v"}})
 		return err
 	}},
+	{"eks:TagResource", nil, clusterARN, true, func(ctx context.Context, w *world, c control.Call) error {
+		return w.Tag(ctx, c, clusterARN, map[string]string{"Env": "prod", "b": ""})
+	}},
+	{"eks:UntagResource", nil, clusterARN, true, func(ctx context.Context, w *world, c control.Call) error {
+		return w.Untag(ctx, c, clusterARN, []string{"b", "missing"})
+	}},
+	{"eks:ListTagsForResource", nil, clusterARN, false, func(ctx context.Context, w *world, c control.Call) error {
+		_, err := w.Tags(ctx, c, clusterARN)
+		return err
+	}},
 	{"eks:ListAccessEntries", nil, clusterARN, false, func(ctx context.Context, w *world, c control.Call) error {
 		_, err := w.Entries(ctx, c, "prod", "")
 		return err

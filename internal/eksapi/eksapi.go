@@ -24,6 +24,7 @@ type Request struct {
 	Cluster   string
 	Principal string
 	Policy    string
+	Resource  string
 	Query     url.Values
 	Body      []byte
 }
@@ -33,23 +34,27 @@ type operation struct {
 	do    func(a *API, ctx context.Context, c control.Call, r Request) (any, error)
 	query []string // the query parameters it knows
 	body  bool     // it takes a body
+	list  string   // the one query parameter that may stand more than once
 }
 
 var pages = []string{"maxResults", "nextToken"}
 
 // operations :: name → what answers it.
 var operations = map[string]operation{
-	"ListClusters":                 {(*API).listClusters, append([]string{"include"}, pages...), false},
-	"DescribeCluster":              {(*API).describeCluster, nil, false},
-	"CreateAccessEntry":            {(*API).createEntry, nil, true},
-	"ListAccessEntries":            {(*API).listEntries, append([]string{"associatedPolicyArn"}, pages...), false},
-	"DescribeAccessEntry":          {(*API).describeEntry, nil, false},
-	"UpdateAccessEntry":            {(*API).updateEntry, nil, true},
-	"DeleteAccessEntry":            {(*API).deleteEntry, nil, false},
-	"AssociateAccessPolicy":        {(*API).associate, nil, true},
-	"ListAssociatedAccessPolicies": {(*API).listAssociated, pages, false},
-	"DisassociateAccessPolicy":     {(*API).disassociate, nil, false},
-	"ListAccessPolicies":           {(*API).listPolicies, pages, false},
+	"ListClusters":                 {do: (*API).listClusters, query: append([]string{"include"}, pages...)},
+	"DescribeCluster":              {do: (*API).describeCluster},
+	"CreateAccessEntry":            {do: (*API).createEntry, body: true},
+	"ListAccessEntries":            {do: (*API).listEntries, query: append([]string{"associatedPolicyArn"}, pages...)},
+	"DescribeAccessEntry":          {do: (*API).describeEntry},
+	"UpdateAccessEntry":            {do: (*API).updateEntry, body: true},
+	"DeleteAccessEntry":            {do: (*API).deleteEntry},
+	"AssociateAccessPolicy":        {do: (*API).associate, body: true},
+	"ListAssociatedAccessPolicies": {do: (*API).listAssociated, query: pages},
+	"DisassociateAccessPolicy":     {do: (*API).disassociate},
+	"ListAccessPolicies":           {do: (*API).listPolicies, query: pages},
+	"TagResource":                  {do: (*API).tag, body: true},
+	"UntagResource":                {do: (*API).untag, query: []string{"tagKeys"}, list: "tagKeys"},
+	"ListTagsForResource":          {do: (*API).listTags},
 }
 
 // Do answers a routed request: its result, or an error for Failure. A query
@@ -78,7 +83,7 @@ func (a *API) Do(ctx context.Context, c control.Call, r Request) (any, error) {
 // takes refuses a query parameter and a body that the operation does not know.
 func (op operation) takes(r Request) error {
 	for name, values := range r.Query {
-		if !slices.Contains(op.query, name) || len(values) != 1 {
+		if !slices.Contains(op.query, name) || len(values) != 1 && name != op.list {
 			return &awsrest.ShapeError{Detail: "The query parameter " + clip(name) + " is not supported here, or stands twice"}
 		}
 	}

@@ -201,6 +201,55 @@ func TestPolicies(t *testing.T) {
 }
 
 // TestQueriesAndBodies: what an operation does not know is refused by name.
+// TestTags: of a cluster and of an entry, each by its own ARN.
+func TestTags(t *testing.T) {
+	w := newWorld(t)
+	w.do("POST", entries, `{"principalArn":"`+role+`","tags":{"team":"web"}}`)
+	_, described := w.do("GET", entry, "")
+	arn := regexp.MustCompile(`"accessEntryArn":"([^"]*)"`).FindStringSubmatch(described)
+	if arn == nil {
+		t.Fatal(described)
+	}
+	clusterARN := strings.Split(arn[1], ":access-entry/")[0] + ":cluster/prod"
+	for _, on := range []struct{ arn, first string }{{arn[1], `{"tags":{"team":"web"}}`}, {clusterARN, `{"tags":{}}`}} {
+		at := "/tags/" + url.QueryEscape(on.arn)
+		w.check("GET", at, "", on.first)
+		w.check("POST", at, `{"tags":{"Team":"data"}}`, map[bool]string{true: `{}`, false: `400 InvalidParameterException {"clusterName":"prod","message":"Two tag keys differ in case alone"}`}[on.arn == clusterARN])
+		w.check("POST", at, `{"tags":{"b":"1","c":""}}`, `{}`)
+		w.check("POST", at, `{"tags":{"b":"2"}}`, `{}`)
+		w.check("DELETE", at+"?tagKeys=c&tagKeys=missing&tagKeys=team&tagKeys=Team", "", `{}`)
+		w.check("GET", at, "", `{"tags":{"b":"2"}}`)
+		for body, why := range map[string]string{
+			``: "tags is missing, or empty", `{"tags":{}}`: "tags is missing, or empty", `{"tags":{"a":1}}`: "tags.a must be a string, not number", `{"tags":{"a":"b"},"x":1}`: "",
+			`{"tags":{"aws:a":"b"}}`: "", `{"tags":{"a":"b","A":"b"}}`: "Two tag keys differ in case alone", `{"tags":{"B":"3"}}`: "Two tag keys differ in case alone",
+		} {
+			if status, got := w.do("POST", at, body); status != 400 || !strings.HasPrefix(got, "InvalidParameterException ") || !strings.Contains(got, why) {
+				t.Errorf("%s %s: %d %s", on.arn, body, status, got)
+			}
+		}
+		for _, query := range []string{"", "?tagKeys=a&x=b"} {
+			if status, got := w.do("DELETE", at+query, ""); status != 400 {
+				t.Errorf("%s %s: %d %s", on.arn, query, status, got)
+			}
+		}
+		w.check("GET", at, "", `{"tags":{"b":"2"}}`)
+	}
+	for _, other := range []string{"x", clusterARN + "2", strings.Replace(clusterARN, "eu-central-1", "us-east-1", 1), strings.Replace(clusterARN, ":111122223333:", ":444455556666:", 1), strings.Replace(clusterARN, ":eks:", ":iam:", 1),
+		arn[1] + "x", arn[1][:len(arn[1])-1], strings.Replace(arn[1], "access-entry/prod", "access-entry/classic", 1), strings.Replace(clusterARN, "cluster/", "nodegroup/", 1), clusterARN + "/x"} {
+		for _, method := range []string{"GET", "POST", "DELETE"} {
+			target, body := "/tags/"+url.QueryEscape(other), ""
+			if method == "POST" {
+				body = `{"tags":{"a":"b"}}`
+			} else if method == "DELETE" {
+				target += "?tagKeys=b"
+			}
+			if status, got := w.do(method, target, body); status != 404 || !strings.HasPrefix(got, "NotFoundException ") {
+				t.Errorf("%s %s: %d %s", method, other, status, got)
+			}
+		}
+	}
+}
+
 func TestQueriesAndBodies(t *testing.T) {
 	w := newWorld(t)
 	w.do("POST", entries, `{"principalArn":"`+role+`"}`)

@@ -28,6 +28,7 @@ var clusterCodes = map[control.Reason]awsrest.Failure{
 	control.EntryExists:       {Status: http.StatusConflict, Code: "ResourceInUseException"},
 	control.ClusterExists:     {Status: http.StatusConflict, Code: "ResourceInUseException"},
 	control.InvalidTags:       {Status: http.StatusBadRequest, Code: "InvalidParameterException"},
+	control.NoSuchResource:    {Status: http.StatusNotFound, Code: "NotFoundException"},
 	control.InvalidPrincipal:  {Status: http.StatusBadRequest, Code: "InvalidParameterException"},
 }
 

@@ -11,7 +11,7 @@ import (
 // (a slash is %2F), so a path is split before it is decoded.
 var routes = []struct {
 	method    string
-	path      string // {cluster}, {principal} and {policy} stand for one segment
+	path      string // {cluster}, {principal}, {policy} and {resource} stand for one segment
 	operation string
 }{
 	{http.MethodGet, "/clusters", "ListClusters"},
@@ -25,6 +25,9 @@ var routes = []struct {
 	{http.MethodGet, "/clusters/{cluster}/access-entries/{principal}/access-policies", "ListAssociatedAccessPolicies"},
 	{http.MethodDelete, "/clusters/{cluster}/access-entries/{principal}/access-policies/{policy}", "DisassociateAccessPolicy"},
 	{http.MethodGet, "/access-policies", "ListAccessPolicies"},
+	{http.MethodPost, "/tags/{resource}", "TagResource"},
+	{http.MethodDelete, "/tags/{resource}", "UntagResource"},
+	{http.MethodGet, "/tags/{resource}", "ListTagsForResource"},
 }
 
 // Route finds the operation of a method and an escaped path; ok is false if
@@ -48,7 +51,7 @@ func match(want, have []string) (r Request, ok bool) {
 	if len(want) != len(have) {
 		return Request{}, false
 	}
-	names := map[string]*string{"{cluster}": &r.Cluster, "{principal}": &r.Principal, "{policy}": &r.Policy}
+	names := map[string]*string{"{cluster}": &r.Cluster, "{principal}": &r.Principal, "{policy}": &r.Policy, "{resource}": &r.Resource}
 	for i := range want {
 		target := names[want[i]]
 		if target == nil {

@@ -31,6 +31,9 @@ func TestRoute(t *testing.T) {
 		{"GET", "/clusters/prod/access-entries/" + escaped + "/access-policies", eksapi.Request{Operation: "ListAssociatedAccessPolicies", Cluster: "prod", Principal: role}},
 		{"DELETE", "/clusters/prod/access-entries/" + escaped + "/access-policies/arn%3Ax%2Fy", eksapi.Request{Operation: "DisassociateAccessPolicy", Cluster: "prod", Principal: role, Policy: "arn:x/y"}},
 		{"GET", "/access-policies", eksapi.Request{Operation: "ListAccessPolicies"}},
+		{"POST", "/tags/" + escaped, eksapi.Request{Operation: "TagResource", Resource: role}},
+		{"DELETE", "/tags/" + escaped, eksapi.Request{Operation: "UntagResource", Resource: role}},
+		{"GET", "/tags/" + escaped, eksapi.Request{Operation: "ListTagsForResource", Resource: role}},
 	} {
 		got, ok := eksapi.Route(tt.method, tt.path)
 		if !ok || !reflect.DeepEqual(got, tt.want) {
@@ -47,7 +50,7 @@ func TestRouteRefuses(t *testing.T) {
 		{"GET", "/clusters/prod/access-entries/arn:aws:iam::111122223333:role/ci/deployer"}, // its slashes are not encoded
 		{"GET", "/clusters/."}, {"GET", "/clusters/.."}, {"GET", "/clusters/%2e"}, {"GET", "/clusters/%2E%2e"}, {"GET", "/clusters/../access-entries"},
 		{"GET", "/clusters/a%00"}, {"GET", "/clusters/a%0Ab"}, {"GET", "/clusters/%7f"}, {"GET", "/clusters/%ff"}, {"GET", "/clusters/%"}, {"GET", "/clusters/%zz"}, {"GET", "/clusters/%C0%AF"},
-		{"GET", "/cl%75sters"}, {"GET", "/clusters%2Fprod"}, {"GET", "/access-policies/x"},
+		{"GET", "/cl%75sters"}, {"GET", "/clusters%2Fprod"}, {"GET", "/access-policies/x"}, {"GET", "/tags"}, {"GET", "/tags/"}, {"PUT", "/tags/x"}, {"GET", "/tags/arn:aws:eks:eu-central-1:111122223333:cluster/prod"},
 	} {
 		if got, ok := eksapi.Route(tt.method, tt.path); ok || !reflect.DeepEqual(got, eksapi.Request{}) {
 			t.Errorf("%s %s is %+v", tt.method, tt.path, got)
@@ -56,7 +59,7 @@ func TestRouteRefuses(t *testing.T) {
 }
 
 func FuzzRoute(f *testing.F) {
-	for _, path := range []string{"/clusters", "/clusters/prod/access-entries/arn%3Aaws/access-policies/x%2Fy", "/clusters/%2e%2e", "/access-policies", "/%"} {
+	for _, path := range []string{"/clusters", "/clusters/prod/access-entries/arn%3Aaws/access-policies/x%2Fy", "/clusters/%2e%2e", "/access-policies", "/tags/arn%3Aaws%3Ax%2Fy", "/%"} {
 		f.Add("GET", path)
 		f.Add("DELETE", path)
 	}
@@ -76,10 +79,12 @@ func FuzzRoute(f *testing.F) {
 		switch {
 		case r.Operation == "ListAccessPolicies":
 			again = "/access-policies"
+		case r.Resource != "":
+			again = "/tags/" + url.PathEscape(r.Resource)
 		case r.Cluster != "":
 			again += "/" + url.PathEscape(r.Cluster)
 		}
-		if strings.Contains(path, "/access-entries") && r.Operation != "DescribeCluster" {
+		if r.Resource == "" && strings.Contains(path, "/access-entries") && r.Operation != "DescribeCluster" {
 			again += "/access-entries"
 			if r.Principal != "" {
 				again += "/" + url.PathEscape(r.Principal)

@@ -34,6 +34,7 @@ var clusterCodes = map[control.Reason]failure{
 	control.NoSuchAssociation: {http.StatusNotFound, "NoSuchAssociation"},
 	control.EntryExists:       {http.StatusConflict, "EntryExists"},
 	control.ClusterExists:     {http.StatusConflict, "ClusterExists"},
+	control.NoSuchResource:    {http.StatusNotFound, "NoSuchResource"},
 	control.InvalidPrincipal:  {http.StatusBadRequest, "InvalidParameter"},
 	control.InvalidTags:       {http.StatusBadRequest, "InvalidParameter"},
 }

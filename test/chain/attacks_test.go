@@ -20,37 +20,45 @@ import (
 func TestAttacks(t *testing.T) {
 	w := newWorld(t)
 	w.teach(t)
-	bin, _, _ := programs(t)
-	env, err := w.AdminEnv(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
 	hooks := filepath.Join(t.TempDir(), "hooks")
-	mayfly := func(args ...string) string {
-		t.Helper()
-		cmd := exec.CommandContext(t.Context(), filepath.Join(bin, "mayfly"), args...)
-		cmd.Env = []string{"MAYFLY_SERVER=" + w.State.MayflyURL(), "AWS_CA_BUNDLE=" + filepath.Join(w.DataDir(), "ca.pem"), "AWS_REGION=" + lab.Region}
-		for name, value := range env {
-			cmd.Env = append(cmd.Env, name+"="+value)
-		}
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			t.Fatalf("mayfly %s: %v\n%s", args[0], err, out)
-		}
-		return string(out)
-	}
-	mayfly("cluster", "register", "attacked", "--endpoint", "https://127.0.0.1:1", "--ca-file", filepath.Join(w.DataDir(), "ca.pem"))
+	w.register(t, "attacked")
 	if _, err := eks.NewFromConfig(w.config).CreateAccessEntry(t.Context(), &eks.CreateAccessEntryInput{ClusterName: aws.String("attacked"), PrincipalArn: aws.String(w.role("gitlab-deployer"))}); err != nil {
 		t.Fatal(err)
 	}
-	mayfly("cluster", "webhook-config", "attacked", "--out", hooks)
+	w.mayfly(t, "cluster", "webhook-config", "attacked", "--out", hooks)
 	kid, claims := w.jobClaims(t)
-	out := mayfly("attack", "--issuer-key", filepath.Join(w.Dir, "gitlab", "ci-signing-key.pem"), "--key-id", kid, "--claims", claims, "--role", w.role("gitlab-deployer"),
+	out := w.mayfly(t, "attack", "--issuer-key", filepath.Join(w.Dir, "gitlab", "ci-signing-key.pem"), "--key-id", kid, "--claims", claims, "--role", w.role("gitlab-deployer"),
 		"--webhook-kubeconfig", filepath.Join(hooks, "authentication-webhook.kubeconfig"), "--cluster", "attacked")
 	if !strings.Contains(out, " refuses all of ") {
 		t.Error(out)
 	}
 	t.Log(strings.TrimSpace(out))
+}
+
+// mayfly runs the built command line as the administrator; it must succeed.
+func (w world) mayfly(t *testing.T, args ...string) string {
+	t.Helper()
+	bin, _, _ := programs(t)
+	env, err := w.AdminEnv(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), filepath.Join(bin, "mayfly"), args...)
+	cmd.Env = []string{"MAYFLY_SERVER=" + w.State.MayflyURL(), "AWS_CA_BUNDLE=" + filepath.Join(w.DataDir(), "ca.pem"), "AWS_REGION=" + lab.Region}
+	for name, value := range env {
+		cmd.Env = append(cmd.Env, name+"="+value)
+	}
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("mayfly %s: %v\n%s", args[0], err, out)
+	}
+	return string(out)
+}
+
+// register registers a cluster that is not there.
+func (w world) register(t *testing.T, name string) {
+	t.Helper()
+	w.mayfly(t, "cluster", "register", name, "--endpoint", "https://127.0.0.1:1", "--ca-file", filepath.Join(w.DataDir(), "ca.pem"))
 }
 
 // jobClaims is the kid of a job's token and a file of its claims.

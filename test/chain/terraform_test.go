@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/eks"
+	ekstypes "github.com/aws/aws-sdk-go-v2/service/eks/types"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 )
@@ -120,5 +122,50 @@ func TestTerraformProvider(t *testing.T) {
 	must("delete", err)
 	if _, err := c.GetOpenIDConnectProvider(ctx, &iam.GetOpenIDConnectProviderInput{OpenIDConnectProviderArn: name}); code(err) != "NoSuchEntity" {
 		t.Errorf("it is still there: %v", err)
+	}
+}
+
+// TestTerraformEntry is the same of an aws_eks_access_entry and an
+// aws_eks_access_policy_association.
+func TestTerraformEntry(t *testing.T) {
+	w := newWorld(t)
+	w.teach(t)
+	w.register(t, "terraformed")
+	c, ctx := eks.NewFromConfig(w.config), t.Context()
+	cluster, principal, view := aws.String("terraformed"), aws.String(w.role("gitlab-deployer")), aws.String("arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy")
+	must := func(what string, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+	}
+	created, err := c.CreateAccessEntry(ctx, &eks.CreateAccessEntryInput{ClusterName: cluster, PrincipalArn: principal, KubernetesGroups: []string{"a"}, Type: aws.String("STANDARD"), Tags: map[string]string{"team": "web"}})
+	must("create", err)
+	_, err = c.UpdateAccessEntry(ctx, &eks.UpdateAccessEntryInput{ClusterName: cluster, PrincipalArn: principal, KubernetesGroups: []string{"b"}, Username: created.AccessEntry.Username})
+	must("update", err)
+	_, err = c.UntagResource(ctx, &eks.UntagResourceInput{ResourceArn: created.AccessEntry.AccessEntryArn, TagKeys: []string{"team", "none"}})
+	must("untag", err)
+	_, err = c.TagResource(ctx, &eks.TagResourceInput{ResourceArn: created.AccessEntry.AccessEntryArn, Tags: map[string]string{"env": "prod"}})
+	must("tag", err)
+	tags, err := c.ListTagsForResource(ctx, &eks.ListTagsForResourceInput{ResourceArn: created.AccessEntry.AccessEntryArn})
+	must("list tags", err)
+	got, err := c.DescribeAccessEntry(ctx, &eks.DescribeAccessEntryInput{ClusterName: cluster, PrincipalArn: principal})
+	must("read", err)
+	if e := got.AccessEntry; len(e.KubernetesGroups) != 1 || e.KubernetesGroups[0] != "b" || len(e.Tags) != 1 || e.Tags["env"] != "prod" || tags.Tags["env"] != "prod" {
+		t.Errorf("%+v, tags %v", e, tags.Tags)
+	}
+	_, err = c.AssociateAccessPolicy(ctx, &eks.AssociateAccessPolicyInput{ClusterName: cluster, PrincipalArn: principal, PolicyArn: view, AccessScope: &ekstypes.AccessScope{Type: ekstypes.AccessScopeTypeNamespace, Namespaces: []string{"dev-*"}}})
+	must("associate", err)
+	list, err := c.ListAssociatedAccessPolicies(ctx, &eks.ListAssociatedAccessPoliciesInput{ClusterName: cluster, PrincipalArn: principal})
+	must("list what is associated", err)
+	if len(list.AssociatedAccessPolicies) != 1 || *list.AssociatedAccessPolicies[0].PolicyArn != *view {
+		t.Errorf("%+v", list.AssociatedAccessPolicies)
+	}
+	_, err = c.DisassociateAccessPolicy(ctx, &eks.DisassociateAccessPolicyInput{ClusterName: cluster, PrincipalArn: principal, PolicyArn: view})
+	must("disassociate", err)
+	_, err = c.DeleteAccessEntry(ctx, &eks.DeleteAccessEntryInput{ClusterName: cluster, PrincipalArn: principal})
+	must("delete", err)
+	if _, err := c.ListTagsForResource(ctx, &eks.ListTagsForResourceInput{ResourceArn: created.AccessEntry.AccessEntryArn}); code(err) != "NotFoundException" {
+		t.Errorf("it still has tags: %v", err)
 	}
 }

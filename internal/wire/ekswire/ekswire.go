@@ -82,6 +82,27 @@ func DecodeAssociateAccessPolicy(data []byte) (policyARN string, scope Scope, er
 	return policyARN, scope, nil
 }
 
+// DecodeTagResource reads the body of TagResource.
+func DecodeTagResource(data []byte) (map[string]string, error) {
+	b, err := awsrest.ParseBody(data)
+	if err != nil {
+		return nil, err
+	}
+	tags := b.TextMap("tags")
+	if err := b.Check(); err != nil {
+		return nil, err
+	}
+	if len(tags) == 0 {
+		return nil, &awsrest.ShapeError{Detail: "tags is missing, or empty"}
+	}
+	return tags, nil
+}
+
+// ListTags answers ListTagsForResource.
+type ListTags struct {
+	Tags map[string]string `json:"tags"`
+}
+
 // Cluster is a cluster on the wire. Objects that Mayfly has nothing to say of
 // are present and empty: clients read through them.
 type Cluster struct {
