@@ -1,8 +1,6 @@
 package registry
 
 import (
-	"maps"
-
 	"mayfly.internal/internal/eks"
 	"mayfly.internal/internal/iam"
 	"mayfly.internal/internal/oidc"
@@ -31,58 +29,58 @@ type (
 	DeleteEntry struct{ Cluster, Principal string }
 )
 
-func (c PutProvider) apply(s *Snapshot)    { s.providers[c.Provider.URL] = c.Provider }
-func (c DeleteProvider) apply(s *Snapshot) { delete(s.providers, c.URL) }
+func (c PutProvider) apply(s *Snapshot)    { s.providers.put(c.Provider.URL, c.Provider) }
+func (c DeleteProvider) apply(s *Snapshot) { s.providers.remove(c.URL) }
 
 func (c PutRole) apply(s *Snapshot) {
 	DeleteRole{c.Role.Name}.apply(s)
 	key := fold(c.Role.Name)
-	s.roles[key], s.roleIDs[c.Role.ID] = c.Role, key
+	s.roles.put(key, c.Role)
+	s.roleIDs.put(c.Role.ID, key)
 }
 
 func (c DeleteRole) apply(s *Snapshot) {
 	key := fold(c.Name)
-	delete(s.roleIDs, s.roles[key].ID)
-	delete(s.roles, key)
+	old, _ := s.roles.get(key)
+	s.roleIDs.remove(old.ID)
+	s.roles.remove(key)
 }
 
 func (c PutCluster) apply(s *Snapshot) {
-	if old, ok := s.clusters[c.Cluster.Name]; ok && old.ID != c.Cluster.ID {
+	if old, ok := s.clusters.get(c.Cluster.Name); ok && old.ID != c.Cluster.ID {
 		DeleteCluster{old.Name}.apply(s)
 	}
-	s.clusters[c.Cluster.Name] = c.Cluster
+	s.clusters.put(c.Cluster.Name, c.Cluster)
 }
 
 func (c DeleteCluster) apply(s *Snapshot) {
-	delete(s.clusters, c.Name)
-	for k := range s.entries {
-		if k.cluster == c.Name {
-			DeleteEntry{k.cluster, k.principal}.apply(s)
-		}
+	s.clusters.remove(c.Name)
+	for _, e := range s.Entries(c.Name) {
+		DeleteEntry{e.Cluster, e.PrincipalARN}.apply(s)
 	}
 }
 
 func (c PutEntry) apply(s *Snapshot) {
 	DeleteEntry{c.Entry.Cluster, c.Entry.PrincipalARN}.apply(s)
-	s.entries[entryKey{c.Entry.Cluster, c.Entry.PrincipalARN}] = c.Entry
-	s.byRole[entryKey{c.Entry.Cluster, c.Entry.PrincipalID}] = c.Entry.PrincipalARN
+	s.entries.put(entryKey{c.Entry.Cluster, c.Entry.PrincipalARN}, c.Entry)
+	s.byRole.put(entryKey{c.Entry.Cluster, c.Entry.PrincipalID}, c.Entry.PrincipalARN)
 }
 
 func (c DeleteEntry) apply(s *Snapshot) {
-	old, ok := s.entries[entryKey{c.Cluster, c.Principal}]
+	old, ok := s.entries.get(entryKey{c.Cluster, c.Principal})
 	if !ok {
 		return
 	}
-	delete(s.entries, entryKey{c.Cluster, c.Principal})
-	if s.byRole[entryKey{c.Cluster, old.PrincipalID}] == c.Principal {
-		delete(s.byRole, entryKey{c.Cluster, old.PrincipalID})
+	s.entries.remove(entryKey{c.Cluster, c.Principal})
+	if of, _ := s.byRole.get(entryKey{c.Cluster, old.PrincipalID}); of == c.Principal {
+		s.byRole.remove(entryKey{c.Cluster, old.PrincipalID})
 	}
 }
 
 // With is the snapshot after some changes; s itself stays as it is.
 func (s *Snapshot) With(changes ...Change) *Snapshot {
-	next := &Snapshot{Account: s.Account, Generation: s.Generation + 1, providers: maps.Clone(s.providers), roles: maps.Clone(s.roles), roleIDs: maps.Clone(s.roleIDs),
-		clusters: maps.Clone(s.clusters), entries: maps.Clone(s.entries), byRole: maps.Clone(s.byRole)}
+	next := &Snapshot{Account: s.Account, Generation: s.Generation + 1, providers: s.providers.next(), roles: s.roles.next(), roleIDs: s.roleIDs.next(),
+		clusters: s.clusters.next(), entries: s.entries.next(), byRole: s.byRole.next()}
 	for _, c := range changes {
 		c.apply(next)
 	}

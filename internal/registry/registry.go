@@ -11,7 +11,6 @@
 package registry
 
 import (
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -28,12 +27,12 @@ type Snapshot struct {
 	Account    arn.AccountID
 	Generation int64 // 1 for a new account; each With adds one
 
-	providers map[string]oidc.Provider // :: "https://…" → provider
-	roles     map[string]iam.Role      // :: role name in lower case → role
-	roleIDs   map[string]string        // :: role id → role name in lower case
-	clusters  map[string]eks.Cluster   // :: cluster name → cluster
-	entries   map[entryKey]eks.AccessEntry
-	byRole    map[entryKey]string // :: cluster name, role id → principal ARN of the entry
+	providers table[string, oidc.Provider] // :: "https://…" → provider
+	roles     table[string, iam.Role]      // :: role name in lower case → role
+	roleIDs   table[string, string]        // :: role id → role name in lower case
+	clusters  table[string, eks.Cluster]   // :: cluster name → cluster
+	entries   table[entryKey, eks.AccessEntry]
+	byRole    table[entryKey, string] // :: cluster name, role id → principal ARN of the entry
 }
 
 type entryKey struct{ cluster, principal string }
@@ -47,8 +46,7 @@ func New(account arn.AccountID, created time.Time) *Snapshot {
 // Restore is the snapshot of an account as it was stored: generation is the one
 // it had, changes make everything that is registered.
 func Restore(account arn.AccountID, created time.Time, generation int64, changes ...Change) *Snapshot {
-	s := &Snapshot{Account: account, Generation: generation, providers: map[string]oidc.Provider{}, roles: map[string]iam.Role{}, roleIDs: map[string]string{},
-		clusters: map[string]eks.Cluster{}, entries: map[entryKey]eks.AccessEntry{}, byRole: map[entryKey]string{}}
+	s := &Snapshot{Account: account, Generation: generation}
 	PutRole{iam.AdminRole(account, created)}.apply(s)
 	for _, c := range changes {
 		c.apply(s)
@@ -58,26 +56,24 @@ func Restore(account arn.AccountID, created time.Time, generation int64, changes
 
 // Provider is the provider of an issuer, compared byte for byte.
 func (s *Snapshot) Provider(issuer string) (oidc.Provider, bool) {
-	p, ok := s.providers[issuer]
-	return p, ok
+	return s.providers.get(issuer)
 }
 
 // ProviderByARN is the provider an ARN names.
 func (s *Snapshot) ProviderByARN(name arn.Provider) (oidc.Provider, bool) {
-	p, ok := s.providers["https://"+name.URL]
+	p, ok := s.providers.get("https://" + name.URL)
 	return p, ok && p.Account == name.Account
 }
 
 // Providers are all providers, by URL.
 func (s *Snapshot) Providers() []oidc.Provider {
-	return sorted(s.providers, func(p oidc.Provider) string { return p.URL })
+	return sorted(s.providers, func(p oidc.Provider) string { return p.URL }, nil)
 }
 
 // Role is the role of a name; names differ by more than case (IAM CreateRole,
 // "RoleName").
 func (s *Snapshot) Role(name string) (iam.Role, bool) {
-	r, ok := s.roles[fold(name)]
-	return r, ok
+	return s.roles.get(fold(name))
 }
 
 // fold is a role's name in lower case: ASCII alone, which is all a role's name
@@ -102,50 +98,51 @@ func (s *Snapshot) RoleByARN(name arn.Role) (iam.Role, bool) {
 
 // RoleByID is the role of an id.
 func (s *Snapshot) RoleByID(id string) (iam.Role, bool) {
-	r, ok := s.roles[s.roleIDs[id]]
-	return r, ok
+	key, _ := s.roleIDs.get(id)
+	return s.roles.get(key)
 }
 
 // Roles are all roles, by name.
 func (s *Snapshot) Roles() []iam.Role {
-	return sorted(s.roles, func(r iam.Role) string { return r.Name })
+	return sorted(s.roles, func(r iam.Role) string { return r.Name }, nil)
 }
 
 // Cluster is the cluster of a name.
 func (s *Snapshot) Cluster(name string) (eks.Cluster, bool) {
-	c, ok := s.clusters[name]
-	return c, ok
+	return s.clusters.get(name)
 }
 
 // Clusters are all clusters, by name.
 func (s *Snapshot) Clusters() []eks.Cluster {
-	return sorted(s.clusters, func(c eks.Cluster) string { return c.Name })
+	return sorted(s.clusters, func(c eks.Cluster) string { return c.Name }, nil)
 }
 
 // Entry is a cluster's entry for a principal ARN.
 func (s *Snapshot) Entry(cluster, principal string) (eks.AccessEntry, bool) {
-	e, ok := s.entries[entryKey{cluster, principal}]
-	return e, ok
+	return s.entries.get(entryKey{cluster, principal})
 }
 
 // EntryOfRole is a cluster's entry that was made for the role of an id: not of
 // a name, so that a role made anew under an old name finds none.
 func (s *Snapshot) EntryOfRole(cluster, roleID string) (eks.AccessEntry, bool) {
-	e, ok := s.entries[entryKey{cluster, s.byRole[entryKey{cluster, roleID}]}]
+	principal, _ := s.byRole.get(entryKey{cluster, roleID})
+	e, ok := s.entries.get(entryKey{cluster, principal})
 	return e, ok && roleID != ""
 }
 
 // Entries are a cluster's entries, by principal ARN.
 func (s *Snapshot) Entries(cluster string) []eks.AccessEntry {
-	of := map[string]eks.AccessEntry{}
-	for k, e := range s.entries {
-		if k.cluster == cluster {
-			of[k.principal] = e
-		}
-	}
-	return sorted(of, func(e eks.AccessEntry) string { return e.PrincipalARN })
+	return sorted(s.entries, func(e eks.AccessEntry) string { return e.PrincipalARN }, func(e eks.AccessEntry) bool { return e.Cluster == cluster })
 }
 
-func sorted[K comparable, V any](m map[K]V, name func(V) string) []V {
-	return slices.SortedFunc(maps.Values(m), func(a, b V) int { return strings.Compare(name(a), name(b)) })
+// sorted are the values of a table for which keep holds, by name.
+func sorted[K comparable, V any](t table[K, V], name func(V) string, keep func(V) bool) []V {
+	var out []V
+	for _, v := range t.all() {
+		if keep == nil || keep(v) {
+			out = append(out, v)
+		}
+	}
+	slices.SortFunc(out, func(a, b V) int { return strings.Compare(name(a), name(b)) })
+	return out
 }
