@@ -101,10 +101,36 @@ func BenchmarkParseTrust(b *testing.B) {
 	}
 }
 
-func TestEvaluateAllocatesNextToNothing(t *testing.T) {
+func TestEvaluateAllocatesNothing(t *testing.T) {
 	set := policy.Set{Resource: []*policy.Document{mustParse(t, policy.Trust, deployTrust)}, ResourceAccount: "111122223333"}
 	req := exchange(t, deployClaims)
-	if n := testing.AllocsPerRun(100, func() { policy.Evaluate(req, set) }); n > 2 {
-		t.Errorf("%v allocations for the story's trust policy, 2 are the limit", n)
+	if n := testing.AllocsPerRun(100, func() { policy.Evaluate(req, set) }); n > 0 {
+		t.Errorf("%v allocations for the story's trust policy", n)
+	}
+}
+
+// TestDecisionsShareNothing: what a decision holds of a statement is its own, of
+// the document that was asked, whatever is appended to it.
+func TestDecisionsShareNothing(t *testing.T) {
+	first := mustParse(t, policy.Trust, deployTrust)
+	bound, err := first.Bind(func(arn.Role) (string, bool) { return "AROAEXAMPLEEXAMPLE123", true })
+	if err != nil {
+		t.Fatal(err)
+	}
+	req := exchange(t, deployClaims)
+	ask := func(docs ...*policy.Document) []policy.StatementRef {
+		return policy.Evaluate(req, policy.Set{Resource: docs, ResourceAccount: "111122223333"}).Statements
+	}
+	one := ask(bound)
+	if len(one) != 1 || one[0].Statement != bound.Statements()[0] || one[0].Statement == first.Statements()[0] {
+		t.Errorf("%+v is not of the bound document", one)
+	}
+	_ = append(one, policy.StatementRef{Layer: policy.LayerSession})
+	two := ask(bound, bound, first)
+	if len(two) != 3 || two[0] != one[0] || two[1].Document != 1 || two[1].Statement != one[0].Statement || two[2].Document != 2 || two[2].Statement != first.Statements()[0] {
+		t.Errorf("%+v", two)
+	}
+	if again := ask(bound); len(again) != 1 || again[0] != one[0] || cap(again) != 1 {
+		t.Errorf("%+v", again)
 	}
 }

@@ -25,6 +25,7 @@ type Decision struct {
 	Effect Effect
 	// Statements are all statements that matched, layer by layer, in the order
 	// written: those that allow as well as those that deny, whatever came out.
+	// The caller must not change the slice.
 	Statements []StatementRef
 }
 

@@ -90,6 +90,18 @@ type Statement struct {
 	resources  []resource // none in a trust policy
 	notRes     bool
 	conditions []Condition
+
+	// alone are the statement's own references as the first document of each
+	// layer: a decision that one statement makes needs no other memory.
+	alone [LayerBoundary + 1]StatementRef
+}
+
+// settled fills in what points at the statement itself; a copy needs it anew.
+func (s *Statement) settled() *Statement {
+	for l := range s.alone {
+		s.alone[l] = StatementRef{Layer: Layer(l), Statement: s}
+	}
+	return s
 }
 
 type action struct {
@@ -176,7 +188,7 @@ func (d *Document) Bind(resolve RoleResolver) (*Document, error) {
 	bound.statements = make([]*Statement, len(d.statements))
 	for i, s := range d.statements {
 		c := *s
-		bound.statements[i] = &c
+		bound.statements[i] = c.settled()
 		if s.principals == nil {
 			continue
 		}

@@ -99,6 +99,10 @@ func (e *evaluation) statement(ref StatementRef) {
 		e.resource = max(e.resource, g)
 	}
 	e.allowed[ref.Layer] = e.allowed[ref.Layer] || !ref.Denies()
+	if alone := &ref.Statement.alone; e.refs == nil && ref == alone[ref.Layer] {
+		e.refs = alone[ref.Layer : ref.Layer+1 : ref.Layer+1]
+		return
+	}
 	e.refs = append(e.refs, ref)
 }
 

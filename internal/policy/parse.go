@@ -244,7 +244,7 @@ func (p *parser) uniqueSids(all []*Statement) {
 
 func (p *parser) statement(index int, v strictjson.Value) *Statement {
 	p.where = fmt.Sprintf("statement %d", index+1)
-	s := &Statement{kind: p.kind, index: index, position: p.position(v.Offset())}
+	s := (&Statement{kind: p.kind, index: index, position: p.position(v.Offset())}).settled()
 	if v.Kind() != strictjson.Object {
 		p.syntax(v.Offset(), ReasonStructure, "a statement is an object, this is %s", articled(v.Kind()))
 		return s
