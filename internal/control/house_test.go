@@ -76,7 +76,7 @@ func TestNoMethodAvoidsTheOneFunction(t *testing.T) {
 		name := service.Method(i).Name
 		if calls[name] == nil {
 			t.Errorf("%s is not declared here: something is embedded", name)
-		} else if name != "Unreadable" && !reaches(name, map[string]bool{}) { // which does nothing but refuse
+		} else if name != "Unreadable" && name != "NoUser" && !reaches(name, map[string]bool{}) { // which do nothing but refuse
 			t.Errorf("%s comes neither to change nor to read", name)
 		}
 	}

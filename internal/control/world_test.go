@@ -247,6 +247,9 @@ var operations = []operation{
 		_, err := w.ProviderTags(ctx, c, providerARN)
 		return err
 	}},
+	{"iam:ListUsers", nil, "arn:aws:iam::111122223333:user/*", false, func(ctx context.Context, w *world, c control.Call) error {
+		return w.NoUsers(ctx, c, "iam:ListUsers")
+	}},
 	{"iam:UpdateAssumeRolePolicy", nil, roleARN, true, func(ctx context.Context, w *world, c control.Call) error {
 		return w.UpdateTrust(ctx, c, "deployer", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:role/second"},"Action":"sts:AssumeRole"}]}`)
 	}},

@@ -15,9 +15,10 @@ const (
 	InUse                           // it must be emptied first
 	Unmodifiable                    // it is Mayfly's own
 	Malformed                       // a policy document that may not stand there
+	NotHere                         // IAM has it, Mayfly does not, on purpose
 )
 
-var reasonNames = [...]string{"", "invalid value", "invalid input", "no such entity", "already exists", "limit exceeded", "in use", "unmodifiable", "malformed policy"}
+var reasonNames = [...]string{"", "invalid value", "invalid input", "no such entity", "already exists", "limit exceeded", "in use", "unmodifiable", "malformed policy", "does not exist here"}
 
 // String is the reason in words, for the audit log.
 func (r Reason) String() string {

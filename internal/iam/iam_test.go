@@ -339,14 +339,14 @@ func TestNewID(t *testing.T) {
 
 func TestReasonsHaveNames(t *testing.T) {
 	seen := map[string]bool{}
-	for r := iam.InvalidValue; r <= iam.Malformed; r++ {
+	for r := iam.InvalidValue; r <= iam.NotHere; r++ {
 		if name := r.String(); name == "" || seen[name] {
 			t.Errorf("reason %d is called %q", r, name)
 		} else {
 			seen[name] = true
 		}
 	}
-	if iam.Reason(0).String() != "" || (iam.Malformed+1).String() != "" {
+	if iam.Reason(0).String() != "" || (iam.NotHere+1).String() != "" {
 		t.Error("what is no reason has a name")
 	}
 }

@@ -43,7 +43,7 @@ func WithTags(have, add []Tag) ([]Tag, error) {
 // WithoutTags is a list of tags without those of some keys, in whatever case.
 func WithoutTags(have []Tag, keys []string) []Tag {
 	return slices.DeleteFunc(slices.Clone(have), func(t Tag) bool {
-		return slices.ContainsFunc(keys, func(key string) bool { return strings.ToLower(key) == strings.ToLower(t.Key) })
+		return slices.ContainsFunc(keys, func(key string) bool { return strings.EqualFold(key, t.Key) })
 	})
 }
 

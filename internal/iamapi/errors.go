@@ -20,6 +20,7 @@ var codes = map[iam.Reason]awsquery.Failure{
 	iam.LimitExceeded: {Status: http.StatusConflict, Code: "LimitExceeded"},
 	iam.InUse:         {Status: http.StatusConflict, Code: "DeleteConflict"},
 	iam.Unmodifiable:  {Status: http.StatusBadRequest, Code: "UnmodifiableEntity"},
+	iam.NotHere:       {Status: http.StatusBadRequest, Code: "UnsupportedOperation"},
 	iam.Malformed:     {Status: http.StatusBadRequest, Code: "MalformedPolicyDocument"},
 }
 

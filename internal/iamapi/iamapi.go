@@ -32,6 +32,9 @@ var operations = map[string]operation{
 	"TagOpenIDConnectProvider":                (*API).tagProvider,
 	"UntagOpenIDConnectProvider":              (*API).untagProvider,
 	"ListOpenIDConnectProviderTags":           (*API).listProviderTags,
+	"ListUsers":                               (*API).listUsers,
+	"ListGroups":                              (*API).listGroups,
+	"ListAccessKeys":                          (*API).listAccessKeys,
 	"CreateRole":                              (*API).createRole,
 	"GetRole":                                 (*API).getRole,
 	"ListRoles":                               (*API).listRoles,
@@ -51,12 +54,15 @@ var operations = map[string]operation{
 }
 
 // Serves reports whether an action is one of IAM's that is served here.
-func Serves(action string) bool { return operations[action] != nil }
+func Serves(action string) bool { return operations[action] != nil || aboutUsers[action] }
 
 // Do answers a request: its result for awsquery.Answer, or an error for
 // Failure. The action is one that Serves. A request that cannot be read is
 // recorded as every other refusal is.
 func (a *API) Do(ctx context.Context, c control.Call, r *awsquery.Request) (any, error) {
+	if aboutUsers[r.Action] {
+		return nil, a.Control.NoUser(ctx, c, "iam:"+r.Action)
+	}
 	do := operations[r.Action]
 	if do == nil {
 		return nil, fault.New(fault.Internal, "no operation") // unreachable: the door asks Serves

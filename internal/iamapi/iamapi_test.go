@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"mayfly.internal/internal/audit"
 	"mayfly.internal/internal/control"
 	"mayfly.internal/internal/fault"
 	"mayfly.internal/internal/iam"
@@ -331,15 +332,41 @@ func TestFailure(t *testing.T) {
 }
 
 func TestServes(t *testing.T) {
-	for action, want := range map[string]bool{"CreateRole": true, "createrole": false, "CreateUser": false, "CreateAccessKey": false, "AssumeRoleWithWebIdentity": false, "": false} {
+	for action, want := range map[string]bool{"CreateRole": true, "createrole": false, "CreateUser": true, "CreateAccessKey": true, "createuser": false, "CreatePolicy": false, "AssumeRoleWithWebIdentity": false, "": false} {
 		if iamapi.Serves(action) != want {
 			t.Errorf("%q: %v", action, !want)
 		}
 	}
 	w := newWorld(t)
-	r, _ := awsquery.Decode("Action=CreateUser", nil)
+	r, _ := awsquery.Decode("Action=CreatePolicy", nil)
 	if result, err := w.Do(t.Context(), w.call, r); err == nil || result != nil || iamapi.Failure(err).Status != 500 {
 		t.Errorf("what is not served: %v, %v", result, err)
+	}
+}
+
+// TestUsers: there are none, and who asks for one is told so and recorded.
+func TestUsers(t *testing.T) {
+	w := newWorld(t)
+	for _, action := range []string{"CreateUser", "GetUser", "CreateAccessKey", "AttachUserPolicy", "CreateLoginProfile", "CreateGroup"} {
+		if got := w.fails(action, "UserName", "bob", "Anything", "goes"); !strings.HasPrefix(got, "400 UnsupportedOperation: IAM users, groups and access keys do not exist here, on purpose") {
+			t.Errorf("%s: %s", action, got)
+		}
+		events, err := w.db.Audit(t.Context(), 0, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		last, err := audit.Decode(events[len(events)-1].Body)
+		if err != nil || last.Action != "iam:"+action || last.Outcome != audit.Denied || last.Reason != "does not exist here" {
+			t.Errorf("%s is recorded as %+v, %v", action, last, err)
+		}
+	}
+	for action, want := range map[string]string{"ListUsers": "Users", "ListGroups": "Groups", "ListAccessKeys": "AccessKeyMetadata"} {
+		if got := w.must(action); got != `<`+want+`></`+want+`><IsTruncated>false</IsTruncated>` {
+			t.Errorf("%s: %s", action, got)
+		}
+		if got := w.fails(action, "Marker", ""); !strings.HasPrefix(got, "400 ValidationError: ") {
+			t.Errorf("%s with a broken marker: %s", action, got)
+		}
 	}
 }
 

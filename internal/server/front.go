@@ -113,7 +113,7 @@ func (f *front) serveSTS(w http.ResponseWriter, r *http.Request, q *awsquery.Req
 	} else {
 		who, _, cerr := f.sts.Caller(httpedge.Signed(r, body), "sts")
 		if err = cerr; err == nil {
-			result, err = f.stsA.GetCallerIdentity(who, q)
+			result, err = f.stsA.Do(who, q)
 		}
 	}
 	if err != nil {

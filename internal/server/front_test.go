@@ -43,6 +43,13 @@ func TestFront(t *testing.T) {
 	}{
 		{"GetCallerIdentity", w.signed(w.admin, "sts", "POST", "/", stsForm), 200, "<Arn>arn:aws:sts::111122223333:assumed-role/mayfly-admin/uid-"},
 		{"the path //, as Vault writes it", w.signed(w.admin, "sts", "POST", "//", stsForm), 200, "<GetCallerIdentityResult>"},
+		{"GetAccessKeyInfo", w.signed(w.admin, "sts", "POST", "/", "Action=GetAccessKeyInfo&Version=2011-06-15&AccessKeyId=ASIAABCDEFGHIJKLMNOP"), 200, "<Account>111122223333</Account>"},
+		{"GetAccessKeyInfo of no key", w.signed(w.admin, "sts", "POST", "/", "Action=GetAccessKeyInfo&Version=2011-06-15&AccessKeyId=AKIAABCDEFGHIJKLMNOP"), 400, "<Code>ValidationError</Code>"},
+		{"GetAccessKeyInfo not signed", raw("POST", "/", formType, "Action=GetAccessKeyInfo&Version=2011-06-15&AccessKeyId=ASIAABCDEFGHIJKLMNOP"), 403, "<Code>MissingAuthenticationToken</Code>"},
+		{"GetSessionToken", w.signed(w.admin, "sts", "POST", "/", "Action=GetSessionToken&Version=2011-06-15&DurationSeconds=900"), 403, "<Code>AccessDenied</Code><Message>Cannot call GetSessionToken with session credentials</Message>"},
+		{"GetFederationToken", w.signed(w.admin, "sts", "POST", "/", "Action=GetFederationToken&Version=2011-06-15&Name=bob"), 403, "Cannot call GetFederationToken with session credentials"},
+		{"a user", w.signed(w.admin, "iam", "POST", "/", "Action=CreateUser&Version=2010-05-08&UserName=bob"), 400, "<Code>UnsupportedOperation</Code>"},
+		{"a user not signed", raw("POST", "/", formType, "Action=CreateUser&Version=2010-05-08&UserName=bob"), 403, "<Code>MissingAuthenticationToken</Code>"},
 		{"IAM", w.signed(w.admin, "iam", "POST", "/", "Action=GetRole&Version=2010-05-08&RoleName=deployer"), 200, "<RoleName>deployer</RoleName>"},
 		{"EKS", w.signed(w.admin, "eks", "GET", "/clusters", ""), 200, `"clusters":[]`},
 		{"our own API", w.signed(w.admin, "mayfly", "GET", "/mayfly/v1/clusters", ""), 200, `"clusters"`},

@@ -90,9 +90,10 @@ const (
 	NoKeys                             // the issuer's keys could not be had
 	NotTrusted                         // the role does not trust it, or there is no such role
 	NotRecorded                        // the audit log could not be written
+	NotForSessions                     // only an IAM user may ask it, and there are none
 )
 
-var reasonNames = [...]string{"", "invalid parameter", "malformed session policy", "session too large", "invalid token", "expired token", "issuer keys unavailable", "not trusted by the role", "not recorded"}
+var reasonNames = [...]string{"", "invalid parameter", "malformed session policy", "session too large", "invalid token", "expired token", "issuer keys unavailable", "not trusted by the role", "not recorded", "not for sessions"}
 
 // String is the reason in words, for the audit log and metrics.
 func (r Reason) String() string {
@@ -121,6 +122,12 @@ func (e *Refusal) Unwrap() error { return e.Err }
 
 func refuse(r Reason, cause error, format string, args ...any) *Refusal {
 	return &Refusal{Reason: r, Public: fmt.Sprintf(format, args...), Err: cause}
+}
+
+// RefuseSession is the refusal of an operation that takes long-lived credentials,
+// of which there are none here: AWS's words to a caller with temporary ones.
+func RefuseSession(action string) error {
+	return refuse(NotForSessions, nil, "Cannot call %s with session credentials", action)
 }
 
 // WebIdentityInput is what AssumeRoleWithWebIdentity is asked.

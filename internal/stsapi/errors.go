@@ -17,6 +17,7 @@ var codes = map[sts.Reason]awsquery.Failure{
 	sts.ExpiredToken:     {Status: http.StatusBadRequest, Code: "ExpiredTokenException"},
 	sts.NoKeys:           {Status: http.StatusBadRequest, Code: "IDPCommunicationError"},
 	sts.NotTrusted:       {Status: http.StatusForbidden, Code: "AccessDenied"},
+	sts.NotForSessions:   {Status: http.StatusForbidden, Code: "AccessDenied"},
 	sts.NotRecorded:      {Status: http.StatusServiceUnavailable, Code: "ServiceUnavailable"},
 }
 

@@ -5,6 +5,7 @@ package stsapi
 import (
 	"context"
 
+	"mayfly.internal/internal/fault"
 	"mayfly.internal/internal/request"
 	"mayfly.internal/internal/session"
 	"mayfly.internal/internal/sts"
@@ -20,7 +21,25 @@ type API struct{ STS *sts.Service }
 func Unsigned(action string) bool { return action == "AssumeRoleWithWebIdentity" }
 
 // Serves reports whether an action is one of STS's that is served here.
-func Serves(action string) bool { return Unsigned(action) || action == "GetCallerIdentity" }
+func Serves(action string) bool { return Unsigned(action) || signed[action] != nil }
+
+// signed :: Action → what answers a caller who is known.
+var signed = map[string]func(who session.Principal, r *awsquery.Request) (any, error){
+	"GetCallerIdentity":  callerIdentity,
+	"GetAccessKeyInfo":   accessKeyInfo,
+	"GetSessionToken":    refuseSession,
+	"GetFederationToken": refuseSession,
+}
+
+// Do answers a signed operation, one that Serves and is not Unsigned. None of
+// them needs a permission.
+func (a *API) Do(who session.Principal, r *awsquery.Request) (any, error) {
+	do := signed[r.Action]
+	if do == nil {
+		return nil, fault.New(fault.Internal, "no operation") // unreachable: the door asks Serves
+	}
+	return do(who, r)
+}
 
 // AssumeRoleWithWebIdentity answers that operation.
 func (a *API) AssumeRoleWithWebIdentity(ctx context.Context, info request.Info, r *awsquery.Request) (any, error) {
@@ -45,11 +64,24 @@ func EncodeCredentials(c session.Credentials) stswire.Credentials {
 	return stswire.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.Secret.Reveal(), SessionToken: c.Token.Reveal(), Expiration: awsquery.Time(c.Expires)}
 }
 
-// GetCallerIdentity answers that operation: allowed to every caller that is
-// somebody.
-func (a *API) GetCallerIdentity(who session.Principal, r *awsquery.Request) (any, error) {
+func callerIdentity(who session.Principal, r *awsquery.Request) (any, error) {
 	if err := r.Check(); err != nil {
 		return nil, err
 	}
 	return stswire.CallerIdentityResult{ARN: who.ARN().String(), UserID: who.UserID(), Account: string(who.Account)}, nil
+}
+
+// accessKeyInfo tells the account of an access key id. All that are made here are
+// of the one account; whether one was made cannot be seen from its id.
+func accessKeyInfo(who session.Principal, r *awsquery.Request) (any, error) {
+	if err := stswire.DecodeAccessKeyInfo(r); err != nil {
+		return nil, err
+	}
+	return stswire.AccessKeyInfoResult{Account: string(who.Account)}, nil
+}
+
+// refuseSession: there are no users here, so that every caller has temporary
+// credentials, which AWS does not let call these either.
+func refuseSession(_ session.Principal, r *awsquery.Request) (any, error) {
+	return nil, sts.RefuseSession(r.Action)
 }

@@ -245,6 +245,40 @@ func DecodeRolePage(r *awsquery.Request) (name string, p Page, err error) {
 	return name, p, r.Check()
 }
 
+// DecodeListUsers reads the parameters of ListUsers and ListGroups.
+func DecodeListUsers(r *awsquery.Request) error {
+	r.Text("PathPrefix", pathPrefix)
+	page(r)
+	return r.Check()
+}
+
+// DecodeListAccessKeys reads the parameters of ListAccessKeys.
+func DecodeListAccessKeys(r *awsquery.Request) error {
+	user := policyName // the model's existingUserNameType has the same form and length
+	user.Required = false
+	r.Text("UserName", user)
+	page(r)
+	return r.Check()
+}
+
+// NoUsersResult answers ListUsers: there are none.
+type NoUsersResult struct {
+	Users       awsquery.Members[struct{}] `xml:"Users"`
+	IsTruncated bool                       `xml:"IsTruncated"`
+}
+
+// NoGroupsResult answers ListGroups: there are none.
+type NoGroupsResult struct {
+	Groups      awsquery.Members[struct{}] `xml:"Groups"`
+	IsTruncated bool                       `xml:"IsTruncated"`
+}
+
+// NoAccessKeysResult answers ListAccessKeys: there are none.
+type NoAccessKeysResult struct {
+	Keys        awsquery.Members[struct{}] `xml:"AccessKeyMetadata"`
+	IsTruncated bool                       `xml:"IsTruncated"`
+}
+
 // CreateProviderResult answers CreateOpenIDConnectProvider.
 type CreateProviderResult struct {
 	ARN  string                 `xml:"OpenIDConnectProviderArn"`

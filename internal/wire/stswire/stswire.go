@@ -4,6 +4,7 @@ package stswire
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"mayfly.internal/internal/wire/awsquery"
@@ -100,6 +101,22 @@ func (c Credentials) AppendXML(b []byte) []byte {
 
 func text(b []byte, name, value string) []byte {
 	return awsquery.Text{Name: name, Value: value}.AppendXML(b)
+}
+
+// DecodeAccessKeyInfo reads the parameters of GetAccessKeyInfo. An id that cannot
+// have been made here is refused as one of another form.
+func DecodeAccessKeyInfo(r *awsquery.Request) error {
+	r.Text("AccessKeyId", awsquery.Rule{Required: true, Min: 16, Max: 128, Form: isKeyID, Pattern: `ASIA[2-7A-Z]{16}`})
+	return r.Check()
+}
+
+func isKeyID(text string) bool {
+	return len(text) == 20 && strings.HasPrefix(text, "ASIA") && awsquery.Of(func(c rune) bool { return 'A' <= c && c <= 'Z' || '2' <= c && c <= '7' })(text)
+}
+
+// AccessKeyInfoResult is the answer to GetAccessKeyInfo.
+type AccessKeyInfoResult struct {
+	Account string `xml:"Account" json:"Account"`
 }
 
 // CallerIdentityResult is the answer to GetCallerIdentity.
