@@ -6,6 +6,7 @@ package eksapi
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -56,6 +57,9 @@ var operations = map[string]operation{
 	"UntagResource":                {do: (*API).untag, query: []string{"tagKeys"}, list: "tagKeys"},
 	"ListTagsForResource":          {do: (*API).listTags},
 }
+
+// Operations are the operations that Route finds.
+func Operations() []string { return slices.Sorted(maps.Keys(operations)) }
 
 // Do answers a routed request: its result, or an error for Failure. A query
 // parameter or a body that the operation does not know is refused: what is

@@ -5,6 +5,8 @@ package iamapi
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 
 	"mayfly.internal/internal/control"
@@ -55,6 +57,9 @@ var operations = map[string]operation{
 
 // Serves reports whether an action is one of IAM's that is served here.
 func Serves(action string) bool { return operations[action] != nil || aboutUsers[action] }
+
+// Operations are the actions that are answered by more than a refusal.
+func Operations() []string { return slices.Sorted(maps.Keys(operations)) }
 
 // Do answers a request: its result for awsquery.Answer, or an error for
 // Failure. The action is one that Serves. A request that cannot be read is

@@ -58,7 +58,7 @@ func (f *front) query(w http.ResponseWriter, r *http.Request) {
 	case q.Version == iamwire.Version && iamapi.Serves(q.Action):
 		f.serveIAM(w, r, q, body)
 	default:
-		f.log.Info("unknown operation", "action", clean(q.Action), "version", clean(q.Version), "request", httpedge.Info(r).ID)
+		f.log.Info("unknown operation", "action", clean(q.Action), "version", clean(q.Version), "request", httpedge.Info(r).ID, "see", compatPage(q.Version))
 		f.refuseQuery(w, r, stswire.Namespace, awsquery.Failure{Status: http.StatusBadRequest, Code: "InvalidAction", Message: "Could not find operation " + clean(q.Action) + " for version " + clean(q.Version)})
 	}
 }
@@ -72,6 +72,14 @@ func (f *front) throttledQuery(w http.ResponseWriter, r *http.Request) {
 
 func (f *front) throttledREST(w http.ResponseWriter, _ *http.Request) {
 	refuseREST(w, awsrest.Failure{Status: http.StatusTooManyRequests, Code: "ThrottlingException", Message: rateExceeded})
+}
+
+// compatPage says which operations of a version there are, and which are not.
+func compatPage(version string) string {
+	if version == iamwire.Version {
+		return "docs/compat/iam.md"
+	}
+	return "docs/compat/sts.md"
 }
 
 // bodyStatus is the status for a body that could not be read.
@@ -199,7 +207,7 @@ func (f *front) rest(w http.ResponseWriter, r *http.Request) {
 	}
 	op, ok := eksapi.Route(r.Method, r.URL.EscapedPath())
 	if !ok {
-		f.log.Info("unknown operation", "method", r.Method, "path", clean(r.URL.EscapedPath()), "request", httpedge.Info(r).ID)
+		f.log.Info("unknown operation", "method", r.Method, "path", clean(r.URL.EscapedPath()), "request", httpedge.Info(r).ID, "see", "docs/compat/eks.md")
 		refuseREST(w, awsrest.Failure{Status: http.StatusForbidden, Code: "MissingAuthenticationTokenException", Message: "Missing Authentication Token"})
 		return
 	}

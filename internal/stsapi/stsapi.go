@@ -4,6 +4,8 @@ package stsapi
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"mayfly.internal/internal/fault"
 	"mayfly.internal/internal/request"
@@ -29,6 +31,11 @@ var signed = map[string]func(who session.Principal, r *awsquery.Request) (any, e
 	"GetAccessKeyInfo":   accessKeyInfo,
 	"GetSessionToken":    refuseSession,
 	"GetFederationToken": refuseSession,
+}
+
+// Operations are the actions that Serves.
+func Operations() []string {
+	return append(slices.Sorted(maps.Keys(signed)), "AssumeRoleWithWebIdentity")
 }
 
 // Do answers a signed operation, one that Serves and is not Unsigned. None of
