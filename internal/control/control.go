@@ -15,12 +15,14 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
 	"time"
 
 	"mayfly.internal/internal/audit"
+	"mayfly.internal/internal/iam"
 	"mayfly.internal/internal/registry"
 	"mayfly.internal/internal/request"
 	"mayfly.internal/internal/session"
@@ -38,12 +40,20 @@ type Store interface {
 	Record(ctx context.Context, e audit.Event) error
 }
 
-// Config is what the service needs; every field is required.
+// Config is what the service needs; every field but Quotas is required.
 type Config struct {
 	Store Store
 	Stale func(error) bool // whether a Commit failed because it must be decided anew
 	Now   func() time.Time
 	Rand  io.Reader
+	// Quotas bound what may be made. What is 0 has AWS's default.
+	Quotas Quotas
+}
+
+// Quotas are how many of each there may be.
+type Quotas struct {
+	Roles     int // the administrator's is not counted
+	Providers int
 }
 
 // Service is the control plane. It is safe for concurrent use.
@@ -52,6 +62,7 @@ type Service struct {
 	stale func(error) bool
 	clock func() time.Time
 	rand  io.Reader
+	quota Quotas
 }
 
 // New makes a Service.
@@ -59,7 +70,8 @@ func New(c Config) (*Service, error) {
 	if c.Store == nil || c.Stale == nil || c.Now == nil || c.Rand == nil {
 		return nil, errors.New("control: Store, Stale, Now and Rand are required")
 	}
-	return &Service{c.Store, c.Stale, c.Now, c.Rand}, nil
+	quota := Quotas{Roles: cmp.Or(c.Quotas.Roles, iam.MaxRoles), Providers: cmp.Or(c.Quotas.Providers, iam.MaxProviders)}
+	return &Service{c.Store, c.Stale, c.Now, c.Rand, quota}, nil
 }
 
 // now is the time as it is stored: what is in force and what is loaded after a

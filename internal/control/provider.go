@@ -43,8 +43,8 @@ func (s *Service) CreateProvider(ctx context.Context, c Call, in ProviderInput) 
 		if _, taken := snap.Provider(in.URL); taken {
 			return decision{}, iam.Refuse(iam.AlreadyExists, "Provider with url %s already exists.", in.URL)
 		}
-		if len(snap.Providers()) >= iam.MaxProviders {
-			return decision{}, iam.Refuse(iam.LimitExceeded, "Cannot exceed quota for OpenIdConnectProvidersPerAccount: %d", iam.MaxProviders)
+		if len(snap.Providers()) >= s.quota.Providers {
+			return decision{}, iam.Refuse(iam.LimitExceeded, "Cannot exceed quota for OpenIdConnectProvidersPerAccount: %d", s.quota.Providers)
 		}
 		if p.ID, err = iam.NewID(providerIDPrefix, s.rand); err != nil {
 			return decision{}, err

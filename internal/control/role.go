@@ -45,8 +45,8 @@ func (s *Service) CreateRole(ctx context.Context, c Call, in RoleInput) (iam.Rol
 		if _, taken := snap.Role(role.Name); taken {
 			return decision{}, iam.Refuse(iam.AlreadyExists, "Role with name %s already exists.", role.Name)
 		}
-		if len(snap.Roles()) > iam.MaxRoles { // the administrator's is not counted
-			return decision{}, iam.Refuse(iam.LimitExceeded, "Cannot exceed quota for RolesPerAccount: %d", iam.MaxRoles)
+		if len(snap.Roles()) > s.quota.Roles { // the administrator's is not counted
+			return decision{}, iam.Refuse(iam.LimitExceeded, "Cannot exceed quota for RolesPerAccount: %d", s.quota.Roles)
 		}
 		if role.ID, err = iam.NewID("AROA", s.rand); err != nil {
 			return decision{}, err

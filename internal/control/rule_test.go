@@ -1,6 +1,7 @@
 package control_test
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
@@ -619,6 +620,29 @@ func TestQuotas(t *testing.T) {
 		t.Errorf("the last that fits: %v", err)
 	}
 	if _, err := w.CreateRole(ctx, admin, control.RoleInput{Name: "more", Trust: trust}); reason(err) != "limit exceeded: Cannot exceed quota for RolesPerAccount: 1000" {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestOtherQuotas: the operator may say otherwise.
+func TestOtherQuotas(t *testing.T) {
+	w := newWorld(t)
+	roles, providers := len(w.db.Snapshot().Roles()), len(w.db.Snapshot().Providers())
+	ctl, err := control.New(control.Config{Store: w.db, Stale: func(error) bool { return false }, Now: time.Now, Rand: rand.Reader, Quotas: control.Quotas{Roles: roles, Providers: providers + 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, admin := t.Context(), w.admin()
+	if _, err := ctl.CreateRole(ctx, admin, control.RoleInput{Name: "fits", Trust: trust}); err != nil { // beside the administrator's
+		t.Error(err)
+	}
+	if _, err := ctl.CreateRole(ctx, admin, control.RoleInput{Name: "more", Trust: trust}); reason(err) != fmt.Sprint("limit exceeded: Cannot exceed quota for RolesPerAccount: ", roles) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := ctl.CreateProvider(ctx, admin, control.ProviderInput{URL: "https://fits.example"}); err != nil {
+		t.Error(err)
+	}
+	if _, err := ctl.CreateProvider(ctx, admin, control.ProviderInput{URL: "https://more.example"}); reason(err) != fmt.Sprint("limit exceeded: Cannot exceed quota for OpenIdConnectProvidersPerAccount: ", providers+1) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -22,6 +22,7 @@ import (
 
 	"mayfly.internal/internal/arn"
 	"mayfly.internal/internal/eks"
+	"mayfly.internal/internal/iam"
 	"mayfly.internal/internal/jwks"
 	"mayfly.internal/internal/jwt"
 	"mayfly.internal/internal/oidc"
@@ -55,6 +56,8 @@ type Config struct {
 	TrustedProxies Prefixes `yaml:"trusted_proxies"`
 	// Limits bound what one address may take up.
 	Limits LimitsConfig `yaml:"limits"`
+	// Quotas bound what may be made. Default: AWS's.
+	Quotas QuotasConfig `yaml:"quotas"`
 	// Admin is the Unix socket of the first administrator.
 	Admin AdminConfig `yaml:"admin"`
 	// MaxSessionDuration is the longest any session lasts, whatever its role
@@ -89,6 +92,14 @@ type LimitsConfig struct {
 	// Connections is how many connections it may hold open. Trusted proxies may
 	// hold any number. 0: any number. Default 1024.
 	Connections int `yaml:"connections"`
+}
+
+// QuotasConfig bounds what may be made.
+type QuotasConfig struct {
+	// Roles is how many roles there may be beside mayfly-admin. Default 1000.
+	Roles int `yaml:"roles"`
+	// Providers is how many identity providers there may be. Default 100.
+	Providers int `yaml:"providers"`
 }
 
 // burst is how many seconds' worth of refusals may come at once.
@@ -221,7 +232,8 @@ const defaultReserve = 512 << 20
 
 // Default is the configuration of no file at all.
 func Default() Config {
-	return Config{Listen: "127.0.0.1:8443", Region: "us-east-1", MetricsListen: "127.0.0.1:9464", Limits: LimitsConfig{Refusals: 100, Connections: 1024}, MaxSessionDuration: Duration(time.Hour),
+	return Config{Listen: "127.0.0.1:8443", Region: "us-east-1", MetricsListen: "127.0.0.1:9464", Limits: LimitsConfig{Refusals: 100, Connections: 1024},
+		Quotas: QuotasConfig{Roles: iam.MaxRoles, Providers: iam.MaxProviders}, MaxSessionDuration: Duration(time.Hour),
 		Audit: AuditConfig{Reserve: defaultReserve}, AWSAuthMaxAge: Duration(10 * time.Minute), JWKS: JWKSConfig{MaxStale: Duration(time.Hour)}}
 }
 
@@ -305,6 +317,9 @@ func (c Config) Check() error {
 	}
 	if c.Limits.Refusals < 0 || c.Limits.Connections < 0 {
 		bad("limits: a number below 0; 0 is no limit")
+	}
+	if c.Quotas.Roles < 1 || c.Quotas.Providers < 1 {
+		bad("quotas: a number below 1")
 	}
 	if len(c.Admin.AllowUIDs) > 0 && (c.Admin.Socket == "" || c.Admin.Socket == "off") {
 		bad("admin.allow_uids: name admin.socket too, in a folder these users can enter; the data directory is closed to them")

@@ -33,6 +33,8 @@ region: eu-central-1
 account_id: "111122223333"
 metrics_listen: "off"
 trusted_proxies: [10.0.0.0/8, "fd00::/8"]
+limits: {refusals: 7, connections: 0}
+quotas: {roles: 5000}
 admin: {socket: /run/mayfly.sock, allow_uids: [1000]}
 max_session_duration: 2h
 audit: {reserve: 1GiB}
@@ -53,7 +55,7 @@ issuers:
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Listen != "http://127.0.0.1:8080" || time.Duration(c.MaxSessionDuration) != 2*time.Hour || c.Audit.Reserve != 1<<30 || len(c.TrustedProxies) != 2 || c.Admin.AllowUIDs[0] != 1000 {
+	if c.Listen != "http://127.0.0.1:8080" || time.Duration(c.MaxSessionDuration) != 2*time.Hour || c.Audit.Reserve != 1<<30 || len(c.TrustedProxies) != 2 || c.Limits != (LimitsConfig{7, 0}) || c.Quotas != (QuotasConfig{5000, 100}) || c.Admin.AllowUIDs[0] != 1000 {
 		t.Errorf("%+v", c)
 	}
 	s := c.settings()["https://gitlab.example:8443/path"]
@@ -87,6 +89,8 @@ account_id: "123"
 tls: {cert_file: /does/not/exist.pem}
 metrics_listen: 127.0.0.1:http
 trusted_proxies: [10.0.0.0, 10.0.0.1/8, 0.0.0.0/0]
+limits: {refusals: -1}
+quotas: {roles: 0}
 admin: {socket: /`+strings.Repeat("s", 120)+`, allow_uids: [root]}
 max_session_duration: 13h
 audit: {reserve: lots}
@@ -108,7 +112,7 @@ issuers:
 	}
 	for _, want := range []string{
 		"line 2: unknown key listn", "listen: http:// is allowed on a loopback address only", `public_url: "mayfly.example.com"`, `region: "Europe"`, "account_id:", "cert_file and key_file go together",
-		`metrics_listen: "http" is no port`, `"10.0.0.0" is no block`, "10.0.0.0/8 is meant", "believes everyone", "admin.socket: the path is longer", `a str does not belong here: root`, "max_session_duration: 13h0m0s",
+		`metrics_listen: "http" is no port`, `"10.0.0.0" is no block`, "10.0.0.0/8 is meant", "believes everyone", "limits: a number below 0", "quotas: a number below 1", "admin.socket: the path is longer", `a str does not belong here: root`, "max_session_duration: 13h0m0s",
 		`"lots" is no size`, `"-5m" is no time span`, `"0s" is no time span`, "unknown key use", "issuers[0] (http://gitlab.example): url:", "ca_file:", "no PEM certificate", "jwks_file:", `algorithms: "HS256"`, `explain: "everything"`,
 		"issuers[1] (https://ci.example): login_client_ids", "unknown key one_use", "issuers[2] (https://ci.example): the issuer stands twice",
 	} {

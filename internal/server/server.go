@@ -226,7 +226,8 @@ func (s *Server) assemble(seal sealer, auditKey string) error {
 	if err != nil {
 		return err
 	}
-	ctl, err := control.New(control.Config{Store: s.db, Stale: func(err error) bool { return errors.Is(err, store.ErrStale) }, Now: s.now, Rand: rand.Reader})
+	ctl, err := control.New(control.Config{Store: s.db, Stale: func(err error) bool { return errors.Is(err, store.ErrStale) }, Now: s.now, Rand: rand.Reader,
+		Quotas: control.Quotas{Roles: s.config.Quotas.Roles, Providers: s.config.Quotas.Providers}})
 	if err != nil {
 		return err
 	}
