@@ -96,10 +96,14 @@ type good struct {
 }
 
 // Run attacks the target; seen is told of each result, of the number done and of
-// all there are. The error is a *ControlError, or the context's.
+// all there are. The error is a *ControlError, the context's, or
+// CheckKey's.
 func Run(ctx context.Context, t Target, seen func(r Result, done, all int)) ([]Result, error) {
 	if t.Now == nil {
 		t.Now = time.Now
+	}
+	if err := CheckKey(t.Key); err != nil {
+		return nil, err
 	}
 	g := &good{Target: t}
 	if err := g.control(ctx); err != nil {

@@ -21,6 +21,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -183,25 +184,25 @@ func TestControl(t *testing.T) {
 		"knows no signature": "<AccessKeyId>A</AccessKeyId><SecretAccessKey>s</SecretAccessKey>",
 	}
 	for name, answer := range answers {
-		asked := 0
-		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { asked++; io.WriteString(w, answer) }))
+		var asked atomic.Int64
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { asked.Add(1); io.WriteString(w, answer) }))
 		results, err := attack.Run(t.Context(), job(s.URL, keys(t)["RSA"]), nil)
 		s.Close()
-		if _, ok := errors.AsType[*attack.ControlError](err); !ok || len(results) != 0 || asked > 2 {
-			t.Errorf("a target that %s: %d results after %d requests, %v", name, len(results), asked, err)
+		if _, ok := errors.AsType[*attack.ControlError](err); !ok || len(results) != 0 || asked.Load() > 2 {
+			t.Errorf("a target that %s: %d results after %d requests, %v", name, len(results), asked.Load(), err)
 		}
 	}
 }
 
 // TestBroken: a crash is no refusal.
 func TestBroken(t *testing.T) {
-	asked := 0
+	var asked atomic.Int64
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked++
+		n := asked.Add(1)
 		switch {
-		case asked <= 2:
+		case n <= 2:
 			io.WriteString(w, `<AccessKeyId>A</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>tokentokentoken</SessionToken><Arn>a</Arn>`)
-		case asked%2 == 0:
+		case n%2 == 0:
 			panic(http.ErrAbortHandler)
 		default:
 			w.WriteHeader(http.StatusInternalServerError)
@@ -222,11 +223,11 @@ func TestBroken(t *testing.T) {
 
 // TestThrottled: an attack that is throttled has shown nothing yet.
 func TestThrottled(t *testing.T) {
-	asked := 0
+	var asked atomic.Int64
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked++
+		n := asked.Add(1)
 		body, _ := io.ReadAll(r.Body)
-		if asked == 1 {
+		if n == 1 {
 			w.WriteHeader(http.StatusBadRequest)
 			io.WriteString(w, "<Code>Throttling</Code>")
 			return
@@ -238,8 +239,8 @@ func TestThrottled(t *testing.T) {
 	}))
 	t.Cleanup(s.Close)
 	_, err := attack.Run(t.Context(), job(s.URL, keys(t)["Ed25519"]), nil)
-	if e, ok := errors.AsType[*attack.ControlError](err); !ok || e.Answer != "403" || asked != 2 {
-		t.Errorf("asked %d times: %v", asked, err)
+	if e, ok := errors.AsType[*attack.ControlError](err); !ok || e.Answer != "403" || asked.Load() != 2 {
+		t.Errorf("asked %d times: %v", asked.Load(), err)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"maps"
 	"math/big"
@@ -47,6 +48,12 @@ func (g *good) forge() *forge {
 func CheckKey(key crypto.Signer) error {
 	if algorithmOf(key) == "" {
 		return fmt.Errorf("a key of type %T: RSA, ECDSA on P-256 and Ed25519 are known", key)
+	}
+	if r, ok := key.Public().(*rsa.PublicKey); ok && r.N.BitLen() < 2048 {
+		return fmt.Errorf("an RSA key of %d bits: 2048 are the least that is verified", r.N.BitLen())
+	}
+	if sign(key, "a trial") == "" {
+		return errors.New("the key does not sign")
 	}
 	return nil
 }
@@ -158,8 +165,13 @@ func publicForms(key crypto.Signer) map[string][]byte {
 		"pem": pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}),
 		"jwk": []byte(object(jwk(key))),
 	}
-	if public, ok := key.Public().(*rsa.PublicKey); ok {
-		forms["modulus"] = public.N.Bytes()
+	switch public := key.Public().(type) {
+	case *rsa.PublicKey:
+		forms["raw"] = public.N.Bytes()
+	case *ecdsa.PublicKey:
+		forms["raw"], _ = public.Bytes()
+	case ed25519.PublicKey:
+		forms["raw"] = public
 	}
 	return forms
 }

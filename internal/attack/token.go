@@ -112,7 +112,7 @@ func signatureForgeries() []bent {
 			return f.token()
 		}})
 	}
-	for _, form := range []string{"der", "pem", "jwk", "modulus"} {
+	for _, form := range []string{"der", "pem", "jwk", "raw"} {
 		out = append(out, bent{"alg-hs256-" + form, "HS256 with the public key's " + form + " as the secret", classAlg, func(_ *good, f *forge) string { return f.hmac(publicForms(f.key)[form]) }})
 	}
 	return append(out,

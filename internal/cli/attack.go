@@ -253,12 +253,14 @@ func readWebhook(path, cluster string) (*attack.Webhook, error) {
 			Cluster struct {
 				Server string `yaml:"server"`
 				CA     string `yaml:"certificate-authority-data"`
+				CAFile string `yaml:"certificate-authority"`
 			} `yaml:"cluster"`
 		} `yaml:"clusters"`
 		Users []struct {
 			User struct {
 				Certificate string `yaml:"client-certificate-data"`
 				Key         string `yaml:"client-key-data"`
+				File        string `yaml:"client-certificate"`
 			} `yaml:"user"`
 		} `yaml:"users"`
 	}
@@ -267,6 +269,9 @@ func readWebhook(path, cluster string) (*attack.Webhook, error) {
 	}
 	if len(k.Clusters) != 1 || len(k.Users) > 1 || k.Clusters[0].Cluster.Server == "" {
 		return nil, fmt.Errorf("%s does not name one cluster and at most one user", path)
+	}
+	if k.Clusters[0].Cluster.CAFile != "" || len(k.Users) == 1 && k.Users[0].User.File != "" {
+		return nil, fmt.Errorf("%s names files; certificates are wanted in it (certificate-authority-data, client-certificate-data)", path)
 	}
 	var parts [3][]byte
 	data := []string{k.Clusters[0].Cluster.CA, "", ""}

@@ -8,11 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
 	"mayfly.internal/internal/audit"
 	"mayfly.internal/internal/fault"
+	"mayfly.internal/internal/policy"
 	"mayfly.internal/internal/registry"
 	"mayfly.internal/internal/request"
 )
@@ -30,13 +32,12 @@ type operation struct {
 // unambiguous refuses tags that differ in case alone: condition keys do not tell
 // them apart, so that no policy can be asked about them.
 func (op operation) unambiguous(on object) error {
-	seen := map[string]bool{}
+	var seen []string
 	for key := range op.tags {
-		folded := strings.ToLower(key)
-		if seen[folded] {
+		if slices.ContainsFunc(seen, func(other string) bool { return policy.SameKey(other, key) }) {
 			return &Error{InvalidTags, on.cluster, "Two tag keys differ in case alone"}
 		}
-		seen[folded] = true
+		seen = append(seen, key)
 	}
 	return nil
 }

@@ -159,15 +159,14 @@ func (s *Service) DescribeRole(ctx context.Context, c Call, name, description st
 	return out, err
 }
 
-// AttachedPolicies is IAM ListAttachedRolePolicies, and InstanceProfiles
-// ListInstanceProfilesForRole: there are no managed policies and no instance
-// profiles here, so that a role that exists has none.
+// AttachedPolicies is IAM ListAttachedRolePolicies: there are no managed policies
+// here, so that a role that exists has none.
 func (s *Service) AttachedPolicies(ctx context.Context, c Call, name string) error {
 	_, err := s.readRole(ctx, c, "iam:ListAttachedRolePolicies", name)
 	return err
 }
 
-// InstanceProfiles is IAM ListInstanceProfilesForRole; see AttachedPolicies.
+// InstanceProfiles is IAM ListInstanceProfilesForRole: there are none here either.
 func (s *Service) InstanceProfiles(ctx context.Context, c Call, name string) error {
 	_, err := s.readRole(ctx, c, "iam:ListInstanceProfilesForRole", name)
 	return err

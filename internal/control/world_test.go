@@ -248,7 +248,7 @@ var operations = []operation{
 		return err
 	}},
 	{"iam:ListUsers", nil, "arn:aws:iam::111122223333:user/*", false, func(ctx context.Context, w *world, c control.Call) error {
-		return w.NoUsers(ctx, c, "iam:ListUsers")
+		return w.NoUsers(ctx, c, "iam:ListUsers", "user")
 	}},
 	{"iam:UpdateAssumeRolePolicy", nil, roleARN, true, func(ctx context.Context, w *world, c control.Call) error {
 		return w.UpdateTrust(ctx, c, "deployer", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:role/second"},"Action":"sts:AssumeRole"}]}`)

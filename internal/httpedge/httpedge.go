@@ -82,10 +82,11 @@ func (e *Edge) Wrap(route string, next http.Handler) http.Handler {
 	})
 }
 
-// recorder remembers the status of an answer.
+// recorder remembers what became of an answer.
 type recorder struct {
 	http.ResponseWriter
-	status int
+	status   int
+	forgiven bool // see Forgive
 }
 
 func (r *recorder) WriteHeader(status int) {

@@ -27,6 +27,14 @@ type debt struct {
 	at       time.Time
 }
 
+// Forgive says of an answer that its status is not the source's fault, whatever
+// AWS's number for it.
+func Forgive(w http.ResponseWriter) {
+	if r, ok := w.(*recorder); ok {
+		r.forgiven = true
+	}
+}
+
 // maxSources is how many sources are remembered in each of two generations. Who
 // has more than as many addresses is not bounded by a limit per address.
 const maxSources = 1 << 15
@@ -55,7 +63,8 @@ func (l *Limit) Allows(a netip.Addr) bool {
 	return l.left(sourceOf(a))+1 <= float64(l.Burst)
 }
 
-// Refused notes that a source was refused.
+// Refused notes that a source was refused. What it owes ends at the burst: however
+// many requests were under way at once, it is answered again a second later.
 func (l *Limit) Refused(a netip.Addr) {
 	if l.PerSecond <= 0 {
 		return
@@ -63,7 +72,7 @@ func (l *Limit) Refused(a netip.Addr) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	source := sourceOf(a)
-	d := debt{l.left(source) + 1, l.Now()}
+	d := debt{min(l.left(source)+1, float64(l.Burst)), l.Now()}
 	if l.recent == nil || len(l.recent) >= maxSources {
 		l.older, l.recent = l.recent, map[netip.Prefix]debt{}
 	}
@@ -80,7 +89,8 @@ func (l *Limit) left(source netip.Prefix) float64 {
 }
 
 // Guard keeps a handler from sources that were refused too often: they get
-// throttled's answer. A refusal is a status from 400 to 499.
+// throttled's answer. A refusal is a status from 400 to 499, unless the handler
+// says by Forgive that it is not the source's fault.
 func (l *Limit) Guard(next, throttled http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		source := Info(r).Source
@@ -90,7 +100,7 @@ func (l *Limit) Guard(next, throttled http.HandlerFunc) http.HandlerFunc {
 		}
 		seen := &recorder{ResponseWriter: w}
 		next(seen, r)
-		if status := seen.code(); status >= 400 && status < 500 {
+		if status := seen.code(); status >= 400 && status < 500 && !seen.forgiven {
 			l.Refused(source)
 		}
 	}

@@ -50,6 +50,32 @@ func TestLimit(t *testing.T) {
 	}
 }
 
+// TestLimitForgets: however many were refused at once, a source is answered again
+// soon after it stops.
+func TestLimitForgets(t *testing.T) {
+	at := start
+	l := &Limit{PerSecond: 2, Burst: 10, Now: func() time.Time { return at }}
+	a := netip.MustParseAddr("192.0.2.1")
+	for range 100_000 {
+		l.Refused(a)
+	}
+	if l.Allows(a) {
+		t.Error("it is answered")
+	}
+	if at = at.Add(500 * time.Millisecond); !l.Allows(a) {
+		t.Error("half a second later it is not")
+	}
+}
+
+func TestForgive(t *testing.T) {
+	l := &Limit{PerSecond: 1, Burst: 1, Now: func() time.Time { return start }}
+	h := l.Guard(func(w http.ResponseWriter, _ *http.Request) { Forgive(w); w.WriteHeader(400) }, func(http.ResponseWriter, *http.Request) { t.Error("throttled") })
+	for range 10 {
+		h(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
+	}
+	Forgive(httptest.NewRecorder()) // no harm
+}
+
 func TestLimitOfIPv6(t *testing.T) {
 	l := &Limit{PerSecond: 1, Burst: 2, Now: func() time.Time { return start }}
 	l.Refused(netip.MustParseAddr("2001:db8:1:2::1"))

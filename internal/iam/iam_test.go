@@ -337,6 +337,24 @@ func TestNewID(t *testing.T) {
 	}
 }
 
+// TestTagKeys: what policies take for two keys are two, and no tag goes with
+// another: a policy that keeps a key from being set keeps it from being removed.
+func TestTagKeys(t *testing.T) {
+	have := []iam.Tag{{Key: "sensitive", Value: "yes"}, {Key: "Kind", Value: "x"}}
+	for _, other := range []string{"\u017fensitive", "\u212aind", "sensitive ", "sens\u0131tive"} {
+		got, err := iam.WithTags(have, []iam.Tag{{Key: other, Value: "no"}})
+		if err != nil || len(got) != 3 || got[0] != have[0] || got[1] != have[1] {
+			t.Errorf("%q made %v, %v", other, got, err)
+		}
+		if got := iam.WithoutTags(have, []string{other}); len(got) != 2 {
+			t.Errorf("%q removed one: %v", other, got)
+		}
+	}
+	if got, err := iam.WithTags(have, []iam.Tag{{Key: "SENSITIVE", Value: "no"}}); err != nil || len(got) != 2 || got[1] != (iam.Tag{Key: "SENSITIVE", Value: "no"}) {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
 func TestReasonsHaveNames(t *testing.T) {
 	seen := map[string]bool{}
 	for r := iam.InvalidValue; r <= iam.NotHere; r++ {

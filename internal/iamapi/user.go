@@ -36,19 +36,19 @@ func (a *API) listUsers(ctx context.Context, c control.Call, r *awsquery.Request
 	if err := iamwire.DecodeListUsers(r); err != nil {
 		return nil, err
 	}
-	return iamwire.NoUsersResult{}, a.Control.NoUsers(ctx, c, "iam:ListUsers")
+	return iamwire.NoUsersResult{}, a.Control.NoUsers(ctx, c, "iam:ListUsers", "user")
 }
 
 func (a *API) listGroups(ctx context.Context, c control.Call, r *awsquery.Request) (any, error) {
 	if err := iamwire.DecodeListUsers(r); err != nil {
 		return nil, err
 	}
-	return iamwire.NoGroupsResult{}, a.Control.NoUsers(ctx, c, "iam:ListGroups")
+	return iamwire.NoGroupsResult{}, a.Control.NoUsers(ctx, c, "iam:ListGroups", "group")
 }
 
 func (a *API) listAccessKeys(ctx context.Context, c control.Call, r *awsquery.Request) (any, error) {
 	if err := iamwire.DecodeListAccessKeys(r); err != nil {
 		return nil, err
 	}
-	return iamwire.NoAccessKeysResult{}, a.Control.NoUsers(ctx, c, "iam:ListAccessKeys")
+	return iamwire.NoAccessKeysResult{}, a.Control.NoUsers(ctx, c, "iam:ListAccessKeys", "user")
 }

@@ -110,6 +110,10 @@ func (b *ContextBuilder) Context() (Context, error) {
 
 func utf8Only(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
 
+// SameKey reports whether two names are one condition key, or, behind a slash,
+// one tag key.
+func SameKey(a, b string) bool { return equalFold(a, b) }
+
 // equalFold compares key names: ASCII letters without their case and nothing
 // else. The Kelvin sign is no k, so no claim name from elsewhere in Unicode
 // collides with one of ours.

@@ -82,8 +82,8 @@ type TLSConfig struct {
 }
 
 // LimitsConfig bounds what one address may take up: an IPv4 address, or an IPv6
-// /64. Behind trusted proxies it is the client's; clusters with their client
-// certificate have no limit of refusals.
+// /64. Behind trusted proxies it is the client's. Refusals by the webhooks and
+// unknown paths are not counted.
 type LimitsConfig struct {
 	// Refusals is how many requests a second may be refused, with bursts of ten
 	// times as many; beyond that the answer is Throttling. Requests that are
@@ -101,6 +101,9 @@ type QuotasConfig struct {
 	// Providers is how many identity providers there may be. Default 100.
 	Providers int `yaml:"providers"`
 }
+
+// maxLimit is the largest limit that means something.
+const maxLimit = 1_000_000
 
 // burst is how many seconds' worth of refusals may come at once.
 const burst = 10
@@ -315,8 +318,8 @@ func (c Config) Check() error {
 			bad("trusted_proxies: %s believes everyone about where they come from", p)
 		}
 	}
-	if c.Limits.Refusals < 0 || c.Limits.Connections < 0 {
-		bad("limits: a number below 0; 0 is no limit")
+	if n := max(c.Limits.Refusals, c.Limits.Connections); c.Limits.Refusals < 0 || c.Limits.Connections < 0 || n > maxLimit {
+		bad("limits: a number below 0 or above %d; 0 is no limit", maxLimit)
 	}
 	if c.Quotas.Roles < 1 || c.Quotas.Providers < 1 {
 		bad("quotas: a number below 1")

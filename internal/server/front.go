@@ -126,6 +126,9 @@ func (f *front) serveSTS(w http.ResponseWriter, r *http.Request, q *awsquery.Req
 	}
 	if err != nil {
 		failure := stsapi.Failure(err)
+		if failure.Code == "IDPCommunicationError" {
+			httpedge.Forgive(w) // the issuer's fault: all its jobs wait for it together
+		}
 		f.logFailure(r, "sts:"+q.Action, failure.Status, err)
 		f.refuseQuery(w, r, stswire.Namespace, failure)
 		return

@@ -1,6 +1,9 @@
 package store
 
-import "os"
+import (
+	"os"
+	"time"
+)
 
 // last lets everybody else go first.
 //
@@ -18,9 +21,15 @@ func newLast() (*last, error) {
 	return &last{r, w}, nil
 }
 
+// longestPass bounds a pass, whatever becomes of the pipe: nothing may keep the
+// writer from writing.
+const longestPass = 5 * time.Millisecond
+
 // pass returns when every goroutine that could go on has had its turn. Where
-// none can it takes some microseconds. It must not be called by two at once.
+// none can it takes some microseconds. It must not be called by two at once. A
+// byte that comes too late ends the next pass early, which does no harm.
 func (l *last) pass() {
+	l.r.SetReadDeadline(time.Now().Add(longestPass))
 	go l.w.Write([]byte{0})
 	l.r.Read(make([]byte, 1))
 }

@@ -106,6 +106,7 @@ func (s *DB) write() {
 // job is committed at once.
 func (s *DB) gather(first *job) []*job {
 	batch := []*job{first}
+	began := time.Now()
 	for tried := false; len(batch) < maxBatch; {
 		select {
 		case j, ok := <-s.jobs:
@@ -114,7 +115,7 @@ func (s *DB) gather(first *job) []*job {
 			}
 			batch, tried = append(batch, j), false
 		default:
-			if tried || len(batch) >= worthwhile {
+			if tried || len(batch) >= worthwhile || time.Since(began) > longestPass {
 				return batch
 			}
 			s.last.pass()

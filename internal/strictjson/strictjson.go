@@ -284,7 +284,8 @@ func (p *parser) object(depth int) Value {
 		p.space()
 		p.expect(':', "a colon is expected after a name")
 		p.space()
-		p.open = append(p.open, Member{Name: name, NameOffset: at, Value: p.value(depth + 1)})
+		value := p.value(depth + 1) // before p.open is read: an object in it may take p.open over
+		p.open = append(p.open, Member{Name: name, NameOffset: at, Value: value})
 		p.space()
 		if p.peek() == '}' {
 			p.pos++
