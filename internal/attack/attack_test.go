@@ -14,6 +14,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -170,6 +171,27 @@ func keys(t *testing.T) map[string]crypto.Signer {
 		t.Fatal(err)
 	}
 	return map[string]crypto.Signer{"RSA": r, "P-256": e, "Ed25519": d}
+}
+
+// TestCheckKey: a key that cannot sign what is asked of it is refused before
+// anything is sent.
+func TestCheckKey(t *testing.T) {
+	wide, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	short := &rsa.PrivateKey{PublicKey: rsa.PublicKey{N: new(big.Int).Lsh(big.NewInt(1), 1023), E: 65537}}
+	for name, key := range map[string]crypto.Signer{"P-384": wide, "RSA of 1024 bits": short} {
+		results, err := attack.Run(t.Context(), job("http://127.0.0.1:1", key), nil)
+		if _, sent := errors.AsType[*attack.ControlError](err); err == nil || sent || len(results) > 0 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for name, key := range keys(t) {
+		if err := attack.CheckKey(key); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
 
 func job(url string, key crypto.Signer) attack.Target {

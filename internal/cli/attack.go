@@ -23,6 +23,7 @@ import (
 	"golang.org/x/term"
 
 	"mayfly.internal/internal/attack"
+	"mayfly.internal/internal/client"
 )
 
 func newAttack(a *app) *cobra.Command {
@@ -148,9 +149,13 @@ func (a *app) target(in attackInput) (t attack.Target, err error) {
 		return t, &usageError{fmt.Errorf("%q is no URL of a server, such as https://sts.example.com", server)}
 	}
 	t = attack.Target{Endpoint: strings.TrimSuffix(server, "/"), Role: in.role, Region: a.signingRegion(), KeyID: in.keyID}
-	if t.HTTP, err = attacker(a.serverCAFile(), nil, nil); err != nil {
-		return t, err
+	var roots *x509.CertPool
+	if file := a.serverCAFile(); file != "" {
+		if roots, err = client.Roots(file); err != nil {
+			return t, err
+		}
 	}
+	t.HTTP = attacker(roots)
 	if t.Key, err = readKey(in.keyFile); err != nil {
 		return t, fmt.Errorf("the issuer's key: %w", err)
 	}
@@ -168,24 +173,11 @@ func (a *app) target(in attackInput) (t attack.Target, err error) {
 // attackTimeout bounds one attack: a target that lets it wait is broken.
 const attackTimeout = 60 * time.Second
 
-// attacker is a client that asks the target and nobody it points to.
-func attacker(caFile string, ca []byte, pairs []tls.Certificate) (*http.Client, error) {
-	c := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: pairs}
-	if caFile != "" {
-		text, err := os.ReadFile(caFile)
-		if err != nil {
-			return nil, fmt.Errorf("the server's CA: %w", err)
-		}
-		ca = text
-	}
-	if len(ca) > 0 {
-		c.RootCAs = x509.NewCertPool()
-		if !c.RootCAs.AppendCertsFromPEM(ca) {
-			return nil, errors.New("the server's CA: no PEM certificate")
-		}
-	}
-	return &http.Client{Timeout: attackTimeout, Transport: &http.Transport{TLSClientConfig: c, Proxy: http.ProxyFromEnvironment},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, nil
+// attacker is a client that asks the target and nobody it points to. No roots:
+// the system's.
+func attacker(roots *x509.CertPool, pairs ...tls.Certificate) *http.Client {
+	return &http.Client{Timeout: attackTimeout, Transport: &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, Certificates: pairs}, Proxy: http.ProxyFromEnvironment},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
 // readKey reads a private key in PEM: PKCS #8, PKCS #1 or SEC 1.
@@ -291,6 +283,11 @@ func readWebhook(path, cluster string) (*attack.Webhook, error) {
 		}
 		pairs = append(pairs, pair)
 	}
-	hc, err := attacker("", parts[0], pairs)
-	return &attack.Webhook{URL: k.Clusters[0].Cluster.Server, HTTP: hc, Cluster: cluster}, err
+	var roots *x509.CertPool
+	if len(parts[0]) > 0 {
+		if roots = x509.NewCertPool(); !roots.AppendCertsFromPEM(parts[0]) {
+			return nil, fmt.Errorf("%s: its certificate-authority-data hold no PEM certificate", path)
+		}
+	}
+	return &attack.Webhook{URL: k.Clusters[0].Cluster.Server, HTTP: attacker(roots, pairs...), Cluster: cluster}, nil
 }

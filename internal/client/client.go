@@ -54,17 +54,25 @@ func New(c Config) (*Client, error) {
 	}
 	t := &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}}
 	if c.CAFile != "" {
-		pem, err := os.ReadFile(c.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("the server's CA: %w", err)
-		}
-		t.TLSClientConfig.RootCAs = x509.NewCertPool()
-		if !t.TLSClientConfig.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("the server's CA: %s holds no PEM certificate", c.CAFile)
+		if t.TLSClientConfig.RootCAs, err = Roots(c.CAFile); err != nil {
+			return nil, err
 		}
 	}
 	return &Client{config: c, host: base.Host, base: strings.TrimSuffix(base.String(), "/"), http: &http.Client{Transport: t, Timeout: requestTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}, nil // a signed request is for one server
+}
+
+// Roots are the certificates of a PEM file that vouches for a server.
+func Roots(file string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("the server's CA: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("the server's CA: %s holds no PEM certificate", file)
+	}
+	return pool, nil
 }
 
 // Error is an answer that refuses.

@@ -166,6 +166,12 @@ func TestConditionKeys(t *testing.T) {
 	role := func(c control.Call) error { _, err := w.Role(ctx, c, "deployer"); return err }
 	getProvider := func(c control.Call) error { _, err := w.Provider(ctx, c, providerARN); return err }
 	describeCluster := func(c control.Call) error { _, err := w.Cluster(ctx, c, region, "prod"); return err }
+	entryTags := func(c control.Call) error {
+		k, _ := w.db.Snapshot().Cluster("prod")
+		e, _ := w.db.Snapshot().Entry("prod", roleARN)
+		_, err := w.Tags(ctx, c, e.ARN(k))
+		return err
+	}
 	describeEntry := func(c control.Call) error { _, _, err := w.Entry(ctx, c, "prod", roleARN); return err }
 	create := func(in control.EntryInput) func(control.Call) error {
 		return func(c control.Call) error {
@@ -266,6 +272,10 @@ func TestConditionKeys(t *testing.T) {
 		{`"StringEquals":{"aws:RequestTag/k":"v"}`, create(control.EntryInput{Tags: map[string]string{"k": "v"}}), true},
 
 		{`"StringEquals":{"eks:clusterName":"prod"}`, describeEntry, true},
+		{`"StringEquals":{"eks:principalArn":"` + roleARN + `"}`, entryTags, true},
+		{`"StringEquals":{"eks:principalArn":"` + roleARN + `2"}`, entryTags, false},
+		{`"StringEquals":{"aws:ResourceTag/team":"web"}`, entryTags, true},
+		{`"StringEquals":{"aws:ResourceTag/team":"data"}`, entryTags, false},
 		{`"StringEquals":{"eks:principalArn":"` + roleARN + `"}`, describeEntry, true},
 		{`"StringEquals":{"eks:accessEntryType":"STANDARD"}`, describeEntry, true},
 		{`"ForAnyValue:StringEquals":{"eks:kubernetesGroups":"deployers"}`, describeEntry, true},

@@ -2,8 +2,6 @@ package control_test
 
 import (
 	"context"
-	"crypto/rand"
-	"errors"
 	"net/netip"
 	"slices"
 	"testing"
@@ -12,6 +10,7 @@ import (
 	"mayfly.internal/internal/arn"
 	"mayfly.internal/internal/audit"
 	"mayfly.internal/internal/control"
+	"mayfly.internal/internal/control/controltest"
 	"mayfly.internal/internal/eks"
 	"mayfly.internal/internal/iam"
 	"mayfly.internal/internal/request"
@@ -48,10 +47,7 @@ type world struct {
 func start(t testing.TB) *world {
 	t.Helper()
 	db := sqlitetest.Open(t, store.Config{Account: account})
-	s, err := control.New(control.Config{Store: db, Stale: func(err error) bool { return errors.Is(err, store.ErrStale) }, Now: time.Now, Rand: rand.Reader})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := controltest.New(t, db)
 	return &world{s, t, db}
 }
 

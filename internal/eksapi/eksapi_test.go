@@ -1,7 +1,6 @@
 package eksapi_test
 
 import (
-	"crypto/rand"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -13,11 +12,10 @@ import (
 	"time"
 
 	"mayfly.internal/internal/control"
+	"mayfly.internal/internal/control/controltest"
 	"mayfly.internal/internal/eks"
 	"mayfly.internal/internal/eksapi"
-	"mayfly.internal/internal/iam"
 	"mayfly.internal/internal/request"
-	"mayfly.internal/internal/session"
 	"mayfly.internal/internal/store"
 	"mayfly.internal/internal/store/sqlite/sqlitetest"
 	"mayfly.internal/internal/wire/awsrest"
@@ -43,11 +41,8 @@ type world struct {
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	db := sqlitetest.Open(t, store.Config{})
-	ctl, err := control.New(control.Config{Store: db, Stale: func(err error) bool { return errors.Is(err, store.ErrStale) }, Now: time.Now, Rand: rand.Reader})
-	if err != nil {
-		t.Fatal(err)
-	}
-	who, err := db.Snapshot().Principal(session.Session{RoleID: iam.AdminID, Name: "uid-0", AdminUID: "0", Expires: time.Now().Add(time.Hour)}, time.Now())
+	ctl := controltest.New(t, db)
+	who, err := controltest.Admin(db)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,6 @@
 package iamapi_test
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/http"
@@ -13,13 +12,13 @@ import (
 
 	"mayfly.internal/internal/audit"
 	"mayfly.internal/internal/control"
+	"mayfly.internal/internal/control/controltest"
 	"mayfly.internal/internal/fault"
 	"mayfly.internal/internal/iam"
 	"mayfly.internal/internal/iamapi"
 	"mayfly.internal/internal/policy"
 	"mayfly.internal/internal/reasontest"
 	"mayfly.internal/internal/request"
-	"mayfly.internal/internal/session"
 	"mayfly.internal/internal/store"
 	"mayfly.internal/internal/store/sqlite/sqlitetest"
 	"mayfly.internal/internal/wire/awsquery"
@@ -39,11 +38,8 @@ type world struct {
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	db := sqlitetest.Open(t, store.Config{})
-	ctl, err := control.New(control.Config{Store: db, Stale: func(err error) bool { return errors.Is(err, store.ErrStale) }, Now: time.Now, Rand: rand.Reader})
-	if err != nil {
-		t.Fatal(err)
-	}
-	who, err := db.Snapshot().Principal(session.Session{RoleID: iam.AdminID, Name: "uid-0", AdminUID: "0", Expires: time.Now().Add(time.Hour)}, time.Now())
+	ctl := controltest.New(t, db)
+	who, err := controltest.Admin(db)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,9 +17,9 @@ import (
 
 	"mayfly.internal/internal/audit"
 	"mayfly.internal/internal/control"
+	"mayfly.internal/internal/control/controltest"
 	"mayfly.internal/internal/eks"
 	"mayfly.internal/internal/fault"
-	"mayfly.internal/internal/iam"
 	"mayfly.internal/internal/mayflyapi"
 	"mayfly.internal/internal/reasontest"
 	"mayfly.internal/internal/session"
@@ -58,12 +58,9 @@ func newWorld(t testing.TB) *world {
 		t.Fatal(err)
 	}
 	w.db = sqlitetest.Open(t, store.Config{Signer: signer})
-	ctl, err := control.New(control.Config{Store: w.db, Stale: func(err error) bool { return errors.Is(err, store.ErrStale) }, Now: time.Now, Rand: rand.Reader})
-	if err != nil {
-		t.Fatal(err)
-	}
+	ctl := controltest.New(t, w.db)
 	w.caller = func(sigv4.Request, string) (session.Principal, string, error) {
-		who, err := w.db.Snapshot().Principal(session.Session{RoleID: iam.AdminID, Name: "uid-0", AdminUID: "0", Expires: time.Now().Add(time.Hour)}, time.Now())
+		who, err := controltest.Admin(w.db)
 		return who, "eu-west-1", err
 	}
 	w.api = mayflyapi.API{Control: ctl, Webhooks: webhooks{}, Audit: log{w.db}, Server: mayflywire.Server{Version: "1.2", Account: "111122223333", Region: "eu-central-1", AuditKey: vkey},

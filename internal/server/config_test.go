@@ -146,6 +146,30 @@ func TestConfigForm(t *testing.T) {
 	}
 }
 
+// TestLimits: each number is looked at by itself.
+func TestLimits(t *testing.T) {
+	for _, tt := range []struct {
+		change func(*Config)
+		want   string
+	}{
+		{func(c *Config) { c.Limits = LimitsConfig{} }, ""},
+		{func(c *Config) { c.Limits = LimitsConfig{maxLimit, maxLimit} }, ""},
+		{func(c *Config) { c.Limits.Refusals = -1 }, "limits: "},
+		{func(c *Config) { c.Limits.Connections = -1 }, "limits: "},
+		{func(c *Config) { c.Limits.Refusals = maxLimit + 1 }, "limits: "},
+		{func(c *Config) { c.Limits.Connections = maxLimit + 1 }, "limits: "},
+		{func(c *Config) { c.Quotas = QuotasConfig{1, 1} }, ""},
+		{func(c *Config) { c.Quotas.Roles = 0 }, "quotas: "},
+		{func(c *Config) { c.Quotas.Providers = 0 }, "quotas: "},
+	} {
+		c := quiet()
+		tt.change(&c)
+		if err := c.Check(); (err == nil) != (tt.want == "") || err != nil && !strings.HasPrefix(err.Error(), tt.want) {
+			t.Errorf("%+v %+v: %v", c.Limits, c.Quotas, err)
+		}
+	}
+}
+
 func TestListen(t *testing.T) {
 	for text, want := range map[string]listenAddress{
 		"127.0.0.1:8443": {"127.0.0.1:8443", false}, "https://0.0.0.0:443": {"0.0.0.0:443", false}, ":8443": {":8443", false}, "http://127.0.0.1:80": {"127.0.0.1:80", true}, "http://[::1]:80": {"[::1]:80", true},

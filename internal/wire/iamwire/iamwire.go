@@ -188,11 +188,11 @@ func DecodeAttachedPage(r *awsquery.Request) (role string, err error) {
 	return role, r.Check()
 }
 
-// UpdateRole is the request UpdateRole; an absent field stays as it is.
+// UpdateRole is the request UpdateRole.
 type UpdateRole struct {
 	Name              string
-	Description       *string
-	MaxSessionSeconds int // 0: not given
+	Description       *string // nil: not given
+	MaxSessionSeconds int     // 0: not given
 }
 
 // DecodeUpdateRole reads the parameters of UpdateRole.
