@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"mayfly.internal/internal/audit"
+	"mayfly.internal/internal/authz"
 	"mayfly.internal/internal/fault"
 	"mayfly.internal/internal/policy"
 	"mayfly.internal/internal/registry"
@@ -26,7 +27,7 @@ type operation struct {
 	on     resource
 	asked  detail            // what the caller asks for, as it is recorded
 	tags   map[string]string // that are asked for
-	keys   keys              // condition keys of what is asked for
+	keys   authz.Keys        // condition keys of what is asked for
 }
 
 // unambiguous refuses tags that differ in case alone: condition keys do not tell
@@ -47,7 +48,7 @@ type object struct {
 	arn     string
 	cluster string // its name, where one is concerned
 	tags    map[string]string
-	keys    keys // condition keys it brings along
+	keys    authz.Keys // condition keys it brings along
 }
 
 // resource finds the object of an operation in the very snapshot that is

@@ -11,7 +11,7 @@
 // was asked for, and the ids that were drawn.
 //
 // It knows no protocol: the edges decode requests, and turn the typed errors
-// of iam, eks and policy, *Error and *DeniedError, into codes.
+// of iam, eks, policy and authz, and *Error, into codes.
 package control
 
 import (

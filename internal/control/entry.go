@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"mayfly.internal/internal/arn"
+	"mayfly.internal/internal/authz"
 	"mayfly.internal/internal/eks"
 	"mayfly.internal/internal/iam"
 	"mayfly.internal/internal/policy"
@@ -229,7 +230,7 @@ func (s *Service) AssociatePolicy(ctx context.Context, c Call, cluster, principa
 
 // associationKeys are the condition keys of an association (Service
 // Authorization Reference, Amazon EKS).
-func associationKeys(policyARN string, scope eks.Scope) keys {
+func associationKeys(policyARN string, scope eks.Scope) authz.Keys {
 	return func(b *policy.ContextBuilder) {
 		b.Set("eks:policyArn", policyARN)
 		if scope.Type != "" {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"mayfly.internal/internal/audit"
+	"mayfly.internal/internal/authz"
 	"mayfly.internal/internal/eks"
 	"mayfly.internal/internal/fault"
 	"mayfly.internal/internal/iam"
@@ -50,28 +51,6 @@ func noCluster(name string) error {
 	return &Error{NoSuchCluster, name, fmt.Sprintf("No cluster found for name: %s.", name)}
 }
 
-// DeniedError says that the caller's policies do not allow an action. Its text
-// is AWS's.
-type DeniedError struct {
-	Caller   string // ARN
-	Action   string
-	Resource string
-	Explicit bool // by an explicit deny
-	Session  bool // by the session's policy; else by the role's
-}
-
-func (e *DeniedError) Error() string {
-	kind := "identity-based"
-	if e.Session {
-		kind = "session"
-	}
-	why := fmt.Sprintf("because no %s policy allows the %s action", kind, e.Action)
-	if e.Explicit {
-		why = fmt.Sprintf("with an explicit deny in %s %s policy", map[bool]string{true: "a", false: "an"}[e.Session], kind)
-	}
-	return fmt.Sprintf("User: %s is not authorized to perform: %s on resource: %s %s", e.Caller, e.Action, e.Resource, why)
-}
-
 // UnreadableError is a request whose parameters cannot be read. Err, which the
 // edge made, says why.
 type UnreadableError struct{ Err error }
@@ -82,7 +61,7 @@ func (e *UnreadableError) Unwrap() error { return e.Err }
 // outcomeOf is what a refusal was, and why in a short fixed word, for the audit
 // log: a denial, or that we could not do it.
 func outcomeOf(err error) (audit.Outcome, string) {
-	if _, ok := errors.AsType[*DeniedError](err); ok {
+	if _, ok := errors.AsType[*authz.DeniedError](err); ok {
 		return audit.Denied, "not authorized"
 	}
 	if _, ok := errors.AsType[*UnreadableError](err); ok {

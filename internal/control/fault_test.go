@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"mayfly.internal/internal/audit"
+	"mayfly.internal/internal/authz"
 	"mayfly.internal/internal/control"
 	"mayfly.internal/internal/fault"
 	"mayfly.internal/internal/iam"
@@ -91,13 +92,13 @@ func TestFaults(t *testing.T) {
 		}
 		n := w.count()
 		err := o.do(t.Context(), w.over(port{w.db, broken, broken}, zeros{}), w.powerless())
-		if _, ok := errors.AsType[*control.DeniedError](err); !ok || !errors.Is(err, errBroken) {
+		if _, ok := errors.AsType[*authz.DeniedError](err); !ok || !errors.Is(err, errBroken) {
 			t.Errorf("a denial that cannot be recorded: %v", err)
 		}
 		gone, cancel := context.WithCancel(t.Context())
 		cancel()
 		err = o.do(gone, w, w.powerless())
-		if _, ok := errors.AsType[*control.DeniedError](err); !ok || len(w.events(n)) != 1 {
+		if _, ok := errors.AsType[*authz.DeniedError](err); !ok || len(w.events(n)) != 1 {
 			t.Errorf("a caller who goes away before the denial: %v, %d events", err, len(w.events(n)))
 		}
 		if o.changes {

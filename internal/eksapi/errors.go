@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 
+	"mayfly.internal/internal/authz"
 	"mayfly.internal/internal/control"
 	"mayfly.internal/internal/eks"
 	"mayfly.internal/internal/fault"
@@ -48,7 +49,7 @@ func Failure(err error) awsrest.Failure {
 		f.Message, f.Cluster = e.Detail, e.Cluster
 		return f
 	}
-	if e, ok := errors.AsType[*control.DeniedError](err); ok {
+	if e, ok := errors.AsType[*authz.DeniedError](err); ok {
 		return awsrest.Failure{Status: http.StatusForbidden, Code: "AccessDeniedException", Message: e.Error()}
 	}
 	if e, ok := errors.AsType[*sts.CallerError](err); ok {

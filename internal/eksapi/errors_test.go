@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"mayfly.internal/internal/authz"
 	"mayfly.internal/internal/control"
 	"mayfly.internal/internal/eks"
 	"mayfly.internal/internal/eksapi"
@@ -47,7 +48,7 @@ func TestFailure(t *testing.T) {
 		{&awsrest.ShapeError{Detail: "m"}, awsrest.Failure{Status: 400, Code: "InvalidParameterException", Message: "m"}},
 		{&control.Error{Reason: control.NoSuchCluster, Cluster: "c", Detail: "m"}, awsrest.Failure{Status: 404, Code: "ResourceNotFoundException", Message: "m", Cluster: "c"}},
 		{errors.Join(&control.Error{Reason: control.EntryExists, Cluster: "c", Detail: "m"}, hidden), awsrest.Failure{Status: 409, Code: "ResourceInUseException", Message: "m", Cluster: "c"}},
-		{&control.DeniedError{Caller: "A", Action: "eks:ListClusters", Resource: "R"}, awsrest.Failure{Status: 403, Code: "AccessDeniedException", Message: "User: A is not authorized to perform: eks:ListClusters on resource: R because no identity-based policy allows the eks:ListClusters action"}},
+		{&authz.DeniedError{Caller: "A", Action: "eks:ListClusters", Resource: "R"}, awsrest.Failure{Status: 403, Code: "AccessDeniedException", Message: "User: A is not authorized to perform: eks:ListClusters on resource: R because no identity-based policy allows the eks:ListClusters action"}},
 		{&sts.CallerError{Reason: sts.NoSignature, Err: hidden}, awsrest.Failure{Status: 403, Code: "MissingAuthenticationTokenException", Message: "Missing Authentication Token"}},
 		{&sts.CallerError{Reason: sts.UnknownToken, Err: hidden}, awsrest.Failure{Status: 403, Code: "UnrecognizedClientException", Message: "The security token included in the request is invalid."}},
 		{&sts.CallerError{Reason: sts.SessionExpired, Err: hidden}, awsrest.Failure{Status: 403, Code: "ExpiredTokenException", Message: "The security token included in the request is expired"}},

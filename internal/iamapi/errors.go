@@ -4,7 +4,7 @@ import (
 	"errors"
 	"net/http"
 
-	"mayfly.internal/internal/control"
+	"mayfly.internal/internal/authz"
 	"mayfly.internal/internal/fault"
 	"mayfly.internal/internal/iam"
 	"mayfly.internal/internal/policy"
@@ -38,7 +38,7 @@ func Failure(err error) awsquery.Failure {
 		f.Message = e.Detail
 		return f
 	}
-	if e, ok := errors.AsType[*control.DeniedError](err); ok {
+	if e, ok := errors.AsType[*authz.DeniedError](err); ok {
 		return awsquery.Failure{Status: http.StatusForbidden, Code: "AccessDenied", Message: e.Error()}
 	}
 	if e, ok := errors.AsType[*fault.Error](err); ok && e.Kind == fault.Unavailable {

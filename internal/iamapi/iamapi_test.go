@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"mayfly.internal/internal/audit"
+	"mayfly.internal/internal/authz"
 	"mayfly.internal/internal/control"
 	"mayfly.internal/internal/control/controltest"
 	"mayfly.internal/internal/fault"
@@ -310,7 +311,7 @@ func TestFailure(t *testing.T) {
 		{syntax, awsquery.Failure{Status: 400, Code: "MalformedPolicyDocument", Message: "This policy contains invalid Json (" + syntax.Error() + ")"}},
 		{iam.Refuse(iam.NoSuchEntity, "m"), awsquery.Failure{Status: 404, Code: "NoSuchEntity", Message: "m"}},
 		{errors.Join(iam.Refuse(iam.NoSuchEntity, "m"), hidden), awsquery.Failure{Status: 404, Code: "NoSuchEntity", Message: "m"}},
-		{&control.DeniedError{Caller: "A", Action: "iam:GetRole", Resource: "R"}, awsquery.Failure{Status: 403, Code: "AccessDenied", Message: "User: A is not authorized to perform: iam:GetRole on resource: R because no identity-based policy allows the iam:GetRole action"}},
+		{&authz.DeniedError{Caller: "A", Action: "iam:GetRole", Resource: "R"}, awsquery.Failure{Status: 403, Code: "AccessDenied", Message: "User: A is not authorized to perform: iam:GetRole on resource: R because no identity-based policy allows the iam:GetRole action"}},
 		{fault.Wrap(fault.Unavailable, hidden, "Try again."), awsquery.Failure{Status: 503, Code: "ServiceUnavailable", Message: "Try again."}},
 		{fault.New(fault.Throttled, "Later."), awsquery.Failure{Status: 400, Code: "Throttling", Message: "Later."}},
 		{fault.Wrap(fault.Internal, hidden, "it broke"), awsquery.Failure{Status: 500, Code: "ServiceFailure", Message: "The request processing has failed because of an unknown error, exception or failure."}},

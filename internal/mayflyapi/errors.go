@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 
+	"mayfly.internal/internal/authz"
 	"mayfly.internal/internal/control"
 	"mayfly.internal/internal/eks"
 	"mayfly.internal/internal/fault"
@@ -60,7 +61,7 @@ func explain(err error) (int, mayflywire.Error) {
 	if e, ok := errors.AsType[*control.Error](err); ok {
 		return clusterCodes[e.Reason].with(e.Detail)
 	}
-	if e, ok := errors.AsType[*control.DeniedError](err); ok {
+	if e, ok := errors.AsType[*authz.DeniedError](err); ok {
 		return http.StatusForbidden, mayflywire.Error{Code: "AccessDenied", Message: e.Error()}
 	}
 	if e, ok := errors.AsType[*sts.CallerError](err); ok && callerCodes[e.Reason] != "" {

@@ -1,0 +1,156 @@
+// Package authz asks the policies of a caller whether it may do what it signed
+// for: the permission policies of its role as they are now, the policies of its
+// session, and, where the resource has one, that resource's own.
+//
+// It is the one place that knows which policies those are and what they are
+// told of the caller. It evaluates nothing itself (policy does), does not look
+// at whether the session still stands (registry does), and does not say what an
+// operation is about (control and sts do).
+package authz
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"mayfly.internal/internal/fault"
+	"mayfly.internal/internal/iam"
+	"mayfly.internal/internal/policy"
+	"mayfly.internal/internal/registry"
+	"mayfly.internal/internal/request"
+	"mayfly.internal/internal/session"
+)
+
+// Question is what a caller asks to do.
+type Question struct {
+	Caller   session.Principal // registry.Principal made it, of the snapshot that is asked
+	Info     request.Info
+	Actions  []string         // all of them must be allowed
+	Resource string           // ARN
+	Trust    *policy.Document // the trust policy of the role to assume; nil: the resource has no policy
+	Keys     []Keys           // condition keys of what is asked and of what it is about
+}
+
+// Keys sets condition keys of a request.
+type Keys func(*policy.ContextBuilder)
+
+// Authorize asks the caller's policies about every action of a question, and
+// gives a decision for each. The first that is not allowed is the error, a
+// *DeniedError; any other error means that nobody could say.
+func Authorize(snap *registry.Snapshot, q Question) ([]policy.Decision, error) {
+	who := q.Caller
+	role, _ := snap.RoleByID(who.Session.RoleID)
+	set, err := Policies(snap, who.Session)
+	if err != nil {
+		return nil, err
+	}
+	if q.Trust != nil {
+		set.Resource = []*policy.Document{q.Trust}
+	}
+	keys, err := q.context(role)
+	if err != nil {
+		return nil, fault.Wrap(fault.Internal, err, "the request's context cannot be built")
+	}
+	var out []policy.Decision
+	for _, action := range q.Actions {
+		req := policy.Request{Principal: policy.SessionPrincipal(who.Role, who.Session.RoleID, who.ARN()), Action: action, Resource: q.Resource, Context: keys}
+		d := policy.Evaluate(req, set)
+		if !d.Allowed() {
+			return nil, denied(who, req, set)
+		}
+		out = append(out, d)
+	}
+	return out, nil
+}
+
+// Policies are all policies that have a say in what a session may do, as they
+// are now. A session whose role is gone has none.
+func Policies(snap *registry.Snapshot, s session.Session) (policy.Set, error) {
+	role, _ := snap.RoleByID(s.RoleID)
+	set := policy.Set{Identity: role.Permissions(), ResourceAccount: snap.Account}
+	if s.Policy != "" {
+		d, err := policy.Parse(policy.SessionPolicy, []byte(s.Policy))
+		if err != nil {
+			return policy.Set{}, fault.Wrap(fault.Internal, err, "the session's policy cannot be read")
+		}
+		set.Session = []*policy.Document{d}
+	}
+	return set, nil
+}
+
+// denied says which policy stood in the way: one that denies, else the first
+// that does not allow.
+func denied(who session.Principal, req policy.Request, set policy.Set) error {
+	x := policy.Explain(req, set)
+	e := &DeniedError{Caller: who.ARN().String(), Action: req.Action, Resource: req.Resource, Explicit: x.Effect == policy.ExplicitDeny}
+	if !e.Explicit {
+		for _, l := range []policy.Layer{policy.LayerIdentity, policy.LayerResource, policy.LayerBoundary, policy.LayerSession} {
+			if slices.Contains(x.Silent, l) {
+				e.Layer = l
+				break
+			}
+		}
+		return e
+	}
+	for _, ref := range x.Statements {
+		if ref.Denies() {
+			e.Layer = ref.Layer
+			break
+		}
+	}
+	return e
+}
+
+// context is what the policies are told: what is known of the request, of the
+// caller, of what it asks for and of what it is about.
+func (q Question) context(role iam.Role) (policy.Context, error) {
+	var b policy.ContextBuilder
+	for k, v := range q.Info.Keys() {
+		b.Set(k, v)
+	}
+	CallerKeys(&b, q.Caller, role)
+	b.Set("aws:ResourceAccount", string(q.Caller.Account))
+	for _, set := range q.Keys {
+		if set != nil {
+			set(&b)
+		}
+	}
+	return b.Context()
+}
+
+// CallerKeys are the properties of a principal (IAM User Guide, "AWS global
+// condition context keys"). The claims a session keeps are keys of their own,
+// as in the exchange; AWS keeps aud, sub and amr alone.
+func CallerKeys(b *policy.ContextBuilder, who session.Principal, role iam.Role) {
+	s := who.Session
+	b.Set("aws:PrincipalArn", who.Role.String())
+	b.Set("aws:PrincipalAccount", string(who.Account))
+	b.Set("aws:PrincipalType", "AssumedRole")
+	b.Set("aws:PrincipalIsAWSService", "false")
+	b.Set("aws:ViaAWSService", "false")
+	b.Set("aws:userid", who.UserID())
+	b.Set("aws:TokenIssueTime", s.Issued.UTC().Format(time.RFC3339))
+	if s.SourceIdentity != "" {
+		b.Set("aws:SourceIdentity", s.SourceIdentity)
+	}
+	if prefix, ok := strings.CutPrefix(s.Claims.Issuer, "https://"); ok {
+		b.Set("aws:FederatedProvider", "arn:aws:iam::"+string(who.Account)+":oidc-provider/"+prefix)
+		for name, value := range s.Claims.All() {
+			if name != "jti" { // a session keeps its hash alone
+				b.Set(prefix+":"+name, value)
+			}
+		}
+	}
+	// A session tag stands in for the role's tag of the same key, whatever its
+	// case (IAM User Guide, "Pass session tags in AWS STS").
+	tags := map[string]session.Tag{}
+	for _, t := range role.Tags {
+		tags[strings.ToLower(t.Key)] = session.Tag{Key: t.Key, Value: t.Value}
+	}
+	for _, t := range s.Tags {
+		tags[strings.ToLower(t.Key)] = t
+	}
+	for _, t := range tags {
+		b.Set("aws:PrincipalTag/"+t.Key, t.Value)
+	}
+}
