@@ -82,7 +82,8 @@ func TestParse(t *testing.T) {
 		{"a user by that name", map[string]string{"mapRoles": "- rolearn: " + deployer + "\n  username: \"{{SessionNameRaw}}\"" + okText}, roles(ok), []string{"mapRoles 1 D colon"}},
 		{"a group by that name", map[string]string{"mapRoles": "- rolearn: " + deployer + "\n  username: x\n  groups: [a, \"{{SessionName}}\"]" + okText}, roles(ok), []string{"mapRoles 1 D placeholder"}},
 		{"and where it cannot decide", map[string]string{"mapRoles": "- rolearn: " + deployer + "\n  username: ci:{{SessionName}}\n"}, roles(eks.Mapping{ARN: deployer, Username: "ci:{{SessionName}}"}), nil},
-		{"a role's path", map[string]string{"mapRoles": "- rolearn: arn:aws:iam::111122223333:role/team/x\n"}, roles(eks.Mapping{ARN: "arn:aws:iam::111122223333:role/team/x"}), []string{"mapRoles 1 _ path never matches"}},
+		{"a role's path", map[string]string{"mapRoles": "- rolearn: arn:aws:iam::111122223333:role/team/x\n"}, roles(eks.Mapping{ARN: "arn:aws:iam::111122223333:role/team/x"}), nil},
+		{"a session's ARN", map[string]string{"mapRoles": "- rolearn: arn:aws:sts::111122223333:assumed-role/x/s\n"}, roles(eks.Mapping{ARN: "arn:aws:sts::111122223333:assumed-role/x/s"}), []string{"mapRoles 1 _ assumed-role ARN never matches"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got, notes := parse(tt.data)

@@ -10,6 +10,7 @@ type Principal struct {
 	ARN          string // arn:aws:sts::…:assumed-role/ROLE/SESSION
 	CanonicalARN string // arn:aws:iam::…:role/ROLE, without the path
 	Account      string
+	RoleARN      string // with the path; empty where only AWS knows it
 	PrincipalID  string // AROA…
 	SessionName  string // the caller's own choice
 	AccessKeyID  string
@@ -22,6 +23,10 @@ type Principal struct {
 	ProviderID string
 	// Claims are what the session kept of that token.
 	Claims []Claim
+
+	// AWS says that real AWS vouches for the principal, which is then none of
+	// Mayfly's.
+	AWS bool
 }
 
 // Claim is one claim of the ID token behind a session.
@@ -51,7 +56,11 @@ const (
 	ExtraIssuer   = "mayfly/issuer"   // absent for a session without an ID token behind it
 	ExtraProvider = "mayfly/provider" // id of the issuer's provider, likewise
 	ExtraEntry    = "mayfly/entry"    // UUID of the access entry, absent for an identity from aws-auth
+	ExtraRealm    = "mayfly/realm"    // RealmAWS for an identity real AWS vouches for, else absent
 )
+
+// RealmAWS is the realm of what real AWS vouches for.
+const RealmAWS = "aws"
 
 // jobClaims are the claims shown in a cluster: what ties a request to its job
 // and the person behind it. Never user_email or user_identities: they are
@@ -78,7 +87,16 @@ func (p Principal) IdentifyEntry(e AccessEntry) (Identity, error) {
 
 // IdentifyMapping is the identity a mapping of aws-auth gives a principal.
 func (p Principal) IdentifyMapping(m Mapping) (Identity, error) {
-	return p.identify(m.Username, m.Groups)
+	id, err := p.identify(m.Username, m.Groups)
+	if err != nil {
+		return Identity{}, err
+	}
+	for _, prefix := range m.Reserved {
+		if prefix != "" && strings.HasPrefix(id.Username, prefix) {
+			return Identity{}, refuse(InvalidValue, "The username %q begins with %q, which is reserved", clip(id.Username), prefix)
+		}
+	}
+	return id, nil
 }
 
 func (p Principal) identify(username string, groups []string) (Identity, error) {
@@ -103,6 +121,9 @@ func (p Principal) extra() map[string][]string {
 		if value != "" {
 			out[key] = []string{value}
 		}
+	}
+	if p.AWS {
+		out[ExtraRealm] = []string{RealmAWS}
 	}
 	if prefix := claimPrefix(p.Issuer); prefix != "" {
 		for _, c := range p.Claims {

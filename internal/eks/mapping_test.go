@@ -37,7 +37,8 @@ func TestFindMapping(t *testing.T) {
 		{"a role whose name begins the same", "arn:aws:iam::111122223333:role/deploye", "111122223333", ""},
 		{"the role of another account", "arn:aws:iam::999922223333:role/deployer", "999922223333", ""},
 		{"a user of the name", "arn:aws:iam::111122223333:user/deployer", "111122223333", ""},
-		{"a path that is written", "arn:aws:iam::111122223333:role/pathed", "111122223333", ""},
+		{"a path that is written", "arn:aws:iam::111122223333:role/pathed", "111122223333", "pathed"},
+		{"the last part of a path", "arn:aws:iam::111122223333:role/ci", "111122223333", ""},
 		{"a session that is written", "arn:aws:iam::111122223333:role/session", "111122223333", ""},
 		{"an account that is not there", "arn:aws:iam::777755556666:role/anything", "777755556666", ""},
 		{"no account at all", "arn:aws:iam:::role/x", "", ""},
@@ -54,6 +55,86 @@ func TestFindMapping(t *testing.T) {
 	}
 	if got, _ := m.Find(eks.Principal{CanonicalARN: "arn:aws:iam::444455556666:role/x", Account: "444455556666"}); len(got.Groups) != 0 {
 		t.Errorf("an account's principal is in %v", got.Groups)
+	}
+}
+
+// TestFindMappingWithPath: where the role's path is known, a mapping that writes
+// one must write that one.
+func TestFindMappingWithPath(t *testing.T) {
+	const canonical = "arn:aws:iam::111122223333:role/deployer"
+	for _, tt := range []struct {
+		name, written, role string
+		want                bool
+	}{
+		{"its path", "arn:aws:iam::111122223333:role/team/deployer", "arn:aws:iam::111122223333:role/team/deployer", true},
+		{"its path in other case", "arn:aws:iam::111122223333:role/Team/deployer", "arn:aws:iam::111122223333:role/team/deployer", true},
+		{"no path", canonical, "arn:aws:iam::111122223333:role/team/deployer", true},
+		{"a path that only AWS knows", "arn:aws:iam::111122223333:role/team/deployer", "", true},
+
+		{"another path", "arn:aws:iam::111122223333:role/other/deployer", "arn:aws:iam::111122223333:role/team/deployer", false},
+		{"a path the role does not have", "arn:aws:iam::111122223333:role/team/deployer", canonical, false},
+		{"a path in another account", "arn:aws:iam::444455556666:role/team/deployer", "", false},
+		{"a path of a user", "arn:aws:iam::111122223333:user/team/deployer", "", false},
+		{"a session of the name", "arn:aws:sts::111122223333:assumed-role/x/deployer", "", false},
+		{"a path of no ARN", "role/team/deployer", "", false},
+	} {
+		m := eks.Mappings{Roles: []eks.Mapping{{ARN: tt.written, Username: "u"}}}
+		if _, ok := m.Find(eks.Principal{CanonicalARN: canonical, RoleARN: tt.role, Account: "111122223333"}); ok != tt.want {
+			t.Errorf("%s: %t", tt.name, ok)
+		}
+	}
+}
+
+// TestFindMappingByID: an entry's id decides, and an ARN beside it must agree.
+func TestFindMappingByID(t *testing.T) {
+	p := eks.Principal{CanonicalARN: "arn:aws:iam::111122223333:role/deployer", PrincipalID: "AROA1", Account: "111122223333"}
+	for _, tt := range []struct {
+		name string
+		m    eks.Mapping
+		want bool
+	}{
+		{"the id", eks.Mapping{UserID: "AROA1"}, true},
+		{"the id and the ARN", eks.Mapping{UserID: "AROA1", ARN: "arn:aws:iam::111122223333:role/deployer"}, true},
+		{"the id and the ARN with a path", eks.Mapping{UserID: "AROA1", ARN: "arn:aws:iam::111122223333:role/x/deployer"}, true},
+		{"the id and another ARN", eks.Mapping{UserID: "AROA1", ARN: "arn:aws:iam::111122223333:role/builder"}, false},
+		{"another id and the ARN", eks.Mapping{UserID: "AROA2", ARN: "arn:aws:iam::111122223333:role/deployer"}, false},
+		{"the id in other case", eks.Mapping{UserID: "aroa1"}, false},
+		{"the ARN alone", eks.Mapping{ARN: "arn:aws:iam::111122223333:role/deployer"}, false},
+		{"neither", eks.Mapping{}, false},
+	} {
+		if _, ok := (eks.Mappings{ByID: true, Roles: []eks.Mapping{tt.m}}).Find(p); ok != tt.want {
+			t.Errorf("%s: %t", tt.name, ok)
+		}
+	}
+	if _, ok := (eks.Mappings{Roles: []eks.Mapping{{UserID: "AROA1"}}}).Find(p); ok {
+		t.Error("an id counts where ARNs are compared")
+	}
+	if _, ok := (eks.Mappings{ByID: true, Roles: []eks.Mapping{{}}}).Find(eks.Principal{}); ok {
+		t.Error("nobody is found by no id")
+	}
+}
+
+func TestReservedUsernames(t *testing.T) {
+	p := eks.Principal{CanonicalARN: "arn:aws:iam::111122223333:role/deployer", Account: "111122223333", SessionName: "admin"}
+	for _, tt := range []struct {
+		username string
+		reserved []string
+		want     bool
+	}{
+		{"jane", nil, true},
+		{"jane", []string{"aws:", "", "x"}, true},
+		{"aws:jane", []string{"aws:"}, false},
+		{"team:{{SessionName}}", []string{"team:admin"}, false},
+		{"", []string{"arn:"}, false},
+	} {
+		m, ok := eks.Mappings{Roles: []eks.Mapping{{ARN: p.CanonicalARN, Username: tt.username}}, Reserved: tt.reserved}.Find(p)
+		if _, err := p.IdentifyMapping(m); !ok || (err == nil) != tt.want {
+			t.Errorf("%q under %q: %v", tt.username, tt.reserved, err)
+		}
+	}
+	m, _ := eks.Mappings{Accounts: []string{"111122223333"}, Reserved: []string{"arn:"}}.Find(p)
+	if _, err := p.IdentifyMapping(m); err == nil {
+		t.Error("an account's principal has a reserved name")
 	}
 }
 
@@ -134,7 +215,7 @@ func TestNeverMatches(t *testing.T) {
 	for arn, wants := range map[string]string{
 		"arn:aws:iam::111122223333:role/deployer":                  "",
 		"arn:aws:iam::111122223333:user/team/jane":                 "",
-		"arn:aws:iam::111122223333:role/team/ci/deployer":          "path",
+		"arn:aws:iam::111122223333:role/team/ci/deployer":          "",
 		"arn:aws:sts::111122223333:assumed-role/deployer/session7": "assumed-role",
 	} {
 		if got := (eks.Mapping{ARN: arn}).NeverMatches(); (got == "") != (wants == "") || !strings.Contains(got, wants) {
