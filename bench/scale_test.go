@@ -70,7 +70,7 @@ func BenchmarkScale(b *testing.B) {
 				if _, ok := snap.RoleByID(id); !ok {
 					b.Fatal("no role")
 				}
-				if _, ok := snap.EntryOfRole("prod", id); !ok {
+				if _, ok := snap.EntryOfPrincipal("prod", id); !ok {
 					b.Fatal("no entry")
 				}
 			}

@@ -42,22 +42,14 @@ func (s *Service) Authorize(ctx context.Context, in AccessInput) Answer {
 	if isReader(in) {
 		return authorizeReader(in, now)
 	}
-	u, ok := claimed(in, snap.Account)
+	u, ok := claimed(in, snap)
 	if !ok {
 		return Answer{Reason: "not a user of Mayfly's"}
 	}
-	role, ok := snap.RoleByID(u.principalID)
-	switch {
-	case ok && u.canonical != canonicalARN(role.ARN()):
-		return Answer{Reason: "not a user of Mayfly's"}
-	case !now.Before(u.expires):
-		return Answer{Denied: true, Reason: "the session has expired"}
-	case !ok:
-		return Answer{Denied: true, Reason: "the session's role no longer exists"}
-	case !providerExists(snap, u):
-		return Answer{Denied: true, Reason: "the session's identity provider no longer exists"}
+	if why := ended(snap, in.Cluster, u, now); why != "" {
+		return Answer{Denied: true, Reason: why}
 	}
-	e, ok := entryOf(snap, in.Cluster, u.principalID)
+	e, ok := entryOf(snap, in.Cluster, u.entryKey)
 	switch found := ok && e.UUID == u.entry; {
 	case !found && u.entry != "":
 		return Answer{Denied: true, Reason: "the access entry no longer exists"}
@@ -78,41 +70,86 @@ func (s *Service) Authorize(ctx context.Context, in AccessInput) Answer {
 // user is who a SubjectAccessReview says asks, in terms that Review set.
 type user struct {
 	principalID string
-	canonical   string // ARN
-	session     arn.Session
-	sessionID   string
+	account     string
+	arn         string
+	sessionID   string // empty for whom AWS vouches for
+	sessionKey  string // what tells sessions apart
+	entryKey    string
 	expires     time.Time
 	issuer      string // empty for a session without an ID token behind it
 	provider    string // likewise
-	entry       string // the access entry its identity came from; empty: aws-auth
+	entry       string // the access entry its identity came from; empty: a mapping
+	aws         bool
 }
 
 // claimed reads the user out of a review whose seal holds. It is one of ours
 // only if uid, principalId, canonicalArn and arn are single, present and agree
 // on account and role, and the session has an id and an end: the user name alone
 // is never looked at, so that impersonating a name gives nothing.
-func claimed(in AccessInput, account arn.AccountID) (user, bool) {
+func claimed(in AccessInput, snap *registry.Snapshot) (user, bool) {
 	u := user{
-		principalID: one(in.Extra, eks.ExtraPrincipalID), canonical: one(in.Extra, eks.ExtraCanonicalARN), sessionID: one(in.Extra, eks.ExtraSession),
-		issuer: one(in.Extra, eks.ExtraIssuer), provider: one(in.Extra, eks.ExtraProvider), entry: one(in.Extra, eks.ExtraEntry),
+		principalID: one(in.Extra, eks.ExtraPrincipalID), arn: one(in.Extra, eks.ExtraARN), sessionID: one(in.Extra, eks.ExtraSession),
+		issuer: one(in.Extra, eks.ExtraIssuer), provider: one(in.Extra, eks.ExtraProvider), entry: one(in.Extra, eks.ExtraEntry), aws: one(in.Extra, eks.ExtraRealm) == eks.RealmAWS,
 	}
-	for _, key := range []string{eks.ExtraIssuer, eks.ExtraProvider, eks.ExtraEntry} {
+	for _, key := range []string{eks.ExtraIssuer, eks.ExtraProvider, eks.ExtraEntry, eks.ExtraRealm} {
 		if len(in.Extra[key]) > 1 {
 			return user{}, false
 		}
 	}
-	var err error
-	if u.session, err = arn.ParseSession(one(in.Extra, eks.ExtraARN)); err != nil || u.session.Account != account {
+	canonical, ok := u.canonical(in, snap)
+	if !ok || canonical != one(in.Extra, eks.ExtraCanonicalARN) {
 		return user{}, false
 	}
-	if (u.canonical != arn.Role{Account: account, Path: "/", Name: u.session.Role}.String()) || u.session.Name != one(in.Extra, eks.ExtraSessionName) {
-		return user{}, false
-	}
-	var ok bool
 	if u.expires, ok = expiry(in.Extra); !ok {
 		return user{}, false
 	}
-	return u, isSessionID(u.sessionID) && u.principalID != "" && in.UID == eks.UIDOf(string(account), u.principalID)
+	u.sessionKey, u.entryKey = u.sessionID, u.principalID
+	if u.aws {
+		u.sessionKey, u.entryKey = one(in.Extra, eks.ExtraAccessKeyID)+" "+u.arn, canonical
+	}
+	return u, u.principalID != "" && in.UID == eks.UIDOf(u.account, u.principalID)
+}
+
+// canonical is the canonical ARN that belongs to the other things a user says of
+// itself, and sets its account.
+func (u *user) canonical(in AccessInput, snap *registry.Snapshot) (string, bool) {
+	name := one(in.Extra, eks.ExtraSessionName)
+	if u.aws {
+		a, err := arn.Parse(u.arn)
+		id := u.principalID
+		if name != "" {
+			id += ":" + name
+		}
+		p, perr := eks.Vouched{ARN: u.arn, Account: a.Account, UserID: id}.Principal()
+		u.account = a.Account
+		return p.CanonicalARN, err == nil && perr == nil && u.sessionID == "" && a.Account != string(snap.Account)
+	}
+	s, err := arn.ParseSession(u.arn)
+	u.account = string(s.Account)
+	role, known := snap.RoleByID(u.principalID)
+	if known && role.Name != s.Role {
+		return "", false
+	}
+	return canonicalARN(arn.Role{Account: s.Account, Name: s.Role}), err == nil && s.Account == snap.Account && s.Name == name && isSessionID(u.sessionID)
+}
+
+// ended says why a session is no more, or nothing.
+func ended(snap *registry.Snapshot, c eks.Cluster, u user, now time.Time) string {
+	switch {
+	case !now.Before(u.expires):
+		return "the session has expired"
+	case u.aws && !trusts(c, u.account):
+		return "the cluster no longer trusts the AWS account"
+	case u.aws:
+		return ""
+	}
+	if _, ok := snap.RoleByID(u.principalID); !ok {
+		return "the session's role no longer exists"
+	}
+	if !providerExists(snap, u) {
+		return "the session's identity provider no longer exists"
+	}
+	return ""
 }
 
 // one is the only value of a key, "" if there is none or more than one.

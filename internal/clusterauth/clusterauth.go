@@ -2,13 +2,17 @@
 // and may they do that.
 //
 // A bearer token is a presigned GetCallerIdentity of a session this server
-// sealed; nothing is forwarded to anyone to be believed. The authorizer allows
+// sealed. The authorizer allows
 // or has no opinion; it denies for one reason only: the session is expired or
 // gone. What it reads back from a review is what Review put into the user's
 // extra, and it counts only where every part of it agrees.
 //
+// A token signed for real AWS is believed where the cluster trusts an AWS
+// account, and AWS vouches for it. Those are two realms: what is about Mayfly's
+// roles is never about AWS's, whatever they are called.
+//
 // It knows no protocol; kubeapi does. It does not know who the asking cluster
-// is; kubeapi tells it. It believes no token signed against real AWS.
+// is; kubeapi tells it.
 package clusterauth
 
 import (
@@ -38,13 +42,29 @@ type Mappings interface {
 	Mappings(ctx context.Context, c eks.Cluster) (eks.Mappings, error)
 }
 
-// Config is what the service needs. Every field but Count is required.
+// Mapper finds what a cluster maps a principal to that no access entry is for;
+// false: it maps it to nobody. An error means that nobody knows. The rules for
+// Mappings hold for it as well.
+type Mapper interface {
+	Map(ctx context.Context, c eks.Cluster, p eks.Principal) (eks.Mapping, bool, error)
+}
+
+// AWS asks real AWS who signed a presigned URL that is bound to a name. An error
+// is a *fault.Error.
+type AWS interface {
+	Caller(ctx context.Context, url, name, clusterID string) (eks.Vouched, error)
+}
+
+// Config is what the service needs. Every field but AWS and Count is required.
 type Config struct {
 	Registry Registry
 	Sealer   session.Sealer
 	Audit    Recorder
 	Mappings Mappings
 	Now      func() time.Time
+	// AWS is asked about tokens for clusters that trust an AWS account. Nil: no
+	// such token is believed.
+	AWS AWS
 	// Count is told of each refusal, by reason. Nil: nobody is.
 	Count func(reason string)
 }
@@ -52,8 +72,9 @@ type Config struct {
 // Service answers clusters. It is safe for concurrent use.
 type Service struct {
 	Config
-	reviews *once[reviewKey]
-	allows  *once[allowKey]
+	reviews *once[reviewKey, struct{}]
+	allows  *once[allowKey, struct{}]
+	vouched *once[vouchedKey, eks.Vouched]
 	budget  *budget
 }
 
@@ -65,7 +86,8 @@ func New(c Config) (*Service, error) {
 	if c.Count == nil {
 		c.Count = func(string) {}
 	}
-	return &Service{Config: c, reviews: newOnce[reviewKey](reviewSpan), allows: newOnce[allowKey](session.MaxDuration), budget: newBudget(maxAllowsPerMinute)}, nil
+	return &Service{Config: c, reviews: newOnce[reviewKey, struct{}](reviewSpan), allows: newOnce[allowKey, struct{}](session.MaxDuration),
+		vouched: newOnce[vouchedKey, eks.Vouched](vouchedSpan), budget: newBudget(maxAllowsPerMinute)}, nil
 }
 
 // Reason says why a bearer token is nobody's in a cluster.
@@ -77,12 +99,16 @@ const (
 	UnknownToken                   // the session token is not ours
 	Ended                          // the session has expired, or its role or provider is gone
 	OtherCluster                   // an aws-auth reader's session, made for another cluster
-	NotMapped                      // neither an access entry nor aws-auth names the principal
-	NotReadable                    // aws-auth could not be read
+	NotMapped                      // neither an access entry nor a mapping names the principal
+	NotReadable                    // aws-auth, or what else maps, could not be read
 	NotRecorded                    // the audit log could not be written
+	NotTrusted                     // AWS vouches for it, and the cluster does not trust its account
+	Throttled                      // AWS is asked too often
+	Unreachable                    // AWS does not answer
 )
 
-var reasonNames = [...]string{"", "not a bearer token", "bad signature", "unknown session token", "session ended", "session of another cluster", "principal not mapped", "aws-auth not readable", "not recorded"}
+var reasonNames = [...]string{"", "not a bearer token", "bad signature", "unknown session token", "session ended", "session of another cluster", "principal not mapped", "mappings not readable", "not recorded",
+	"AWS account not trusted", "AWS asked too often", "AWS does not answer"}
 
 // String is the reason in words, for logs and metrics.
 func (r Reason) String() string {

@@ -11,10 +11,10 @@ import (
 )
 
 func TestOnce(t *testing.T) {
-	o := newOnce[string](time.Minute)
+	o := newOnce[string, struct{}](time.Minute)
 	ran := map[string]int{}
 	do := func(key string, at time.Duration) error {
-		return o.do(t.Context(), key, start.Add(at), func() error { ran[key]++; return nil })
+		return o.only(t.Context(), key, start.Add(at), func() error { ran[key]++; return nil })
 	}
 	for _, step := range []struct {
 		key  string
@@ -38,37 +38,37 @@ func TestOnce(t *testing.T) {
 
 // Failing is not having done.
 func TestOnceFails(t *testing.T) {
-	o := newOnce[string](time.Minute)
+	o := newOnce[string, struct{}](time.Minute)
 	broken := errors.New("broken")
 	for range 2 {
-		if err := o.do(t.Context(), "a", start, func() error { return broken }); !errors.Is(err, broken) {
+		if err := o.only(t.Context(), "a", start, func() error { return broken }); !errors.Is(err, broken) {
 			t.Errorf("%v", err)
 		}
 	}
 	ran := false
-	if err := o.do(t.Context(), "a", start, func() error { ran = true; return nil }); err != nil || !ran {
+	if err := o.only(t.Context(), "a", start, func() error { ran = true; return nil }); err != nil || !ran {
 		t.Errorf("ran %t, %v", ran, err)
 	}
 }
 
 // What is remembered is bounded: of two spans, and of max keys each.
 func TestOnceMemory(t *testing.T) {
-	o := newOnce[int](time.Minute)
+	o := newOnce[int, struct{}](time.Minute)
 	o.max = 10
 	ran := 0
 	for i := range 1000 {
-		if err := o.do(t.Context(), i, start, func() error { ran++; return nil }); err != nil {
+		if err := o.only(t.Context(), i, start, func() error { ran++; return nil }); err != nil {
 			t.Fatal(err)
 		}
 		if len(o.recent) > 10 || len(o.older) > 10 {
 			t.Fatalf("%d and %d keys", len(o.recent), len(o.older))
 		}
 	}
-	o.do(t.Context(), 999, start, func() error { ran++; return nil })
+	o.only(t.Context(), 999, start, func() error { ran++; return nil })
 	if ran != 1000 {
 		t.Errorf("ran %d times", ran)
 	}
-	o.do(t.Context(), 0, start, func() error { ran++; return nil })
+	o.only(t.Context(), 0, start, func() error { ran++; return nil })
 	if ran != 1001 {
 		t.Error("a key that was forgotten is not done again")
 	}
@@ -77,12 +77,12 @@ func TestOnceMemory(t *testing.T) {
 // Many with one key wait for one doing; if it fails, the next of them tries.
 func TestOnceTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := newOnce[string](time.Minute)
+		o := newOnce[string, struct{}](time.Minute)
 		var ran, failed atomic.Int32
 		var wg sync.WaitGroup
 		for range 20 {
 			wg.Go(func() {
-				err := o.do(t.Context(), "a", start, func() error {
+				err := o.only(t.Context(), "a", start, func() error {
 					time.Sleep(time.Second)
 					if ran.Add(1) <= 2 {
 						return errors.New("broken")
@@ -104,20 +104,41 @@ func TestOnceTogether(t *testing.T) {
 // A caller whose time is up goes without; what it began counts for the next.
 func TestOnceDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := newOnce[string](time.Minute)
+		o := newOnce[string, struct{}](time.Minute)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		ran := 0
 		slow := func() error { time.Sleep(5 * time.Second); ran++; return nil }
 		began := time.Now()
-		if err := o.do(ctx, "a", start, slow); !errors.Is(err, context.DeadlineExceeded) {
+		if err := o.only(ctx, "a", start, slow); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%v", err)
 		}
 		if took := time.Since(began); took != time.Second {
 			t.Errorf("it took %s", took)
 		}
-		if err := o.do(t.Context(), "a", start, slow); err != nil || ran != 1 {
+		if err := o.only(t.Context(), "a", start, slow); err != nil || ran != 1 {
 			t.Errorf("ran %d times, %v", ran, err)
 		}
 	})
+}
+
+// only is do for what gives nothing.
+func (o *once[K, V]) only(ctx context.Context, key K, now time.Time, f func() error) error {
+	_, err := o.do(ctx, key, now, func() (v V, err error) { return v, f() })
+	return err
+}
+
+// What came of it is given to those who come later, and nothing of what failed.
+func TestOnceValue(t *testing.T) {
+	o := newOnce[string, int](time.Minute)
+	for i, step := range []struct {
+		gives int
+		err   error
+		want  int
+	}{{1, errors.New("broken"), 1}, {2, nil, 2}, {3, nil, 2}} {
+		got, err := o.do(t.Context(), "a", start, func() (int, error) { return step.gives, step.err })
+		if got != step.want || err != step.err {
+			t.Errorf("%d: %d, %v", i, got, err)
+		}
+	}
 }

@@ -16,20 +16,27 @@ import (
 // role's principal can have any of them.
 const readerName = "mayfly:aws-auth-reader"
 
-// readerIdentity is the identity of a reader's session, in its own cluster
-// only.
-func readerIdentity(sess session.Session, c eks.Cluster, now time.Time) (eks.Identity, error) {
+// readerOf is the principal of a reader's session, in its own cluster only. It
+// is nobody's: it has no ARN.
+func readerOf(sess session.Session, c eks.Cluster, now time.Time) (eks.Principal, error) {
 	switch {
 	case sess.Reader != c.ID:
-		return eks.Identity{}, &Refusal{OtherCluster, errors.New("the session may read aws-auth of another cluster")}
+		return eks.Principal{}, &Refusal{OtherCluster, errors.New("the session may read aws-auth of another cluster")}
 	case sess.Expired(now):
-		return eks.Identity{}, &Refusal{Ended, registry.ErrExpired}
+		return eks.Principal{}, &Refusal{Ended, registry.ErrExpired}
 	}
-	return eks.Identity{Username: readerName, UID: readerName, Extra: map[string][]string{
-		eks.ExtraCanonicalARN: {readerName}, eks.ExtraPrincipalID: {readerName}, eks.ExtraAccessKeyID: {sess.AccessKeyID()},
-		eks.ExtraSession: {sess.ID.String()}, eks.ExtraExpires: {strconv.FormatInt(sess.Expires.Unix(), 10)},
-	}}, nil
+	return eks.Principal{AccessKeyID: sess.AccessKeyID(), SessionID: sess.ID.String(), Expires: expiryText(sess.Expires)}, nil
 }
+
+// readerIdentity is the identity of a reader.
+func readerIdentity(p eks.Principal) eks.Identity {
+	return eks.Identity{Username: readerName, UID: readerName, Extra: map[string][]string{
+		eks.ExtraCanonicalARN: {readerName}, eks.ExtraPrincipalID: {readerName}, eks.ExtraAccessKeyID: {p.AccessKeyID},
+		eks.ExtraSession: {p.SessionID}, eks.ExtraExpires: {p.Expires},
+	}}
+}
+
+func expiryText(t time.Time) string { return strconv.FormatInt(t.Unix(), 10) }
 
 // isReader reports whether every part of a user says that it is the reader.
 func isReader(in AccessInput) bool {

@@ -12,7 +12,6 @@ import (
 	"mayfly.internal/internal/audit"
 	"mayfly.internal/internal/eks"
 	"mayfly.internal/internal/request"
-	"mayfly.internal/internal/session"
 )
 
 // reviewSpan is how often a session's successful TokenReview is recorded in one
@@ -22,16 +21,29 @@ const reviewSpan = time.Minute
 type reviewKey struct{ session, cluster string }
 
 // recordReview records one successful TokenReview per session, cluster and
-// minute. It is durable before the answer.
-func (s *Service) recordReview(ctx context.Context, in ReviewInput, id eks.Identity, sess session.Session, now time.Time) error {
-	err := s.reviews.do(ctx, reviewKey{sess.ID.String(), in.Cluster.ID}, now, func() error {
-		return s.Audit.Record(ctx, audit.Event{Time: now, Action: "kubernetes:TokenReview", Outcome: audit.Allowed, Request: in.Info.ID, Source: sourceText(in.Info), Cluster: in.Cluster.Name,
-			Actor: one(id.Extra, eks.ExtraARN), Session: sess.ID.String(), Detail: map[string]string{"username": id.Username, "groups": clip(strings.Join(id.Groups, " "), 4096)}})
+// minute; of whom AWS vouches for, per principal and access key. It is durable
+// before the answer.
+func (s *Service) recordReview(ctx context.Context, in ReviewInput, p eks.Principal, id eks.Identity, now time.Time) error {
+	detail := map[string]string{"username": id.Username, "groups": clip(strings.Join(id.Groups, " "), 4096)}
+	if p.AWS {
+		detail["realm"], detail["access_key_id"] = eks.RealmAWS, p.AccessKeyID
+	}
+	_, err := s.reviews.do(ctx, reviewKey{sessionOf(p), in.Cluster.ID}, now, func() (struct{}, error) {
+		return struct{}{}, s.Audit.Record(ctx, audit.Event{Time: now, Action: "kubernetes:TokenReview", Outcome: audit.Allowed, Request: in.Info.ID, Source: sourceText(in.Info), Cluster: in.Cluster.Name,
+			Actor: p.ARN, Session: p.SessionID, Detail: detail})
 	})
 	if err != nil {
 		return &Refusal{NotRecorded, err}
 	}
 	return nil
+}
+
+// sessionOf tells the sessions of principals apart: AWS's have no id here.
+func sessionOf(p eks.Principal) string {
+	if p.AWS {
+		return p.AccessKeyID + " " + p.ARN
+	}
+	return p.SessionID
 }
 
 // allowKey stands for a session, cluster, namespace and verb. It is a hash: a
@@ -56,14 +68,15 @@ func digest(parts ...string) [sha256.Size]byte {
 // its own role's answers with refusals but not everybody's audit log.
 func (s *Service) recordAllow(ctx context.Context, in AccessInput, u user, o eks.Opinion, now time.Time) error {
 	a := in.Attributes
-	return s.allows.do(ctx, newAllowKey(u.sessionID, in.Cluster.ID, a.Namespace, a.Verb), now, func() error {
+	_, err := s.allows.do(ctx, newAllowKey(u.sessionKey, in.Cluster.ID, a.Namespace, a.Verb), now, func() (struct{}, error) {
 		if !s.budget.take(in.Cluster.ID+" "+u.principalID, now) {
-			return errBudget
+			return struct{}{}, errBudget
 		}
-		return s.Audit.Record(ctx, audit.Event{Time: now, Action: "kubernetes:SubjectAccessReview", Outcome: audit.Allowed, Request: in.Info.ID, Source: sourceText(in.Info), Cluster: in.Cluster.Name,
-			Actor: u.session.String(), Session: u.sessionID, Matched: []string{o.Policy},
+		return struct{}{}, s.Audit.Record(ctx, audit.Event{Time: now, Action: "kubernetes:SubjectAccessReview", Outcome: audit.Allowed, Request: in.Info.ID, Source: sourceText(in.Info), Cluster: in.Cluster.Name,
+			Actor: u.arn, Session: u.sessionID, Matched: []string{o.Policy},
 			Detail: map[string]string{"namespace": clip(a.Namespace, maxText), "verb": clip(a.Verb, maxText), "resource": clip(a.Resource, maxText), "name": clip(a.Name, maxText), "path": clip(a.Path, maxText)}})
 	})
+	return err
 }
 
 // maxText bounds each text of a review in the audit log: Kubernetes' names have

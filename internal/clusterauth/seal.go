@@ -15,7 +15,7 @@ import (
 const extraSeal = "mayfly/seal"
 
 // sealedKeys are the keys of extra that the authorizer reads.
-var sealedKeys = []string{eks.ExtraARN, eks.ExtraCanonicalARN, eks.ExtraPrincipalID, eks.ExtraSessionName, eks.ExtraSession, eks.ExtraExpires, eks.ExtraIssuer, eks.ExtraProvider, eks.ExtraEntry}
+var sealedKeys = []string{eks.ExtraARN, eks.ExtraCanonicalARN, eks.ExtraPrincipalID, eks.ExtraSessionName, eks.ExtraSession, eks.ExtraExpires, eks.ExtraIssuer, eks.ExtraProvider, eks.ExtraEntry, eks.ExtraRealm, eks.ExtraAccessKeyID}
 
 // identityDigest is what a seal is over: the cluster, the uid, and what the
 // authorizer reads of extra.
@@ -30,7 +30,7 @@ func identityDigest(c eks.Cluster, uid string, extra map[string][]string) []byte
 }
 
 func sealData(account arn.AccountID) []byte {
-	return []byte("mayfly cluster identity v1\x00" + string(account))
+	return []byte("mayfly cluster identity v2\x00" + string(account))
 }
 
 // seal adds the seal to an identity.

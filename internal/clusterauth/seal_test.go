@@ -100,9 +100,9 @@ func TestBudgetIsTheRolesOwn(t *testing.T) {
 }
 
 func TestOnceForgetsWhatFailed(t *testing.T) {
-	o := newOnce[string](time.Minute)
+	o := newOnce[string, struct{}](time.Minute)
 	for range 3 {
-		if err := o.do(t.Context(), "k", time.Unix(0, 0), func() error { return errors.New("no") }); err == nil {
+		if err := o.only(t.Context(), "k", time.Unix(0, 0), func() error { return errors.New("no") }); err == nil {
 			t.Fatal("a failure passed for a success")
 		}
 	}

@@ -452,7 +452,7 @@ func TestEntryStory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, ok := w.db.Snapshot().EntryOfRole("prod", again.ID); ok {
+	if _, ok := w.db.Snapshot().EntryOfPrincipal("prod", again.ID); ok {
 		t.Error("a role made anew has the old one's entry")
 	}
 	if _, _, err := w.Entry(ctx, admin, "prod", roleARN); err != nil {

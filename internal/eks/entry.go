@@ -20,14 +20,17 @@ type AccessEntry struct {
 	ClusterID    string
 	Cluster      string // its name
 	PrincipalARN string // as given: a role's ARN
-	PrincipalID  string // the role's id at creation: AROA…; a role made anew under the name is another
-	UUID         string
-	Username     string // a template; empty: the default of the principal
-	Groups       []string
-	Tags         map[string]string
-	Created      time.Time
-	Modified     time.Time
-	Policies     []Association
+	// PrincipalID is what the entry is found by: the role's id at creation (AROA…; a
+	// role made anew under the name is another), or the canonical ARN of a
+	// principal of a real AWS account (CanonicalARN).
+	PrincipalID string
+	UUID        string
+	Username    string // a template; empty: the default of the principal
+	Groups      []string
+	Tags        map[string]string
+	Created     time.Time
+	Modified    time.Time
+	Policies    []Association
 }
 
 // Association is one access policy of an entry.

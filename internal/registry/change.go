@@ -63,7 +63,7 @@ func (c DeleteCluster) apply(s *Snapshot) {
 func (c PutEntry) apply(s *Snapshot) {
 	DeleteEntry{c.Entry.Cluster, c.Entry.PrincipalARN}.apply(s)
 	s.entries.put(entryKey{c.Entry.Cluster, c.Entry.PrincipalARN}, c.Entry)
-	s.byRole.put(entryKey{c.Entry.Cluster, c.Entry.PrincipalID}, c.Entry.PrincipalARN)
+	s.byPrincipal.put(entryKey{c.Entry.Cluster, c.Entry.PrincipalID}, c.Entry.PrincipalARN)
 }
 
 func (c DeleteEntry) apply(s *Snapshot) {
@@ -72,15 +72,15 @@ func (c DeleteEntry) apply(s *Snapshot) {
 		return
 	}
 	s.entries.remove(entryKey{c.Cluster, c.Principal})
-	if of, _ := s.byRole.get(entryKey{c.Cluster, old.PrincipalID}); of == c.Principal {
-		s.byRole.remove(entryKey{c.Cluster, old.PrincipalID})
+	if of, _ := s.byPrincipal.get(entryKey{c.Cluster, old.PrincipalID}); of == c.Principal {
+		s.byPrincipal.remove(entryKey{c.Cluster, old.PrincipalID})
 	}
 }
 
 // With is the snapshot after some changes; s itself stays as it is.
 func (s *Snapshot) With(changes ...Change) *Snapshot {
 	next := &Snapshot{Account: s.Account, Generation: s.Generation + 1, providers: s.providers.next(), roles: s.roles.next(), roleIDs: s.roleIDs.next(),
-		clusters: s.clusters.next(), entries: s.entries.next(), byRole: s.byRole.next()}
+		clusters: s.clusters.next(), entries: s.entries.next(), byPrincipal: s.byPrincipal.next()}
 	for _, c := range changes {
 		c.apply(next)
 	}

@@ -27,12 +27,12 @@ type Snapshot struct {
 	Account    arn.AccountID
 	Generation int64 // 1 for a new account; each With adds one
 
-	providers table[string, oidc.Provider] // :: "https://…" → provider
-	roles     table[string, iam.Role]      // :: role name in lower case → role
-	roleIDs   table[string, string]        // :: role id → role name in lower case
-	clusters  table[string, eks.Cluster]   // :: cluster name → cluster
-	entries   table[entryKey, eks.AccessEntry]
-	byRole    table[entryKey, string] // :: cluster name, role id → principal ARN of the entry
+	providers   table[string, oidc.Provider] // :: "https://…" → provider
+	roles       table[string, iam.Role]      // :: role name in lower case → role
+	roleIDs     table[string, string]        // :: role id → role name in lower case
+	clusters    table[string, eks.Cluster]   // :: cluster name → cluster
+	entries     table[entryKey, eks.AccessEntry]
+	byPrincipal table[entryKey, string] // :: cluster name, principal id → principal ARN of the entry
 }
 
 type entryKey struct{ cluster, principal string }
@@ -122,12 +122,13 @@ func (s *Snapshot) Entry(cluster, principal string) (eks.AccessEntry, bool) {
 	return s.entries.get(entryKey{cluster, principal})
 }
 
-// EntryOfRole is a cluster's entry that was made for the role of an id: not of
-// a name, so that a role made anew under an old name finds none.
-func (s *Snapshot) EntryOfRole(cluster, roleID string) (eks.AccessEntry, bool) {
-	principal, _ := s.byRole.get(entryKey{cluster, roleID})
+// EntryOfPrincipal is a cluster's entry that was made for the principal of an
+// id (eks.AccessEntry, "PrincipalID"): not of a name, so that a role made anew
+// under an old name finds none.
+func (s *Snapshot) EntryOfPrincipal(cluster, id string) (eks.AccessEntry, bool) {
+	principal, _ := s.byPrincipal.get(entryKey{cluster, id})
 	e, ok := s.entries.get(entryKey{cluster, principal})
-	return e, ok && roleID != ""
+	return e, ok && id != ""
 }
 
 // Entries are a cluster's entries, by principal ARN.

@@ -178,31 +178,31 @@ func TestLookups(t *testing.T) {
 	found("an entry", is(s.Entry("k", "arn:aws:iam::111122223333:role/ci/Deploy")), true)
 	found("an entry without the path", is(s.Entry("k", "arn:aws:iam::111122223333:role/Deploy")), false)
 	found("an entry elsewhere", is(s.Entry("l", "arn:aws:iam::111122223333:role/ci/Deploy")), false)
-	found("the entry of a role", is(s.EntryOfRole("k", "AROA1")), true)
-	found("the entry of no role", is(s.EntryOfRole("k", "")), false)
-	found("the entry of a role elsewhere", is(s.EntryOfRole("l", "AROA1")), false)
+	found("the entry of a role", is(s.EntryOfPrincipal("k", "AROA1")), true)
+	found("the entry of no role", is(s.EntryOfPrincipal("k", "")), false)
+	found("the entry of a role elsewhere", is(s.EntryOfPrincipal("l", "AROA1")), false)
 }
 
-// TestEntryOfRole: an entry is its role's by id. A role made anew under the
+// TestEntryOfPrincipal: an entry is its role's by id. A role made anew under the
 // name finds none until it gets an entry of its own.
-func TestEntryOfRole(t *testing.T) {
+func TestEntryOfPrincipal(t *testing.T) {
 	s := empty().With(role("/", "a", "AROA1"), cluster("k", "K"), entry("k", "a", "AROA1"))
 	s = s.With(registry.DeleteRole{Name: "a"}, role("/", "a", "AROA2"))
-	if _, ok := s.EntryOfRole("k", "AROA2"); ok {
+	if _, ok := s.EntryOfPrincipal("k", "AROA2"); ok {
 		t.Error("the new role has the old one's entry")
 	}
-	if e, ok := s.EntryOfRole("k", "AROA1"); !ok || e.PrincipalARN != "a" {
+	if e, ok := s.EntryOfPrincipal("k", "AROA1"); !ok || e.PrincipalARN != "a" {
 		t.Error("the old role's entry is gone")
 	}
 	s = s.With(entry("k", "a", "AROA2"))
-	if _, ok := s.EntryOfRole("k", "AROA1"); ok {
+	if _, ok := s.EntryOfPrincipal("k", "AROA1"); ok {
 		t.Error("the old role still has an entry")
 	}
-	if _, ok := s.EntryOfRole("k", "AROA2"); !ok {
+	if _, ok := s.EntryOfPrincipal("k", "AROA2"); !ok {
 		t.Error("the new role has none")
 	}
 	s = s.With(registry.DeleteCluster{Name: "k"}, cluster("k", "K2"))
-	if _, ok := s.EntryOfRole("k", "AROA2"); ok {
+	if _, ok := s.EntryOfPrincipal("k", "AROA2"); ok {
 		t.Error("a cluster registered anew has the old one's entry")
 	}
 }

@@ -106,7 +106,7 @@ func Text(s *registry.Snapshot) string {
 	for _, c := range s.Clusters() {
 		fmt.Fprintf(&b, "cluster %+v\n", c)
 		for _, e := range s.Entries(c.Name) {
-			byRole, _ := s.EntryOfRole(c.Name, e.PrincipalID)
+			byRole, _ := s.EntryOfPrincipal(c.Name, e.PrincipalID)
 			fmt.Fprintf(&b, "  entry %+v\n  of role: %s\n", e, byRole.PrincipalARN)
 		}
 	}
