@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -41,16 +42,16 @@ func (s *Service) CreateEntry(ctx context.Context, c Call, name string, in Entry
 		if err := first(eks.CheckType(in.Type), eks.CheckUsername(in.Username), eks.CheckGroups(in.Groups), eks.CheckTags(in.Tags)); err != nil {
 			return decision{}, err
 		}
-		role, err := principalRole(snap, name, in.Principal)
+		id, err := principalID(snap, k, in.Principal)
 		if err != nil {
 			return decision{}, err
 		}
-		entry = eks.AccessEntry{ClusterID: k.ID, Cluster: name, PrincipalARN: in.Principal, PrincipalID: role.ID, Username: in.Username, Groups: in.Groups, Tags: in.Tags, Created: now, Modified: now}
+		entry = eks.AccessEntry{ClusterID: k.ID, Cluster: name, PrincipalARN: in.Principal, PrincipalID: id, Username: in.Username, Groups: in.Groups, Tags: in.Tags, Created: now, Modified: now}
 		if entry.UUID, err = s.entryUUID(entry, in.Token); err != nil {
 			return decision{}, err
 		}
-		made := detail{"id": entry.UUID, "principal_id": role.ID, "cluster_id": k.ID}
-		if role.BuiltIn {
+		made := detail{"id": entry.UUID, "principal_id": id, "cluster_id": k.ID}
+		if id == iam.AdminID {
 			made["warning"] = "the administrator's role may now enter the cluster"
 		}
 		if old, taken := snap.Entry(name, in.Principal); taken {
@@ -59,6 +60,9 @@ func (s *Service) CreateEntry(ctx context.Context, c Call, name string, in Entry
 			}
 			entry, made["repeated"] = old, "true"
 			return decision{made: made}, nil
+		}
+		if _, taken := snap.EntryOfPrincipal(name, id); taken {
+			return decision{}, &Error{EntryExists, name, "The specified access entry resource is already in use on this cluster: it names the same role with another path."}
 		}
 		return decision{[]registry.Change{registry.PutEntry{Entry: entry}}, made}, nil
 	})
@@ -100,14 +104,22 @@ func same(a, b eks.AccessEntry) bool {
 	return a.UUID == b.UUID && a.Username == b.Username && slices.Equal(a.Groups, b.Groups) && maps.Equal(a.Tags, b.Tags)
 }
 
-// principalRole finds the role an entry is to be made for.
-func principalRole(snap *registry.Snapshot, cluster, principal string) (iam.Role, error) {
+// principalID is what the entry of a principal is found by: a role's id, or the
+// canonical ARN of a role or user of an AWS account that the cluster trusts.
+func principalID(snap *registry.Snapshot, k eks.Cluster, principal string) (string, error) {
+	account, canonical, ok := eks.CanonicalARN(principal)
+	switch {
+	case ok && account != snap.Account && slices.Contains(k.TrustAccounts, account):
+		return canonical, nil
+	case ok && account != snap.Account:
+		return "", &Error{InvalidPrincipal, k.Name, fmt.Sprintf("The specified principalArn is invalid: invalid principal. The cluster trusts no identity of the AWS account %s (mayfly cluster register --trust-aws-account).", account)}
+	}
 	if name, err := arn.ParseRole(principal); err == nil {
 		if role, ok := snap.RoleByARN(name); ok {
-			return role, nil
+			return role.ID, nil
 		}
 	}
-	return iam.Role{}, &Error{InvalidPrincipal, cluster, "The specified principalArn is invalid: invalid principal"}
+	return "", &Error{InvalidPrincipal, k.Name, "The specified principalArn is invalid: invalid principal"}
 }
 
 // entriesOf finds a cluster whose mode has access entries.

@@ -145,6 +145,19 @@ func TestEntryNames(t *testing.T) {
 	if got, want := cluster().ARN().String(), "arn:aws:eks:eu-central-1:111122223333:cluster/my-cluster"; got != want {
 		t.Errorf("ARN %s, want %s", got, want)
 	}
+	for principal, want := range map[string][2]string{
+		"arn:aws:iam::444455556666:role/team/builder": {"role/444455556666/builder", "arn:aws:sts::444455556666:assumed-role/builder/{{SessionName}}"},
+		"arn:aws-cn:iam::444455556666:role/builder":   {"role/444455556666/builder", "arn:aws-cn:sts::444455556666:assumed-role/builder/{{SessionName}}"},
+		"arn:aws:iam::444455556666:user/team/jane":    {"user/444455556666/jane", "arn:aws:iam::444455556666:user/team/jane"},
+	} {
+		e := eks.AccessEntry{PrincipalARN: principal, UUID: "u-1"}
+		if got := e.ARN(cluster()); got != "arn:aws:eks:eu-central-1:111122223333:access-entry/my-cluster/"+want[0]+"/u-1" {
+			t.Errorf("ARN %s", got)
+		}
+		if got := e.UsernameTemplate(); got != want[1] {
+			t.Errorf("user name %s", got)
+		}
+	}
 	if (eks.AccessEntry{}).UsernameTemplate() != "" || (eks.AccessEntry{}).ARN(cluster()) != "" {
 		t.Error("an entry without a principal has names")
 	}

@@ -42,14 +42,25 @@ type Association struct {
 }
 
 // ARN is the entry's own name:
-// arn:aws:eks:REGION:ACCOUNT:access-entry/CLUSTER/role/ACCOUNT/ROLE/UUID.
+// arn:aws:eks:REGION:ACCOUNT:access-entry/CLUSTER/role/ACCOUNT/ROLE/UUID, or
+// user/ACCOUNT/USER.
 func (e AccessEntry) ARN(c Cluster) string {
-	role, err := arn.ParseRole(e.PrincipalARN)
-	if err != nil {
-		return "" // unreachable: entries are made for roles only
+	a, kind, name := e.principal()
+	if kind == "" {
+		return "" // unreachable: entries are made for roles and users only
 	}
 	return arn.ARN{Partition: arn.Partition, Service: "eks", Region: c.Region, Account: string(c.Account),
-		Resource: "access-entry/" + c.Name + "/role/" + string(role.Account) + "/" + role.Name + "/" + e.UUID}.String()
+		Resource: "access-entry/" + c.Name + "/" + kind + "/" + a.Account + "/" + name + "/" + e.UUID}.String()
+}
+
+// principal takes the principal's ARN apart.
+func (e AccessEntry) principal() (a arn.ARN, kind, name string) {
+	a, err := arn.Parse(e.PrincipalARN)
+	if err != nil {
+		return arn.ARN{}, "", ""
+	}
+	kind, _, _ = strings.Cut(a.Resource, "/")
+	return a, kind, a.Resource[strings.LastIndexByte(a.Resource, '/')+1:]
 }
 
 // UsernameTemplate is the entry's user name before its placeholders are
@@ -58,11 +69,11 @@ func (e AccessEntry) UsernameTemplate() string {
 	if e.Username != "" {
 		return e.Username
 	}
-	role, err := arn.ParseRole(e.PrincipalARN)
-	if err != nil {
-		return "" // unreachable
+	a, kind, name := e.principal()
+	if kind != "role" {
+		return e.PrincipalARN
 	}
-	return "arn:" + arn.Partition + ":sts::" + string(role.Account) + ":assumed-role/" + role.Name + "/{{SessionName}}"
+	return "arn:" + a.Partition + ":sts::" + a.Account + ":assumed-role/" + name + "/{{SessionName}}"
 }
 
 // Limits of the EKS model.

@@ -50,7 +50,8 @@ func (v Vouched) Principal() (Principal, error) {
 // CanonicalARN is the ARN under which a principal of a real AWS account is known
 // to a cluster: a role's without its path, for a session's ARN has none, and
 // role names are unique in an account whatever their paths (IAM CreateRole,
-// "RoleName"); a user's as it is. False for everything else.
+// "RoleName"); a user's as it is. False for everything else, and for a path that
+// could be taken for a placeholder.
 func CanonicalARN(text string) (_ arn.AccountID, canonical string, ok bool) {
 	a, err := arn.Parse(text)
 	if err != nil || a.Service != "iam" || a.Region != "" {
@@ -59,7 +60,7 @@ func CanonicalARN(text string) (_ arn.AccountID, canonical string, ok bool) {
 	account, err := arn.ParseAccountID(a.Account)
 	kind, rest, _ := strings.Cut(a.Resource, "/")
 	name := rest[strings.LastIndexByte(rest, '/')+1:]
-	if err != nil || !arn.IsName(name, 64) || !arn.IsPath("/"+strings.TrimSuffix(rest, name)) {
+	if err != nil || strings.Contains(text, "{") || !arn.IsName(name, 64) || !arn.IsPath("/"+strings.TrimSuffix(rest, name)) {
 		return "", "", false
 	}
 	switch kind {
