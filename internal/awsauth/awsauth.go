@@ -1,6 +1,7 @@
-// Package awsauth reads clusters' aws-auth ConfigMaps, each through the
+// Package awsauth reads whom clusters map to what: their aws-auth ConfigMaps, and
+// the IAMIdentityMappings of aws-iam-authenticator's CRD, each through the
 // cluster's own door: with a bearer token of a session that the cluster's
-// webhook knows and that may read this one ConfigMap. No kubeconfig is held.
+// webhook knows and that may read these and nothing else. No kubeconfig is held.
 //
 // It reads while it is asked and not otherwise: what was read ten seconds ago
 // is read again in the background, what was read half a minute ago is waited
@@ -38,7 +39,9 @@ type Config struct {
 	// MaxAge is how long the last map serves while a cluster cannot be read. Less
 	// than thirty seconds is thirty.
 	MaxAge time.Duration
-	Now    func() time.Time
+	// BoundTo is what a cluster's bearer tokens are bound to. Nil: its name.
+	BoundTo func(c eks.Cluster) string
+	Now     func() time.Time
 	// Log is told of what cannot be read and of entries that are dropped. Nil:
 	// nobody is.
 	Log *slog.Logger
@@ -68,7 +71,18 @@ type Reader struct {
 	wait   time.Duration
 
 	mu      sync.Mutex
-	sources map[string]*source // :: cluster id → what is known of its ConfigMap
+	sources map[sourceKey]*source
+}
+
+type sourceKey struct{ cluster, object string } // cluster id, object.name
+
+// object is something that is read of a cluster.
+type object struct {
+	name    string
+	path    string
+	read    func(body []byte) (map[string]string, error)        // what it says, of its JSON
+	parse   func(data map[string]string) (eks.Mappings, []note) // and what that means
+	missing func(body []byte) bool                              // whether an answer 404 says that there is none
 }
 
 // New makes a Reader; it refuses a Config that lacks something.
@@ -79,8 +93,11 @@ func New(c Config) (*Reader, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+	if c.BoundTo == nil {
+		c.BoundTo = func(c eks.Cluster) string { return c.Name }
+	}
 	c.MaxAge = max(c.MaxAge, staleFor)
-	return &Reader{config: c, wait: waitFor, sources: map[string]*source{}}, nil
+	return &Reader{config: c, wait: waitFor, sources: map[sourceKey]*source{}}, nil
 }
 
 // Mappings is what a cluster's aws-auth says. A ConfigMap that does not exist
@@ -89,7 +106,18 @@ func New(c Config) (*Reader, error) {
 // It holds no lock while it waits, and the reading goes on in the background
 // when ctx ends: the cluster asks us who the reader is before it answers.
 func (r *Reader) Mappings(ctx context.Context, c eks.Cluster) (eks.Mappings, error) {
-	s, err := r.source(c)
+	return r.mappings(ctx, c, &configMapObject)
+}
+
+// IdentityMappings is what a cluster's IAMIdentityMappings say; what holds for
+// Mappings holds for it. A cluster without their CustomResourceDefinition cannot
+// be read.
+func (r *Reader) IdentityMappings(ctx context.Context, c eks.Cluster) (eks.Mappings, error) {
+	return r.mappings(ctx, c, &identityMappingObject)
+}
+
+func (r *Reader) mappings(ctx context.Context, c eks.Cluster, o *object) (eks.Mappings, error) {
+	s, err := r.source(c, o)
 	if err != nil {
 		return eks.Mappings{}, err
 	}
@@ -108,13 +136,13 @@ func (r *Reader) Mappings(ctx context.Context, c eks.Cluster) (eks.Mappings, err
 
 // source finds or begins what is known of a cluster, and forgets clusters that
 // are gone.
-func (r *Reader) source(c eks.Cluster) (*source, error) {
+func (r *Reader) source(c eks.Cluster, o *object) (*source, error) {
 	snap := r.config.Registry.Snapshot()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for id, s := range r.sources {
-		if now, ok := snap.Cluster(s.cluster.Name); !ok || now.ID != id || !s.isOf(now) {
-			delete(r.sources, id)
+	for key, s := range r.sources {
+		if now, ok := snap.Cluster(s.cluster.Name); !ok || now.ID != key.cluster || !s.isOf(now) {
+			delete(r.sources, key)
 			s.client.CloseIdleConnections()
 		}
 	}
@@ -122,30 +150,30 @@ func (r *Reader) source(c eks.Cluster) (*source, error) {
 	if !ok {
 		return nil, fmt.Errorf("the cluster %s is not registered", c.Name)
 	}
-	s := r.sources[c.ID]
+	s := r.sources[sourceKey{c.ID, o.name}]
 	if s == nil {
 		client, err := newClient(c)
 		if err != nil {
 			return nil, err
 		}
-		s = &source{cluster: c, client: client}
-		r.sources[c.ID] = s
+		s = &source{cluster: c, object: o, client: client}
+		r.sources[sourceKey{c.ID, o.name}] = s
 	}
 	return s, nil
 }
 
-// read reads a cluster's ConfigMap and keeps what it says.
+// read reads an object of a cluster and keeps what it says.
 func (r *Reader) read(s *source) {
 	notes, err := r.tryRead(s)
 	if err != nil && s.failed(r.config.Now(), err) {
-		r.config.Log.Warn("aws-auth cannot be read", "cluster", s.cluster.Name, "why", err)
+		r.config.Log.Warn(s.object.name+" cannot be read", "cluster", s.cluster.Name, "why", err)
 	}
 	for _, n := range notes {
-		r.config.Log.Warn("aws-auth entry", "cluster", s.cluster.Name, "key", n.Key, "entry", n.Entry, "dropped", n.Dropped, "why", n.Detail)
+		r.config.Log.Warn(s.object.name+" entry", "cluster", s.cluster.Name, "key", n.Key, "entry", n.Entry, "dropped", n.Dropped, "why", n.Detail)
 	}
 }
 
-// tryRead gives what is to be said of a ConfigMap that is new. It runs outside
+// tryRead gives what is to be said of an object that is new. It runs outside
 // of any request, so it guards against panics itself: the data are a cluster's.
 func (r *Reader) tryRead(s *source) (notes []note, err error) {
 	defer func() {
@@ -163,9 +191,10 @@ func (r *Reader) tryRead(s *source) (notes []note, err error) {
 	return s.keep(began, data), nil
 }
 
-// source is what is known of one cluster's ConfigMap.
+// source is what is known of one object of a cluster.
 type source struct {
 	cluster eks.Cluster
+	object  *object
 	client  client
 	creds   session.Credentials // of the last reads; the read under way alone touches it
 
@@ -216,9 +245,9 @@ func (s *source) answer(now time.Time, maxAge time.Duration) (eks.Mappings, erro
 	case s.known && now.Sub(s.readAt) < maxAge:
 		return s.mappings, nil
 	case s.err != nil:
-		return eks.Mappings{}, fmt.Errorf("read aws-auth of %s: %w", s.cluster.Name, s.err)
+		return eks.Mappings{}, fmt.Errorf("read %s of %s: %w", s.object.name, s.cluster.Name, s.err)
 	}
-	return eks.Mappings{}, fmt.Errorf("aws-auth of %s is still being read", s.cluster.Name)
+	return eks.Mappings{}, fmt.Errorf("%s of %s is still being read", s.object.name, s.cluster.Name)
 }
 
 // failed notes a read that failed and reports whether to tell the log: of the
@@ -243,7 +272,7 @@ func (s *source) keep(at time.Time, data map[string]string) []note {
 	var mappings eks.Mappings
 	var notes []note
 	if !same {
-		mappings, notes = parse(data)
+		mappings, notes = s.object.parse(data)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -667,7 +667,7 @@ func TestThroughTheClustersOwnDoor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bearer, err := presign(creds, c, start)
+	bearer, err := presign(creds, c.Region, c.Name, start)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,8 +19,9 @@ import (
 	"mayfly.internal/internal/wire/kubewire"
 )
 
+var configMapObject = object{name: "aws-auth", path: "/api/v1/namespaces/kube-system/configmaps/aws-auth", read: configMap, parse: parse, missing: isNotFound}
+
 const (
-	path = "/api/v1/namespaces/kube-system/configmaps/aws-auth"
 	// maxBody bounds the answer: etcd keeps objects of 1.5 MiB, and JSON may
 	// escape them to some more.
 	maxBody = 4 << 20
@@ -57,14 +58,14 @@ func newClient(c eks.Cluster) (client, error) {
 	}}, nil
 }
 
-// fetch reads the data of a cluster's aws-auth ConfigMap. There is none: empty
-// data. No error holds anything of the bearer token.
+// fetch reads what an object of a cluster says. There is none: empty data. No
+// error holds anything of the bearer token.
 func (r *Reader) fetch(ctx context.Context, s *source) (map[string]string, error) {
 	bearer, err := r.bearer(ctx, s)
 	if err != nil {
 		return nil, fmt.Errorf("sign a bearer token: %w", err)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(s.cluster.Endpoint, "/")+path, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(s.cluster.Endpoint, "/")+s.object.path, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -83,13 +84,15 @@ func (r *Reader) fetch(ctx context.Context, s *source) (map[string]string, error
 	case len(body) > maxBody:
 		return nil, fmt.Errorf("the answer is larger than %d bytes", maxBody)
 	case resp.StatusCode == http.StatusOK:
-		return configMap(body)
-	case resp.StatusCode == http.StatusNotFound && isNotFound(body):
+		return s.object.read(body)
+	case resp.StatusCode == http.StatusNotFound && s.object.missing(body):
 		return map[string]string{}, nil
 	case resp.StatusCode == http.StatusUnauthorized:
 		return nil, errors.New("the cluster does not know the reader (401): its API server needs the authentication webhook of 'mayfly cluster webhook-config'")
+	case resp.StatusCode == http.StatusNotFound && s.object == &identityMappingObject:
+		return nil, errors.New("the cluster has no CustomResourceDefinition iamidentitymappings.iamauthenticator.k8s.aws (404)")
 	case resp.StatusCode == http.StatusForbidden:
-		return nil, errors.New("the cluster does not let the reader read (403): its API server needs the authorization webhook, or the Role of 'mayfly cluster webhook-config --rbac'")
+		return nil, errors.New("the cluster does not let the reader read (403): its API server needs the authorization webhook, or the roles of 'mayfly cluster webhook-config --rbac'")
 	}
 	return nil, fmt.Errorf("the cluster answers %d", resp.StatusCode)
 }
@@ -109,12 +112,12 @@ func (r *Reader) bearer(ctx context.Context, s *source) (string, error) {
 		}
 		s.creds = creds
 	}
-	return presign(s.creds, s.cluster, now)
+	return presign(s.creds, s.cluster.Region, r.config.BoundTo(s.cluster), now)
 }
 
-func presign(creds session.Credentials, c eks.Cluster, now time.Time) (string, error) {
-	query, err := sigv4.Presign(sigv4.Request{Method: http.MethodGet, Host: signingHost, Path: "/", RawQuery: "Action=GetCallerIdentity&Version=2011-06-15", Headers: []sigv4.Header{{Name: "x-k8s-aws-id", Value: c.Name}}},
-		sigv4.Credentials{AccessKeyID: creds.AccessKeyID, SecretKey: creds.Secret, SessionToken: creds.Token.Reveal()}, c.Region, "sts", time.Minute, now)
+func presign(creds session.Credentials, region, boundTo string, now time.Time) (string, error) {
+	query, err := sigv4.Presign(sigv4.Request{Method: http.MethodGet, Host: signingHost, Path: "/", RawQuery: "Action=GetCallerIdentity&Version=2011-06-15", Headers: []sigv4.Header{{Name: "x-k8s-aws-id", Value: boundTo}}},
+		sigv4.Credentials{AccessKeyID: creds.AccessKeyID, SecretKey: creds.Secret, SessionToken: creds.Token.Reveal()}, region, "sts", time.Minute, now)
 	if err != nil {
 		return "", err
 	}

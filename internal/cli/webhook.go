@@ -86,8 +86,8 @@ func apiServerFlags(dir string) string {
 `, filepath.Join(dir, authnFile), filepath.Join(dir, configFile))
 }
 
-// readerRole lets Mayfly's reader have the one ConfigMap it reads, in a cluster
-// whose API server asks the authentication webhook and not the authorizer.
+// readerRole lets Mayfly's reader have what it reads, in a cluster whose API
+// server asks the authentication webhook and not the authorizer.
 const readerRole = `apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata: {name: mayfly-aws-auth-reader, namespace: kube-system}
@@ -101,6 +101,22 @@ apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
 metadata: {name: mayfly-aws-auth-reader, namespace: kube-system}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: mayfly-aws-auth-reader}
+subjects:
+- {apiGroup: rbac.authorization.k8s.io, kind: User, name: "mayfly:aws-auth-reader"}
+---
+# The rest is needed only where IAMIdentityMappings map (backendMode CRD).
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: mayfly-identity-mapping-reader}
+rules:
+- apiGroups: [iamauthenticator.k8s.aws]
+  resources: [iamidentitymappings]
+  verbs: [get, list, watch]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: mayfly-identity-mapping-reader}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: mayfly-identity-mapping-reader}
 subjects:
 - {apiGroup: rbac.authorization.k8s.io, kind: User, name: "mayfly:aws-auth-reader"}
 `

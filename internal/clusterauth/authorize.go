@@ -40,7 +40,7 @@ func (s *Service) Authorize(ctx context.Context, in AccessInput) Answer {
 		return Answer{Reason: "not a user of Mayfly's"}
 	}
 	if isReader(in) {
-		return authorizeReader(in, now)
+		return s.authorizeReader(in, now)
 	}
 	u, ok := claimed(in, snap)
 	if !ok {

@@ -319,6 +319,30 @@ func TestAuthorizeReader(t *testing.T) {
 		})
 	}
 
+	crds := eks.Attributes{IsResource: true, Verb: "list", Group: "iamauthenticator.k8s.aws", Version: "v1alpha1", Resource: "iamidentitymappings"}
+	for _, tt := range []struct {
+		name   string
+		change func(*eks.Attributes)
+		reads  bool // whether the cluster's are read
+		want   string
+	}{
+		{"lists what maps", func(*eks.Attributes) {}, true, allowed},
+		{"lists what does not", func(*eks.Attributes) {}, false, opinion},
+		{"creates one", func(a *eks.Attributes) { a.Verb = "create" }, true, opinion},
+		{"their status", func(a *eks.Attributes) { a.Subresource = "status" }, true, opinion},
+		{"another group's", func(a *eks.Attributes) { a.Group = "" }, true, opinion},
+		{"other things of the group", func(a *eks.Attributes) { a.Resource = "*" }, true, opinion},
+		{"in a namespace", func(a *eks.Attributes) { a.Namespace = "kube-system" }, true, opinion},
+	} {
+		w := newWorld(t)
+		w.CRD = func(c eks.Cluster) bool { return tt.reads && c.ID == "c-prod" }
+		a := crds
+		tt.change(&a)
+		if got := w.may(w.known(w.reader("c-prod")), a); verdict(got) != tt.want {
+			t.Errorf("%s: %+v", tt.name, got)
+		}
+	}
+
 	w := newWorld(t)
 	id := w.known(w.reader("c-prod"))
 	w.pass(time.Minute - time.Second)

@@ -55,7 +55,8 @@ type AWS interface {
 	Caller(ctx context.Context, url, name, clusterID string) (eks.Vouched, error)
 }
 
-// Config is what the service needs. Every field but AWS and Count is required.
+// Config is what the service needs. Every field but AWS, CRD and Count is
+// required.
 type Config struct {
 	Registry Registry
 	Sealer   session.Sealer
@@ -65,6 +66,9 @@ type Config struct {
 	// AWS is asked about tokens for clusters that trust an AWS account. Nil: no
 	// such token is believed.
 	AWS AWS
+	// CRD says of which clusters the aws-auth reader may list the
+	// IAMIdentityMappings as well. Nil: of none.
+	CRD func(eks.Cluster) bool
 	// Count is told of each refusal, by reason. Nil: nobody is.
 	Count func(reason string)
 }
@@ -82,6 +86,9 @@ type Service struct {
 func New(c Config) (*Service, error) {
 	if c.Registry == nil || c.Sealer == nil || c.Audit == nil || c.Mappings == nil || c.Now == nil {
 		return nil, errors.New("clusterauth: a required field of Config is missing")
+	}
+	if c.CRD == nil {
+		c.CRD = func(eks.Cluster) bool { return false }
 	}
 	if c.Count == nil {
 		c.Count = func(string) {}

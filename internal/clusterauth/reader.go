@@ -43,10 +43,10 @@ func isReader(in AccessInput) bool {
 	return in.User == readerName && in.UID == readerName && one(in.Extra, eks.ExtraPrincipalID) == readerName && one(in.Extra, eks.ExtraCanonicalARN) == readerName
 }
 
-// authorizeReader allows get, list and watch of kube-system/aws-auth and
-// nothing else. A list or watch has the name only if a field selector limits it
-// to that name.
-func authorizeReader(in AccessInput, now time.Time) Answer {
+// authorizeReader allows get, list and watch of kube-system/aws-auth, the same of
+// IAMIdentityMappings where they are read, and nothing else. A list or watch has
+// the name of the ConfigMap only if a field selector limits it to that name.
+func (s *Service) authorizeReader(in AccessInput, now time.Time) Answer {
 	expires, ok := expiry(in.Extra)
 	switch {
 	case !ok:
@@ -55,9 +55,12 @@ func authorizeReader(in AccessInput, now time.Time) Answer {
 		return Answer{Denied: true, Reason: "the session has expired"}
 	}
 	a := in.Attributes
-	if a.IsResource && slices.Contains([]string{"get", "list", "watch"}, a.Verb) && a.Namespace == "kube-system" &&
-		a.Group == "" && a.Resource == "configmaps" && a.Subresource == "" && a.Name == "aws-auth" {
+	reads := a.IsResource && slices.Contains([]string{"get", "list", "watch"}, a.Verb) && a.Subresource == ""
+	switch {
+	case reads && a.Namespace == "kube-system" && a.Group == "" && a.Resource == "configmaps" && a.Name == "aws-auth":
 		return Answer{Allowed: true, Reason: "Mayfly's own reading of aws-auth"}
+	case reads && a.Namespace == "" && a.Group == "iamauthenticator.k8s.aws" && a.Resource == "iamidentitymappings" && s.CRD(in.Cluster):
+		return Answer{Allowed: true, Reason: "Mayfly's own reading of IAMIdentityMappings"}
 	}
-	return Answer{Reason: "the aws-auth reader may read that ConfigMap and nothing else"}
+	return Answer{Reason: "the aws-auth reader may read that ConfigMap, and IAMIdentityMappings where they map, and nothing else"}
 }
