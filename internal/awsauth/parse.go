@@ -93,6 +93,29 @@ func (p *parser) mappings(data map[string]string, key, arnField string) []eks.Ma
 	return out
 }
 
+// ParseMapping reads one entry of a list of mappings, whose ARN is in the field
+// of a name in lower case. What is to be said of it is said in sentences; with
+// none it is a mapping that eks.CheckMapping takes.
+func ParseMapping(n *yaml.Node, arnField string) (eks.Mapping, []string) {
+	var p parser
+	m, ok := p.mapping(n, arnField)
+	if ok {
+		if err := eks.CheckMapping(m); err != nil {
+			p.note(true, "%v", err)
+		} else if why := m.NeverMatches(); why != "" {
+			p.note(true, "%s", why)
+		}
+	}
+	var said []string
+	for _, n := range p.notes {
+		said = append(said, n.Detail)
+	}
+	if len(said) > 0 {
+		return eks.Mapping{}, said
+	}
+	return m, nil
+}
+
 func (p *parser) mapping(n *yaml.Node, arnField string) (eks.Mapping, bool) {
 	if n.Kind != yaml.MappingNode {
 		p.note(true, "it is not a YAML mapping")
