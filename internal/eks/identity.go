@@ -40,6 +40,11 @@ type Identity struct {
 	Extra    map[string][]string
 }
 
+// IsOf reports whether the identity is a principal's of an account.
+func (id Identity) IsOf(account string) bool {
+	return strings.HasPrefix(id.UID, UIDOf(account, ""))
+}
+
 // The keys of extra. The first six are aws-iam-authenticator's; the authorizer
 // reads back all but extraUpstreamID. An impersonator cannot set those with a
 // capital letter: the API server lowers the names in Impersonate-Extra headers.

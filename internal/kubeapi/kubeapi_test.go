@@ -43,6 +43,7 @@ type world struct {
 	snapshot *registry.Snapshot
 	sealer   *sessiontest.Sealer
 	log      bytes.Buffer
+	api      *kubeapi.API
 	audit    func(context.Context) error
 	mappings func(context.Context) (eks.Mappings, error)
 
@@ -80,6 +81,7 @@ func newWorld(t *testing.T) *world {
 		id := r.Header.Get(peerHeader)
 		return strings.TrimPrefix(id, "empty"), id != ""
 	}}
+	w.api = api
 	w.handler = (&httpedge.Edge{Log: log, Now: now}).Wrap("kubernetes", api.Handler())
 	return w
 }
@@ -379,7 +381,7 @@ func TestLatencyIsBounded(t *testing.T) {
 		w.snapshot = w.snapshot.With(registry.DeleteEntry{Cluster: "prod", Principal: iam.AdminRole(account, start).ARN().String()})
 		w.mappings = func(ctx context.Context) (eks.Mappings, error) { <-ctx.Done(); return eks.Mappings{}, ctx.Err() }
 		began = time.Now()
-		if got := decode[reviewAnswer](t, w.call("POST", authenticate, tokenReview("v1", w.bearer("prod", time.Hour)))); got.Status.Authenticated || !strings.HasPrefix(got.Status.Error, "aws-auth not readable") {
+		if got := decode[reviewAnswer](t, w.call("POST", authenticate, tokenReview("v1", w.bearer("prod", time.Hour)))); got.Status.Authenticated || !strings.HasPrefix(got.Status.Error, "mappings not readable") {
 			t.Errorf("aws-auth hangs: %+v", got)
 		}
 		if took := time.Since(began); took >= 3*time.Second {

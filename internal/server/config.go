@@ -21,6 +21,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"mayfly.internal/internal/arn"
+	"mayfly.internal/internal/awssts"
 	"mayfly.internal/internal/eks"
 	"mayfly.internal/internal/iam"
 	"mayfly.internal/internal/jwks"
@@ -68,6 +69,11 @@ type Config struct {
 	// AWSAuthMaxAge is how long the last aws-auth ConfigMap of a cluster that
 	// cannot be read is used. Then nobody is mapped by it. Default 10m.
 	AWSAuthMaxAge Duration `yaml:"aws_auth_max_age"`
+	// AWSSTS is about asking real AWS who signed a bearer token, for clusters
+	// registered with --trust-aws-account.
+	AWSSTS AWSSTSConfig `yaml:"aws_sts"`
+	// Authenticator opens the port of aws-iam-authenticator for one cluster.
+	Authenticator AuthenticatorConfig `yaml:"authenticator"`
 	// JWKS is about fetching issuers' keys.
 	JWKS JWKSConfig `yaml:"jwks"`
 	// Issuers says more of single issuers. An issuer needs no entry here to be
@@ -100,6 +106,32 @@ type QuotasConfig struct {
 	Roles int `yaml:"roles"`
 	// Providers is how many identity providers there may be. Default 100.
 	Providers int `yaml:"providers"`
+}
+
+// AWSSTSConfig is about asking real AWS who signed a bearer token.
+type AWSSTSConfig struct {
+	// Partition is AWS's partition whose STS is asked: aws, aws-cn, aws-us-gov
+	// and so on. Default: that of authenticator.config, else aws.
+	Partition string `yaml:"partition"`
+	// Regions are those whose STS may be asked. Default: the partition's, as this
+	// version knows them.
+	Regions []string `yaml:"regions"`
+	// RequestsPerSecond bounds how often AWS is asked for one cluster, with
+	// bursts of twice as many. Default 50.
+	RequestsPerSecond int `yaml:"requests_per_second"`
+}
+
+// AuthenticatorConfig opens the port of aws-iam-authenticator.
+type AuthenticatorConfig struct {
+	// Config is the configuration file of aws-iam-authenticator. Default: none,
+	// and the port is closed.
+	Config string `yaml:"config"`
+	// Cluster is the name the cluster is registered under. Default: the file's
+	// clusterID.
+	Cluster string `yaml:"cluster"`
+	// HealthListen is where /healthz is in plain HTTP: HOST:PORT, or "off".
+	// Default: port 21363 of the file's server.address.
+	HealthListen string `yaml:"health_listen"`
 }
 
 // maxLimit is the largest limit that means something.
@@ -237,7 +269,7 @@ const defaultReserve = 512 << 20
 func Default() Config {
 	return Config{Listen: "127.0.0.1:8443", Region: "us-east-1", MetricsListen: "127.0.0.1:9464", Limits: LimitsConfig{Refusals: 100, Connections: 1024},
 		Quotas: QuotasConfig{Roles: iam.MaxRoles, Providers: iam.MaxProviders}, MaxSessionDuration: Duration(time.Hour),
-		Audit: AuditConfig{Reserve: defaultReserve}, AWSAuthMaxAge: Duration(10 * time.Minute), JWKS: JWKSConfig{MaxStale: Duration(time.Hour)}}
+		Audit: AuditConfig{Reserve: defaultReserve}, AWSAuthMaxAge: Duration(10 * time.Minute), AWSSTS: AWSSTSConfig{RequestsPerSecond: awssts.DefaultPerSecond}, JWKS: JWKSConfig{MaxStale: Duration(time.Hour)}}
 }
 
 // LoadConfig reads a configuration file over the defaults; an empty path is the
@@ -333,6 +365,27 @@ func (c Config) Check() error {
 	if d := time.Duration(c.MaxSessionDuration); d < session.MinDuration || d > session.MaxDuration {
 		bad("max_session_duration: %s is not between 15m and 12h", d)
 	}
+	d, err := loadDropIn(c.Authenticator)
+	if err != nil {
+		bad("authenticator: %w", err)
+	}
+	if c.Authenticator.Config == "" && (c.Authenticator.Cluster != "" || c.Authenticator.HealthListen != "") {
+		bad("authenticator: config is missing, so that the port is closed")
+	}
+	if h := c.Authenticator.HealthListen; h != "" && h != "off" {
+		if err := checkAddress(h); err != nil {
+			bad("authenticator.health_listen: %w", err)
+		}
+	}
+	if n := c.AWSSTS.RequestsPerSecond; n < 1 || n > maxLimit {
+		bad("aws_sts.requests_per_second: %d is not between 1 and %d", n, maxLimit)
+	}
+	if _, err := awssts.New(c.aws(d)); err != nil {
+		bad("aws_sts: %w", err)
+	}
+	if d != nil && c.AWSSTS.Partition != "" && c.AWSSTS.Partition != d.config.Partition {
+		bad("aws_sts.partition: %q here and %q in %s", c.AWSSTS.Partition, d.config.Partition, c.Authenticator.Config)
+	}
 	seen := map[string]bool{}
 	for i, is := range c.Issuers {
 		for _, err := range is.check(seen[is.URL]) {
@@ -341,6 +394,15 @@ func (c Config) Check() error {
 		seen[is.URL] = true
 	}
 	return errors.Join(errs...)
+}
+
+// aws is what the operator says about asking AWS STS; d may be nil.
+func (c Config) aws(d *dropIn) awssts.Config {
+	out := awssts.Config{Partition: c.AWSSTS.Partition, Regions: c.AWSSTS.Regions, PerSecond: c.AWSSTS.RequestsPerSecond}
+	if d != nil && out.Partition == "" {
+		out.Partition = d.config.Partition
+	}
+	return out
 }
 
 // check says everything that is wrong with an issuer's entry.

@@ -8,6 +8,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"mayfly.internal/internal/kubeapi"
 )
 
 // metrics are what /metrics shows. No label holds a stranger's text.
@@ -18,6 +20,60 @@ type metrics struct {
 	reviews   *prometheus.CounterVec
 	throttled prometheus.Counter
 	closed    prometheus.Counter
+
+	authenticator *authenticatorMetrics // nil: its port is closed
+	asked         *prometheus.CounterVec
+}
+
+// authenticatorMetrics are those of aws-iam-authenticator, under its names, but
+// for what is about EC2.
+type authenticatorMetrics struct {
+	latency, loaded             *prometheus.HistogramVec
+	configMapFailed, fileFailed prometheus.Counter
+	unanswered, throttled       *prometheus.CounterVec
+	responses                   *prometheus.CounterVec
+	fileEnabled, fileOnly       prometheus.Gauge
+}
+
+func (m *metrics) addAuthenticator() *authenticatorMetrics {
+	counter := func(name, help string) prometheus.CounterOpts {
+		return prometheus.CounterOpts{Namespace: "aws_iam_authenticator", Name: name, Help: help}
+	}
+	gauge := func(name, help string) prometheus.Gauge {
+		return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "aws_iam_authenticator", Name: name, Help: help})
+	}
+	a := &authenticatorMetrics{
+		latency:         prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "aws_iam_authenticator", Name: "authenticate_latency_seconds", Help: "Time to answer a TokenReview."}, []string{"result"}),
+		loaded:          prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "aws_iam_authenticator", Name: "dynamic_e2e_latency_seconds", Help: "Time from the update of a dynamic file to its reading.", Buckets: []float64{1, 3, 5, 10, 15, 20, 30, 60}}, []string{"type"}),
+		configMapFailed: prometheus.NewCounter(counter("configmap_watch_failures_total", "TokenReviews for which aws-auth could not be read.")),
+		fileFailed:      prometheus.NewCounter(counter("dynamicfile_failures_total", "Readings of a dynamic file that failed.")),
+		unanswered:      prometheus.NewCounterVec(counter("sts_connection_failures_total", "Requests that AWS STS did not answer."), []string{"StsRegion"}),
+		throttled:       prometheus.NewCounterVec(counter("sts_throttling_total", "Requests that AWS STS throttled."), []string{"StsRegion"}),
+		responses:       prometheus.NewCounterVec(counter("sts_responses_total", "Answers of AWS STS by status."), []string{"ResponseCode", "StsRegion"}),
+		fileEnabled:     gauge("dynamic_file_enabled", "1 if DynamicFile is among the backend modes."),
+		fileOnly:        gauge("dynamic_file_only", "1 if DynamicFile is the only backend mode."),
+	}
+	for _, r := range kubeapi.Results {
+		a.latency.WithLabelValues(string(r))
+	}
+	m.registry.MustRegister(a.latency, a.loaded, a.configMapFailed, a.fileFailed, a.unanswered, a.throttled, a.responses, a.fileEnabled, a.fileOnly)
+	m.authenticator = a
+	return a
+}
+
+// askedAWS counts a request to AWS STS.
+func (m *metrics) askedAWS(region string, status int, throttled bool) {
+	m.asked.WithLabelValues(region, strconv.Itoa(status)).Inc()
+	switch a := m.authenticator; {
+	case a == nil:
+	case status == 0:
+		a.unanswered.WithLabelValues(region).Inc()
+	default:
+		a.responses.WithLabelValues(strconv.Itoa(status), region).Inc()
+		if throttled {
+			a.throttled.WithLabelValues(region).Inc()
+		}
+	}
 }
 
 func newMetrics() *metrics {
@@ -27,9 +83,10 @@ func newMetrics() *metrics {
 		exchanges: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mayfly_exchange_refused_total", Help: "Refused token exchanges, by reason."}, []string{"reason"}),
 		reviews:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mayfly_token_review_refused_total", Help: "Refused bearer tokens, by reason."}, []string{"reason"}),
 		throttled: prometheus.NewCounter(prometheus.CounterOpts{Name: "mayfly_throttled_total", Help: "Requests of sources that were refused too often (limits.refusals)."}),
+		asked:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mayfly_aws_sts_requests_total", Help: "Requests to AWS STS about bearer tokens, by region and status (0: no answer)."}, []string{"region", "status"}),
 		closed:    prometheus.NewCounter(prometheus.CounterOpts{Name: "mayfly_connections_closed_total", Help: "Connections beyond what one source may hold (limits.connections)."}),
 	}
-	m.registry.MustRegister(m.requests, m.exchanges, m.reviews, m.throttled, m.closed, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(m.requests, m.exchanges, m.reviews, m.throttled, m.asked, m.closed, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 

@@ -27,6 +27,7 @@ import (
 
 	"mayfly.internal/internal/arn"
 	"mayfly.internal/internal/awsauth"
+	"mayfly.internal/internal/awssts"
 	"mayfly.internal/internal/clusterauth"
 	"mayfly.internal/internal/control"
 	"mayfly.internal/internal/eks"
@@ -68,6 +69,8 @@ type Options struct {
 	Data string // the data directory
 	Log  *slog.Logger
 	Now  func() time.Time // nil: time.Now
+	// AWS carries requests to AWS STS. Nil: the network.
+	AWS http.RoundTripper
 }
 
 // Server is a running trust plane.
@@ -85,6 +88,7 @@ type Server struct {
 	certs   *certificates
 	sts     *sts.Service
 	metrics *metrics
+	dropIn  *dropIn // nil: the port of aws-iam-authenticator is closed
 	handler http.Handler
 	public  string
 
@@ -103,7 +107,7 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 	if o.Data, err = filepath.Abs(o.Data); err != nil {
 		return nil, err
 	}
-	s := &Server{config: o.Config, load: o.Load, data: o.Data, log: o.Log, now: o.Now, failed: make(chan error, 3)}
+	s := &Server{config: o.Config, load: o.Load, data: o.Data, log: o.Log, now: o.Now, failed: make(chan error, 5)}
 	defer func() {
 		if err != nil {
 			s.close()
@@ -137,7 +141,7 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 	if err := s.bind(); err != nil {
 		return nil, err
 	}
-	return s, s.assemble(seal, auditKey)
+	return s, s.assemble(seal, auditKey, o.AWS)
 }
 
 // firstStart reports whether the data directory has never held a database. A
@@ -190,6 +194,14 @@ func (s *Server) bind() error {
 			return fmt.Errorf("admin socket: %w", err)
 		}
 	}
+	if s.dropIn, err = loadDropIn(s.config.Authenticator); err != nil {
+		return fmt.Errorf("authenticator: %w", err)
+	}
+	if s.dropIn != nil {
+		if err := s.dropIn.bind(s.config.Authenticator.HealthListen, s.now); err != nil {
+			return err
+		}
+	}
 	s.public = strings.TrimSuffix(s.config.PublicURL, "/")
 	if s.public == "" {
 		scheme, host := "https", "localhost"
@@ -218,7 +230,7 @@ func (s *Server) PublicURL() string { return s.public }
 // CAFile is the file clients check the server's certificate against.
 func (s *Server) CAFile() string { return filepath.Join(s.data, "ca.pem") }
 
-func (s *Server) assemble(seal sealer, auditKey string) error {
+func (s *Server) assemble(seal sealer, auditKey string, aws http.RoundTripper) error {
 	s.metrics = newMetrics()
 	var err error
 	s.sts, err = sts.New(sts.Config{Registry: s.db, Keys: s, Settings: s.settings, Sealer: seal, Audit: s.db, Now: s.now, Rand: rand.Reader,
@@ -231,14 +243,24 @@ func (s *Server) assemble(seal sealer, auditKey string) error {
 	if err != nil {
 		return err
 	}
-	reader, err := awsauth.New(awsauth.Config{Credentials: s.sts.ReaderCredentials, Registry: s.db, MaxAge: time.Duration(s.config.AWSAuthMaxAge), Now: s.now, Log: s.log})
+	reader, err := awsauth.New(awsauth.Config{Credentials: s.sts.ReaderCredentials, Registry: s.db, MaxAge: time.Duration(s.config.AWSAuthMaxAge), BoundTo: s.dropIn.boundTo, Now: s.now, Log: s.log})
 	if err != nil {
 		return err
 	}
-	auth, err := clusterauth.New(clusterauth.Config{Registry: s.db, Sealer: seal, Audit: s.db, Mappings: reader, Now: s.now, Count: s.metrics.reviewRefused})
+	if err := s.assembleDropIn(reader); err != nil {
+		return err
+	}
+	ask := s.config.aws(s.dropIn)
+	ask.Now, ask.Transport, ask.Observe = s.now, aws, s.metrics.askedAWS
+	source, err := awssts.New(ask)
 	if err != nil {
 		return err
 	}
+	auth, err := clusterauth.New(clusterauth.Config{Registry: s.db, Sealer: seal, Audit: s.db, Mappings: reader, AWS: source, CRD: s.dropIn.readsCRD, Now: s.now, Count: s.metrics.reviewRefused})
+	if err != nil {
+		return err
+	}
+	s.routeDropIn(auth)
 	s.certs = &certificates{files: s.config.TLS, hosts: s.hosts(), ca: s.ca, log: s.log}
 	f := &front{sts: s.sts, stsA: &stsapi.API{STS: s.sts}, iamA: &iamapi.API{Control: ctl}, eksA: &eksapi.API{Control: ctl}, log: s.log}
 	own := &mayflyapi.API{Control: ctl, Caller: s.sts.Caller, Webhooks: s, Audit: auditLog{s.db}, Refused: f.logFailure,
@@ -338,6 +360,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	if s.scrape != nil {
 		s.serve(s.scrape, s.metrics.handler())
 	}
+	s.serveDropIn()
 	s.log.Info("serving", "url", s.public, "listen", s.main.Addr().String(), "data", s.data, "account", s.db.Snapshot().Account, "version", Version)
 	select {
 	case <-ctx.Done():
@@ -388,7 +411,11 @@ func (s *Server) close() error {
 	if s.db != nil {
 		errs = append(errs, s.db.Close())
 	}
-	for _, l := range []net.Listener{s.main, s.admin, s.scrape} {
+	listeners := []net.Listener{s.main, s.admin, s.scrape}
+	if s.dropIn != nil {
+		listeners = append(listeners, s.dropIn.main, s.dropIn.health)
+	}
+	for _, l := range listeners {
 		if l != nil {
 			l.Close() // closed already after a shutdown
 		}
