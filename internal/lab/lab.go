@@ -32,12 +32,13 @@ import (
 
 // Config is what a lab is made of.
 type Config struct {
-	Dir        string // keeps everything: keys, data, logs
-	World      string // the YAML file of the GitLab stand-in
-	Mayflyd    string // the server's program
-	Mayfly     string // the command line's program
-	Kubernetes string // the program testenv/build.sh makes
-	NoCluster  bool   // leave Kubernetes out
+	Dir          string // keeps everything: keys, data, logs
+	World        string // the YAML file of the GitLab stand-in
+	Mayflyd      string // the server's program
+	Mayfly       string // the command line's program
+	Kubernetes   string // the program testenv/build.sh makes
+	NoCluster    bool   // leave Kubernetes out
+	ServerConfig string // more of the server's configuration file, YAML
 	// Say is told of each part that is up, one line each. Nil: nobody is.
 	Say func(format string, args ...any)
 }
@@ -227,7 +228,7 @@ issuers:
     allow_addresses: [127.0.0.0/8, "::1/128"]
     gitlab: true
     login_client_ids: [mayfly-console]
-`, l.State.MayflyPort, Region, l.State.GitLabURL(), l.path("gitlab-ca.crt"))
+%s`, l.State.MayflyPort, Region, l.State.GitLabURL(), l.path("gitlab-ca.crt"), l.ServerConfig)
 }
 
 // StartServer runs mayflyd and waits until it is ready. After Kill it starts

@@ -31,7 +31,7 @@ func newLab(t *testing.T, cluster bool) *lab.Lab {
 	return newLabIn(t, filepath.Join(t.TempDir(), "lab"), cluster)
 }
 
-func newLabIn(t *testing.T, dir string, cluster bool) *lab.Lab {
+func newLabIn(t *testing.T, dir string, cluster bool, server ...string) *lab.Lab {
 	t.Helper()
 	bin, kubernetes, aws := programs(t)
 	if err := lab.LinkTools(dir, kubernetes, aws); err != nil {
@@ -41,7 +41,7 @@ func newLabIn(t *testing.T, dir string, cluster bool) *lab.Lab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := lab.Up(t.Context(), lab.Config{Dir: dir, World: world, Mayflyd: filepath.Join(bin, "mayflyd"), Mayfly: filepath.Join(bin, "mayfly"), Kubernetes: kubernetes, NoCluster: !cluster, Say: t.Logf})
+	l, err := lab.Up(t.Context(), lab.Config{Dir: dir, World: world, Mayflyd: filepath.Join(bin, "mayflyd"), Mayfly: filepath.Join(bin, "mayfly"), Kubernetes: kubernetes, NoCluster: !cluster, ServerConfig: strings.Join(server, ""), Say: t.Logf})
 	if err != nil {
 		t.Fatal(err)
 	}
