@@ -194,6 +194,15 @@ func TestConditionKeys(t *testing.T) {
 			return err
 		}
 	}
+	mode := func(to eks.AuthenticationMode) func(control.Call) error {
+		return func(c control.Call) error {
+			_, err := w.UpdateMode(ctx, c, "prod", to, "") // refused after authorisation
+			if _, ok := errors.AsType[*eks.Error](err); ok {
+				return nil
+			}
+			return err
+		}
+	}
 	// On a role of its own: the tags of deployer are asked about below.
 	untag := func(keys ...string) func(control.Call) error {
 		return func(c control.Call) error { return w.UntagRole(ctx, c, "second", keys) }
@@ -249,6 +258,9 @@ func TestConditionKeys(t *testing.T) {
 		{`"StringEquals":{"aws:ResourceTag/team":"web"}`, describeCluster, true},
 		{`"StringEquals":{"iam:ResourceTag/team":"web"}`, describeCluster, false},
 		{`"StringEquals":{"aws:ResourceTag/team":"web"}`, describeEntry, true},
+
+		{`"StringEquals":{"eks:authenticationMode":"CONFIG_MAP"}`, mode(eks.ModeConfigMap), true},
+		{`"StringEquals":{"eks:authenticationMode":"API"}`, mode(eks.ModeConfigMap), false},
 
 		{`"StringEquals":{"aws:RequestTag/k":"v"}`, createRole(iam.Tag{Key: "k", Value: "v"}), true},
 		{`"StringEquals":{"aws:RequestTag/k":"v"}`, createRole(iam.Tag{Key: "k", Value: "w"}), false},

@@ -63,7 +63,7 @@ func fixed(arn string) resource { return func(*registry.Snapshot) object { retur
 //
 //	a provider     url client_ids thumbprints tags tag_keys client_id; id
 //	a role         trust_policy description max_session (seconds) tags tag_keys policy document; id trusted_roles (ARN → id)
-//	a cluster      endpoint ca authentication_mode bearer_max_age trust_aws_accounts tags tag_keys; id
+//	a cluster      endpoint ca authentication_mode bearer_max_age trust_aws_accounts tags tag_keys; id update repeated
 //	an entry       principal groups username type tags tag_keys policy scope namespaces; id principal_id cluster_id repeated warning
 //
 // What stands before the semicolon was asked for, what follows was made here.

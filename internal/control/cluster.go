@@ -78,7 +78,12 @@ func cluster(c Call, region, name string) resource {
 // Cluster is EKS DescribeCluster: the cluster of a name in a region. An empty
 // region is any.
 func (s *Service) Cluster(ctx context.Context, c Call, region, name string) (eks.Cluster, error) {
-	snap, err := s.read(ctx, c, operation{action: "eks:DescribeCluster", on: cluster(c, region, name)})
+	return s.readCluster(ctx, c, "eks:DescribeCluster", region, name)
+}
+
+// readCluster is read for an operation on one cluster.
+func (s *Service) readCluster(ctx context.Context, c Call, action, region, name string) (eks.Cluster, error) {
+	snap, err := s.read(ctx, c, operation{action: action, on: cluster(c, region, name)})
 	if err != nil {
 		return eks.Cluster{}, err
 	}

@@ -25,9 +25,10 @@ const (
 	InvalidPrincipal                    // it is no role that exists
 	InvalidTags                         // two keys that differ in case alone
 	NoSuchResource                      // the ARN names nothing that has tags
+	NoSuchUpdate                        // none of that id of the cluster
 )
 
-var reasonNames = [...]string{"", "no such cluster", "no such access entry", "no such association", "access entry exists", "cluster exists", "invalid principal", "invalid tags", "no such resource"}
+var reasonNames = [...]string{"", "no such cluster", "no such access entry", "no such association", "access entry exists", "cluster exists", "invalid principal", "invalid tags", "no such resource", "no such update"}
 
 // String is the reason in words, for the audit log.
 func (r Reason) String() string {

@@ -63,6 +63,16 @@ func replay(t *testing.T, s *registry.Snapshot, e audit.Event) []registry.Change
 		k, _ := s.Cluster(e.Cluster)
 		k.Tags = retagMap(t, k.Tags, d)
 		return []registry.Change{registry.PutCluster{Cluster: k}}
+	case e.Action == "eks:UpdateClusterConfig":
+		k, _ := s.Cluster(e.Cluster)
+		if _, done := k.Update(d["update"]); done {
+			return nil
+		}
+		k, err := k.ChangeMode(eks.Update{ID: d["update"], Mode: eks.AuthenticationMode(d["authentication_mode"]), Created: e.Time})
+		if err != nil || k.ID != d["id"] {
+			t.Errorf("the cluster %s is %s: %v", d["id"], k.ID, err)
+		}
+		return []registry.Change{registry.PutCluster{Cluster: k}}
 	case e.Action == "mayfly:DeregisterCluster":
 		return []registry.Change{registry.DeleteCluster{Name: e.Cluster}}
 	}

@@ -55,6 +55,9 @@ func TestRefusals(t *testing.T) {
 			return err
 		}
 	}
+	update := func(name string, mode eks.AuthenticationMode, token string) func() error {
+		return func() error { _, err := w.UpdateMode(ctx, admin, name, mode, token); return err }
+	}
 	register := func(change func(*eks.Cluster)) func() error {
 		return func() error {
 			k := cluster("new")
@@ -161,6 +164,23 @@ func TestRefusals(t *testing.T) {
 		{"deregistering no such cluster", "no such cluster: ", func() error { return w.DeregisterCluster(ctx, admin, "none") }, false},
 		{"a certificate for no such cluster", "no such cluster: ", func() error { _, err := w.IssueWebhook(ctx, admin, "none"); return err }, false},
 
+		{"a mode backwards", "eks: Unsupported authentication mode update from API_AND_CONFIG_MAP to CONFIG_MAP", update("moved", eks.ModeConfigMap, ""), false},
+		{"the mode there is", "eks: Unsupported authentication mode update from API_AND_CONFIG_MAP to API_AND_CONFIG_MAP", update("moved", eks.ModeAPIAndConfigMap, "another"), false},
+		{"two modes at once", "eks: Unsupported authentication mode update from CONFIG_MAP to API", update("classic", eks.ModeAPI, ""), false},
+		{"a mode that is none", `eks: The authentication mode "api" is invalid`, update("classic", "api", ""), false},
+		{"no mode", `eks: The authentication mode "" is invalid`, update("classic", "", ""), false},
+		{"a mode for no such cluster", "no such cluster: No cluster found for name: none.", update("none", eks.ModeAPI, ""), false},
+		{"a mode in another region", "no such cluster: ", func() error { _, err := w.UpdateMode(ctx, us, "classic", eks.ModeAPIAndConfigMap, ""); return err }, false},
+		{"no such update", "no such update: No update found for ID: none", func() error { _, err := w.Update(ctx, admin, "moved", "none"); return err }, true},
+		{"another cluster's update", "no such update: ", func() error {
+			k, _ := w.db.Snapshot().Cluster("moved")
+			_, err := w.Update(ctx, admin, "prod", k.Updates[0].ID)
+			return err
+		}, true},
+		{"an update of no such cluster", "no such cluster: ", func() error { _, err := w.Update(ctx, admin, "none", "u"); return err }, true},
+		{"updates of no such cluster", "no such cluster: ", func() error { _, err := w.Updates(ctx, admin, "none"); return err }, true},
+		{"updates in another region", "no such cluster: ", func() error { _, err := w.Updates(ctx, us, "moved"); return err }, true},
+
 		{"an entry twice", "access entry exists: The specified access entry resource is already in use on this cluster.", create(func(e *control.EntryInput) { e.Principal = roleARN }), false},
 		{"an entry for no such role", badPrincipal, create(func(e *control.EntryInput) { e.Principal = noRole }), false},
 		{"an entry for a role without its path", badPrincipal, create(func(e *control.EntryInput) { e.Principal = "arn:aws:iam::111122223333:role/deployer" }), false},
@@ -261,6 +281,7 @@ func TestHostileNames(t *testing.T) {
 				_, err := w.CreateRole(ctx, admin, control.RoleInput{Path: name, Name: name, Trust: trust})
 				return err
 			},
+			"mode":        func() error { _, err := w.UpdateMode(ctx, admin, name, eks.AuthenticationMode(name), name); return err },
 			"association": func() error { return w.DisassociatePolicy(ctx, admin, "prod", roleARN, name) },
 		} {
 			before, n := w.text(), w.count()
@@ -518,6 +539,61 @@ func TestRepeatedRequest(t *testing.T) {
 	}
 }
 
+// TestModeStory: a cluster's mode moves on step by step, at once, and each step
+// is an update that stays.
+func TestModeStory(t *testing.T) {
+	w := newWorld(t)
+	ctx, admin := t.Context(), w.admin()
+	update := func(mode eks.AuthenticationMode, token string) eks.Update {
+		t.Helper()
+		u, err := w.UpdateMode(ctx, admin, "classic", mode, token)
+		if k, _ := w.db.Snapshot().Cluster("classic"); err != nil || k.Mode != mode {
+			t.Fatalf("%s: %+v, %v; in force is %s", mode, u, err, k.Mode)
+		}
+		return u
+	}
+	first := update(eks.ModeAPIAndConfigMap, "t-1")
+	if _, _, err := w.CreateEntry(ctx, admin, "classic", control.EntryInput{Principal: secondARN}); err != nil {
+		t.Errorf("an entry in the new mode: %v", err)
+	}
+	before, n := w.text(), w.count()
+	if again := update(eks.ModeAPIAndConfigMap, "t-1"); again != first || w.text() != before { // its answer was lost
+		t.Errorf("repeated: %+v", again)
+	}
+	if e := w.events(n); len(e) != 1 || e[0].Outcome != audit.Allowed || e[0].Detail["repeated"] != "true" {
+		t.Errorf("repeated: recorded is %+v", e)
+	}
+	second := update(eks.ModeAPI, "t-1")
+	list, err := w.Updates(ctx, admin, "classic")
+	if err != nil || !slices.Equal(list, []eks.Update{first, second}) || first.ID == second.ID || second.Created.IsZero() {
+		t.Errorf("%+v, %v", list, err)
+	}
+	for _, want := range list {
+		if got, err := w.Update(ctx, admin, "classic", want.ID); err != nil || got != want {
+			t.Errorf("%+v, %v", got, err)
+		}
+	}
+	if _, _, err := w.Entry(ctx, admin, "classic", secondARN); err != nil {
+		t.Errorf("the entry made on the way: %v", err)
+	}
+	if list, err := w.Updates(ctx, admin, "prod"); err != nil || len(list) != 0 {
+		t.Errorf("of a cluster that was made so: %+v, %v", list, err)
+	}
+
+	// The same token elsewhere, or after a cluster is registered anew, is no repetition.
+	if err := w.DeregisterCluster(ctx, admin, "classic"); err != nil {
+		t.Fatal(err)
+	}
+	k := cluster("classic")
+	k.Mode = eks.ModeConfigMap
+	if _, err := w.RegisterCluster(ctx, admin, k); err != nil {
+		t.Fatal(err)
+	}
+	if anew := update(eks.ModeAPIAndConfigMap, "t-1"); anew.ID == first.ID {
+		t.Errorf("a cluster registered anew has the old one's update %s", anew.ID)
+	}
+}
+
 // TestWarnings: what an auditor must see is in the event.
 func TestWarnings(t *testing.T) {
 	w := newWorld(t)
@@ -557,7 +633,7 @@ func TestClusters(t *testing.T) {
 	if err != nil || got.Mode != eks.ModeAPI || got.BearerMaxAge != eks.DefaultBearerMaxAge || got.ID == "" || got.Account != account {
 		t.Fatalf("%+v, %v", got, err)
 	}
-	for region, want := range map[string]string{"": "america classic prod", "us-east-1": "america", "eu-central-1": "classic prod", "eu-west-1": ""} {
+	for region, want := range map[string]string{"": "america classic moved prod", "us-east-1": "america", "eu-central-1": "classic moved prod", "eu-west-1": ""} {
 		list, err := w.Clusters(ctx, admin, region)
 		var names []string
 		for _, k := range list {

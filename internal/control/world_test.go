@@ -52,7 +52,7 @@ func start(t testing.TB) *world {
 }
 
 // newWorld holds a provider, three roles, a cluster with an entry and a policy,
-// and a cluster of the classic sort.
+// a cluster of the classic sort, and one that was.
 func newWorld(t testing.TB) *world {
 	w := start(t)
 	ctx, admin := t.Context(), w.admin()
@@ -74,6 +74,11 @@ func newWorld(t testing.TB) *world {
 	classic := cluster("classic")
 	classic.Mode = eks.ModeConfigMap
 	_, err = w.RegisterCluster(ctx, admin, classic)
+	must(err)
+	classic.Name = "moved"
+	_, err = w.RegisterCluster(ctx, admin, classic)
+	must(err)
+	_, err = w.UpdateMode(ctx, admin, "moved", eks.ModeAPIAndConfigMap, "t")
 	must(err)
 	_, _, err = w.CreateEntry(ctx, admin, "prod", control.EntryInput{Principal: roleARN, Groups: []string{"deployers"}, Tags: map[string]string{"team": "web"}})
 	must(err)
@@ -275,6 +280,19 @@ var operations = []operation{
 	}},
 	{"eks:ListClusters", nil, "arn:aws:eks:eu-central-1:111122223333:cluster/*", false, func(ctx context.Context, w *world, c control.Call) error {
 		_, err := w.Clusters(ctx, c, region)
+		return err
+	}},
+	{"eks:UpdateClusterConfig", nil, "arn:aws:eks:eu-central-1:111122223333:cluster/classic", true, func(ctx context.Context, w *world, c control.Call) error {
+		_, err := w.UpdateMode(ctx, c, "classic", eks.ModeAPIAndConfigMap, "")
+		return err
+	}},
+	{"eks:DescribeUpdate", nil, "arn:aws:eks:eu-central-1:111122223333:cluster/moved", false, func(ctx context.Context, w *world, c control.Call) error {
+		k, _ := w.db.Snapshot().Cluster("moved")
+		_, err := w.Update(ctx, c, "moved", k.Updates[0].ID)
+		return err
+	}},
+	{"eks:ListUpdates", nil, "arn:aws:eks:eu-central-1:111122223333:cluster/moved", false, func(ctx context.Context, w *world, c control.Call) error {
+		_, err := w.Updates(ctx, c, "moved")
 		return err
 	}},
 	{"mayfly:IssueClusterWebhook", nil, clusterARN, true, func(ctx context.Context, w *world, c control.Call) error {

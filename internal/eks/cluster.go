@@ -4,7 +4,6 @@ import (
 	"encoding/pem"
 	"net/netip"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -40,6 +39,7 @@ type Cluster struct {
 	BearerMaxAge  time.Duration   // how old a bearer token may be
 	Created       time.Time
 	Tags          map[string]string
+	Updates       []Update // of its mode, oldest first
 }
 
 // DefaultBearerMaxAge is the life AWS gives a presigned GetCallerIdentity.
@@ -67,8 +67,8 @@ func CheckCluster(c Cluster) error {
 		return refuse(InvalidValue, "The cluster name %q is invalid: a letter or digit and then letters, digits, - and _ are wanted, 100 at most", clip(c.Name))
 	case !IsRegion(c.Region):
 		return refuse(InvalidValue, "The region %q is invalid: a name such as eu-central-1 is wanted", clip(c.Region))
-	case !slices.Contains([]AuthenticationMode{ModeAPI, ModeAPIAndConfigMap, ModeConfigMap}, c.Mode):
-		return refuse(InvalidValue, "The authentication mode %q is invalid: API, API_AND_CONFIG_MAP or CONFIG_MAP is wanted", clip(string(c.Mode)))
+	case checkMode(c.Mode) != nil:
+		return checkMode(c.Mode)
 	case c.BearerMaxAge < time.Minute || c.BearerMaxAge > DefaultBearerMaxAge:
 		return refuse(InvalidValue, "The bearer token age %s is invalid: 1m to 15m is wanted", c.BearerMaxAge)
 	case !holdsCertificate(c.CA):

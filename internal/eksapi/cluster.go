@@ -37,7 +37,7 @@ func (a *API) describeCluster(ctx context.Context, c control.Call, r Request) (a
 	}
 	return ekswire.DescribeCluster{Cluster: ekswire.Cluster{
 		Name: k.Name, ARN: k.ARN().String(), CreatedAt: awsrest.Time(k.Created), Endpoint: k.Endpoint, Status: "ACTIVE",
-		ResourcesVPCConfig: ekswire.VPCConfig{SubnetIDs: []string{}, SecurityGroupIDs: []string{}}, Logging: ekswire.Logging{ClusterLogging: []struct{}{}},
+		ResourcesVPCConfig: ekswire.VPCConfig{SubnetIDs: []string{}, SecurityGroupIDs: []string{}, PublicAccessCIDRs: []string{}}, Logging: ekswire.Logging{ClusterLogging: []struct{}{}},
 		CertificateAuthority: ekswire.CertificateAuthority{Data: k.CA}, Tags: tagsOf(k.Tags), AccessConfig: ekswire.AccessConfig{AuthenticationMode: string(k.Mode)},
 	}}, nil
 }

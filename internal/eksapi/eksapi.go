@@ -26,6 +26,7 @@ type Request struct {
 	Principal string
 	Policy    string
 	Resource  string
+	Update    string
 	Query     url.Values
 	Body      []byte
 }
@@ -44,6 +45,9 @@ var pages = []string{"maxResults", "nextToken"}
 var operations = map[string]operation{
 	"ListClusters":                 {do: (*API).listClusters, query: append([]string{"include"}, pages...)},
 	"DescribeCluster":              {do: (*API).describeCluster},
+	"UpdateClusterConfig":          {do: (*API).updateConfig, body: true},
+	"DescribeUpdate":               {do: (*API).describeUpdate},
+	"ListUpdates":                  {do: (*API).listUpdates, query: pages},
 	"CreateAccessEntry":            {do: (*API).createEntry, body: true},
 	"ListAccessEntries":            {do: (*API).listEntries, query: append([]string{"associatedPolicyArn"}, pages...)},
 	"DescribeAccessEntry":          {do: (*API).describeEntry},

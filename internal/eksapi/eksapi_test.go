@@ -113,13 +113,73 @@ func TestClusters(t *testing.T) {
 	w.check("GET", "/clusters?include=all", "", `{"clusters":["classic","prod"]}`)
 	w.check("GET", "/clusters?maxResults=1", "", `{"clusters":["classic"],"nextToken":"Y2xhc3NpYw"}`)
 	w.check("GET", "/clusters?maxResults=1&nextToken=Y2xhc3NpYw", "", `{"clusters":["prod"]}`)
-	w.check("GET", "/clusters/prod", "", `{"cluster":{"name":"prod","arn":"arn:aws:eks:eu-central-1:111122223333:cluster/prod","createdAt":#,"endpoint":"https://k8s.example:6443","resourcesVpcConfig":{"subnetIds":[],"securityGroupIds":[]},`+
-		`"kubernetesNetworkConfig":{},"logging":{"clusterLogging":[]},"identity":{},"status":"ACTIVE","certificateAuthority":{"data":"`+base64.StdEncoding.EncodeToString([]byte(ca))+`"},"tags":{},"accessConfig":{"authenticationMode":"API"}}}`)
+	w.check("GET", "/clusters/prod", "", `{"cluster":{"name":"prod","arn":"arn:aws:eks:eu-central-1:111122223333:cluster/prod","createdAt":#,"endpoint":"https://k8s.example:6443","resourcesVpcConfig":{"subnetIds":[],"securityGroupIds":[],"publicAccessCidrs":[]},`+
+		`"kubernetesNetworkConfig":{},"logging":{"clusterLogging":[]},"identity":{},"status":"ACTIVE","certificateAuthority":{"data":"`+base64.StdEncoding.EncodeToString([]byte(ca))+`"},"tags":{},"accessConfig":{"authenticationMode":"API"},"upgradePolicy":{}}}`)
 	w.check("GET", "/clusters/none", "", `404 ResourceNotFoundException {"clusterName":"none","message":"No cluster found for name: none."}`)
 	w.check("GET", "/clusters/pr%6Fd", "{}", w.same("GET", "/clusters/prod"))
 	w.call.Info.Region = "us-east-1"
 	w.check("GET", "/clusters", "", `{"clusters":[]}`)
 	w.check("GET", "/clusters/prod", "", `404 ResourceNotFoundException {"clusterName":"prod","message":"No cluster found for name: prod."}`)
+}
+
+// TestUpdates: the mode moves on one step at a time, in AWS's words, and is in
+// force before the answer.
+func TestUpdates(t *testing.T) {
+	w := newWorld(t)
+	const path = "/clusters/classic/update-config"
+	update := func(mode string) string {
+		return `{"update":{"id":"#","status":"Successful","type":"AccessConfigUpdate","params":[{"type":"AuthenticationMode","value":"\"` + mode + `\""}],"createdAt":#,"errors":[]}}`
+	}
+	unsupported := func(from, to string) string {
+		return `400 InvalidParameterException {"message":"Unsupported authentication mode update from ` + from + ` to ` + to + `"}`
+	}
+	w.check("GET", "/clusters/classic/updates", "", `{"updateIds":[]}`)
+	w.check("POST", path, `{"accessConfig":{"authenticationMode":"API"}}`, unsupported("CONFIG_MAP", "API"))
+	w.check("POST", path, `{"accessConfig":{"authenticationMode":"CONFIG_MAP"}}`, unsupported("CONFIG_MAP", "CONFIG_MAP"))
+	_, first := w.do("POST", path, `{"accessConfig":{"authenticationMode":"API_AND_CONFIG_MAP"},"clientRequestToken":"t"}`)
+	if got := drawn.ReplaceAllString(first, "#"); got != update("API_AND_CONFIG_MAP") {
+		t.Error(first)
+	}
+	if _, mode := w.do("GET", "/clusters/classic", ""); !strings.Contains(mode, `"status":"ACTIVE"`) || !strings.Contains(mode, `"authenticationMode":"API_AND_CONFIG_MAP"`) {
+		t.Error(mode)
+	}
+	if _, again := w.do("POST", path, `{"accessConfig":{"authenticationMode":"API_AND_CONFIG_MAP"},"clientRequestToken":"t"}`); again != first { // its answer was lost
+		t.Errorf("repeated: %s", again)
+	}
+	w.check("POST", path, `{"accessConfig":{"authenticationMode":"API_AND_CONFIG_MAP"}}`, unsupported("API_AND_CONFIG_MAP", "API_AND_CONFIG_MAP"))
+	w.check("POST", path, `{"accessConfig":{"authenticationMode":"CONFIG_MAP"}}`, unsupported("API_AND_CONFIG_MAP", "CONFIG_MAP"))
+	w.check("POST", path, `{"accessConfig":{"authenticationMode":"API"}}`, update("API"))
+	w.check("POST", path, `{"accessConfig":{"authenticationMode":"API_AND_CONFIG_MAP"}}`, unsupported("API", "API_AND_CONFIG_MAP"))
+
+	id := strings.Split(first, `"`)[5]
+	if _, got := w.do("GET", "/clusters/classic/updates/"+id, ""); got != first {
+		t.Error(got)
+	}
+	w.check("GET", "/clusters/prod/updates/"+id, "", `404 ResourceNotFoundException {"clusterName":"prod","message":"No update found for ID: #"}`)
+	w.check("GET", "/clusters/classic/updates/none", "", `404 ResourceNotFoundException {"clusterName":"classic","message":"No update found for ID: none"}`)
+	w.check("GET", "/clusters/classic/updates", "", `{"updateIds":["#","#"]}`)
+	_, page := w.do("GET", "/clusters/classic/updates?maxResults=1", "")
+	next := strings.Split(page, `"`)
+	if len(next) != 9 || next[5] != "nextToken" {
+		t.Fatal(page)
+	}
+	w.check("GET", "/clusters/classic/updates?maxResults=1&nextToken="+next[7], "", `{"updateIds":["#"]}`)
+
+	for body, why := range map[string]string{
+		``: "accessConfig is missing", `{"accessConfig":{}}`: "accessConfig.authenticationMode is missing", `{"accessConfig":{"authenticationMode":1}}`: "accessConfig.authenticationMode must be a string, not number",
+		`{"accessConfig":{"authenticationMode":"NONE"}}`: `The authentication mode \"NONE\" is invalid: API, API_AND_CONFIG_MAP or CONFIG_MAP is wanted`, `{"logging":{}}`: "logging is not supported",
+		`{"accessConfig":{"authenticationMode":"API"},"resourcesVpcConfig":{"endpointPublicAccess":true}}`: "resourcesVpcConfig is not supported",
+		`{"accessConfig":{"authenticationMode":"API","bootstrapClusterCreatorAdminPermissions":true}}`:     "accessConfig.bootstrapClusterCreatorAdminPermissions is not supported",
+		`{"accessConfig":{"authenticationMode":"API"},"upgradePolicy":{"supportType":"STANDARD"}}`:         "upgradePolicy is not supported",
+		`{"accessConfig":{"authenticationMode":"API"},"deletionProtection":true}`:                          "deletionProtection is not supported",
+	} {
+		w.check("POST", path, body, `400 InvalidParameterException {"message":"`+why+`"}`)
+	}
+	for _, name := range []string{"nodegroupName", "addonName", "capabilityName"} {
+		for _, of := range []string{"updates", "updates/" + id} {
+			w.check("GET", "/clusters/classic/"+of+"?"+name+"=x", "", `400 InvalidParameterException {"message":"The query parameter `+name+` is not supported here, or stands twice"}`)
+		}
+	}
 }
 
 // same is the body of a request.

@@ -30,6 +30,7 @@ var clusterCodes = map[control.Reason]awsrest.Failure{
 	control.ClusterExists:     {Status: http.StatusConflict, Code: "ResourceInUseException"},
 	control.InvalidTags:       {Status: http.StatusBadRequest, Code: "InvalidParameterException"},
 	control.NoSuchResource:    {Status: http.StatusNotFound, Code: "NotFoundException"},
+	control.NoSuchUpdate:      {Status: http.StatusNotFound, Code: "ResourceNotFoundException"},
 	control.InvalidPrincipal:  {Status: http.StatusBadRequest, Code: "InvalidParameterException"},
 }
 

@@ -11,11 +11,14 @@ import (
 // (a slash is %2F), so a path is split before it is decoded.
 var routes = []struct {
 	method    string
-	path      string // {cluster}, {principal}, {policy} and {resource} stand for one segment
+	path      string // {cluster}, {principal} and their like stand for one segment
 	operation string
 }{
 	{http.MethodGet, "/clusters", "ListClusters"},
 	{http.MethodGet, "/clusters/{cluster}", "DescribeCluster"},
+	{http.MethodPost, "/clusters/{cluster}/update-config", "UpdateClusterConfig"},
+	{http.MethodGet, "/clusters/{cluster}/updates", "ListUpdates"},
+	{http.MethodGet, "/clusters/{cluster}/updates/{update}", "DescribeUpdate"},
 	{http.MethodPost, "/clusters/{cluster}/access-entries", "CreateAccessEntry"},
 	{http.MethodGet, "/clusters/{cluster}/access-entries", "ListAccessEntries"},
 	{http.MethodGet, "/clusters/{cluster}/access-entries/{principal}", "DescribeAccessEntry"},
@@ -51,7 +54,7 @@ func match(want, have []string) (r Request, ok bool) {
 	if len(want) != len(have) {
 		return Request{}, false
 	}
-	names := map[string]*string{"{cluster}": &r.Cluster, "{principal}": &r.Principal, "{policy}": &r.Policy, "{resource}": &r.Resource}
+	names := map[string]*string{"{cluster}": &r.Cluster, "{principal}": &r.Principal, "{policy}": &r.Policy, "{resource}": &r.Resource, "{update}": &r.Update}
 	for i := range want {
 		target := names[want[i]]
 		if target == nil {

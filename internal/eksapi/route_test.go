@@ -30,6 +30,9 @@ func TestRoute(t *testing.T) {
 		{"POST", "/clusters/prod/access-entries/" + escaped + "/access-policies", eksapi.Request{Operation: "AssociateAccessPolicy", Cluster: "prod", Principal: role}},
 		{"GET", "/clusters/prod/access-entries/" + escaped + "/access-policies", eksapi.Request{Operation: "ListAssociatedAccessPolicies", Cluster: "prod", Principal: role}},
 		{"DELETE", "/clusters/prod/access-entries/" + escaped + "/access-policies/arn%3Ax%2Fy", eksapi.Request{Operation: "DisassociateAccessPolicy", Cluster: "prod", Principal: role, Policy: "arn:x/y"}},
+		{"POST", "/clusters/prod/update-config", eksapi.Request{Operation: "UpdateClusterConfig", Cluster: "prod"}},
+		{"GET", "/clusters/prod/updates", eksapi.Request{Operation: "ListUpdates", Cluster: "prod"}},
+		{"GET", "/clusters/prod/updates/a%2Fb", eksapi.Request{Operation: "DescribeUpdate", Cluster: "prod", Update: "a/b"}},
 		{"GET", "/access-policies", eksapi.Request{Operation: "ListAccessPolicies"}},
 		{"POST", "/tags/" + escaped, eksapi.Request{Operation: "TagResource", Resource: role}},
 		{"DELETE", "/tags/" + escaped, eksapi.Request{Operation: "UntagResource", Resource: role}},
@@ -46,6 +49,7 @@ func TestRouteRefuses(t *testing.T) {
 	for _, tt := range []struct{ method, path string }{
 		{"GET", ""}, {"GET", "/"}, {"GET", "clusters"}, {"GET", "/Clusters"}, {"GET", "/clusters/"}, {"GET", "//clusters"}, {"GET", "/clusters//access-entries"}, {"GET", "/clusters/prod/"},
 		{"HEAD", "/clusters"}, {"get", "/clusters"}, {"OPTIONS", "/clusters"}, {"PUT", "/clusters/prod"}, {"DELETE", "/clusters/prod"}, {"POST", "/clusters"}, {"POST", "/access-policies"}, {"", "/clusters"},
+		{"GET", "/clusters/prod/update-config"}, {"PUT", "/clusters/prod/update-config"}, {"POST", "/clusters/prod/updates"}, {"DELETE", "/clusters/prod/updates/u"}, {"GET", "/clusters/prod/updates/"}, {"GET", "/clusters/prod/updates/.."},
 		{"GET", "/clusters/prod/node-groups"}, {"GET", "/clusters/prod/access-entries/a/b"}, {"GET", "/clusters/prod/access-entries/a/access-policies/b"},
 		{"GET", "/clusters/prod/access-entries/arn:aws:iam::111122223333:role/ci/deployer"}, // its slashes are not encoded
 		{"GET", "/clusters/."}, {"GET", "/clusters/.."}, {"GET", "/clusters/%2e"}, {"GET", "/clusters/%2E%2e"}, {"GET", "/clusters/../access-entries"},
@@ -59,7 +63,7 @@ func TestRouteRefuses(t *testing.T) {
 }
 
 func FuzzRoute(f *testing.F) {
-	for _, path := range []string{"/clusters", "/clusters/prod/access-entries/arn%3Aaws/access-policies/x%2Fy", "/clusters/%2e%2e", "/access-policies", "/tags/arn%3Aaws%3Ax%2Fy", "/%"} {
+	for _, path := range []string{"/clusters", "/clusters/prod/access-entries/arn%3Aaws/access-policies/x%2Fy", "/clusters/%2e%2e", "/access-policies", "/tags/arn%3Aaws%3Ax%2Fy", "/clusters/access-entries/updates/u", "/%"} {
 		f.Add("GET", path)
 		f.Add("DELETE", path)
 	}
@@ -84,7 +88,7 @@ func FuzzRoute(f *testing.F) {
 		case r.Cluster != "":
 			again += "/" + url.PathEscape(r.Cluster)
 		}
-		if r.Resource == "" && strings.Contains(path, "/access-entries") && r.Operation != "DescribeCluster" {
+		if r.Resource == "" && strings.Contains(r.Operation, "Access") && r.Cluster != "" {
 			again += "/access-entries"
 			if r.Principal != "" {
 				again += "/" + url.PathEscape(r.Principal)
@@ -95,6 +99,14 @@ func FuzzRoute(f *testing.F) {
 			if r.Policy != "" {
 				again += "/" + url.PathEscape(r.Policy)
 			}
+		}
+		switch r.Operation {
+		case "UpdateClusterConfig":
+			again += "/update-config"
+		case "ListUpdates":
+			again += "/updates"
+		case "DescribeUpdate":
+			again += "/updates/" + url.PathEscape(r.Update)
 		}
 		if r2, ok := eksapi.Route(method, again); !ok || !reflect.DeepEqual(r, r2) {
 			t.Fatalf("%q became %q: %+v, %v", path, again, r2, ok)

@@ -36,6 +36,7 @@ var clusterCodes = map[control.Reason]failure{
 	control.EntryExists:       {http.StatusConflict, "EntryExists"},
 	control.ClusterExists:     {http.StatusConflict, "ClusterExists"},
 	control.NoSuchResource:    {http.StatusNotFound, "NoSuchResource"},
+	control.NoSuchUpdate:      {http.StatusNotFound, "NoSuchUpdate"},
 	control.InvalidPrincipal:  {http.StatusBadRequest, "InvalidParameter"},
 	control.InvalidTags:       {http.StatusBadRequest, "InvalidParameter"},
 }

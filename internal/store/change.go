@@ -90,10 +90,10 @@ func writeCluster(exec func(string, ...any) error, c registry.PutCluster) error 
 	if err := exec(`DELETE FROM access_entry WHERE cluster = $1 AND cluster_id <> $2`, k.Name, k.ID); err != nil {
 		return err
 	}
-	return exec(`INSERT INTO cluster (name, id, region, endpoint, ca, mode, trust_accounts, bearer_max_age, tags, created) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+	return exec(`INSERT INTO cluster (name, id, region, endpoint, ca, mode, trust_accounts, bearer_max_age, tags, updates, created) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 		ON CONFLICT (name) DO UPDATE SET id = excluded.id, region = excluded.region, endpoint = excluded.endpoint, ca = excluded.ca, mode = excluded.mode,
-		trust_accounts = excluded.trust_accounts, bearer_max_age = excluded.bearer_max_age, tags = excluded.tags, created = excluded.created`,
-		k.Name, k.ID, k.Region, k.Endpoint, k.CA, string(k.Mode), toJSON(k.TrustAccounts), k.BearerMaxAge.Microseconds(), toJSON(k.Tags), k.Created.UnixMicro())
+		trust_accounts = excluded.trust_accounts, bearer_max_age = excluded.bearer_max_age, tags = excluded.tags, updates = excluded.updates, created = excluded.created`,
+		k.Name, k.ID, k.Region, k.Endpoint, k.CA, string(k.Mode), toJSON(k.TrustAccounts), k.BearerMaxAge.Microseconds(), toJSON(k.Tags), toJSON(updateRows(k.Updates)), k.Created.UnixMicro())
 }
 
 func toJSON(v any) string {

@@ -174,22 +174,41 @@ func bindTrust(text string, rows []boundRole) (*policy.Document, error) {
 func loadClusters(ctx context.Context, db *sql.DB, account arn.AccountID) (out []registry.Change, err error) {
 	err = each(ctx, db, func(r *sql.Rows) error {
 		c := eks.Cluster{Account: account}
-		var mode, accounts, tags string
+		var mode, accounts, tags, updates string
 		var age, created int64
-		if err := r.Scan(&c.Name, &c.ID, &c.Region, &c.Endpoint, &c.CA, &mode, &accounts, &age, &tags, &created); err != nil {
+		if err := r.Scan(&c.Name, &c.ID, &c.Region, &c.Endpoint, &c.CA, &mode, &accounts, &age, &tags, &updates, &created); err != nil {
 			return err
 		}
 		c.Mode, c.BearerMaxAge, c.Created = eks.AuthenticationMode(mode), time.Duration(age)*time.Microsecond, fromMicro(created)
-		if err := fromJSON(accounts, &c.TrustAccounts, tags, &c.Tags); err != nil {
+		var rows []update
+		if err := fromJSON(accounts, &c.TrustAccounts, tags, &c.Tags, updates, &rows); err != nil {
 			return fmt.Errorf("cluster %s: %w", c.Name, err)
+		}
+		for _, u := range rows {
+			c.Updates = append(c.Updates, eks.Update{ID: u.ID, Mode: eks.AuthenticationMode(u.Mode), Created: fromMicro(u.Created)})
 		}
 		if !c.Mode.Entries() && !c.Mode.ConfigMap() {
 			return fmt.Errorf("cluster %s: the authentication mode %q is not known", c.Name, mode)
 		}
 		out = append(out, registry.PutCluster{Cluster: c})
 		return nil
-	}, `SELECT name, id, region, endpoint, ca, mode, trust_accounts, bearer_max_age, tags, created FROM cluster`)
+	}, `SELECT name, id, region, endpoint, ca, mode, trust_accounts, bearer_max_age, tags, updates, created FROM cluster`)
 	return out, err
+}
+
+// update is an update of a cluster as its row holds it.
+type update struct {
+	ID      string `json:"id"`
+	Mode    string `json:"mode"`
+	Created int64  `json:"created"` // microseconds since the epoch
+}
+
+func updateRows(list []eks.Update) []update {
+	out := make([]update, len(list))
+	for i, u := range list {
+		out[i] = update{u.ID, string(u.Mode), u.Created.UnixMicro()}
+	}
+	return out
 }
 
 func loadEntries(ctx context.Context, db *sql.DB, _ arn.AccountID) (out []registry.Change, err error) {

@@ -56,9 +56,9 @@ func (w world) mayfly(t *testing.T, args ...string) string {
 }
 
 // register registers a cluster that is not there.
-func (w world) register(t *testing.T, name string) {
+func (w world) register(t *testing.T, name string, flags ...string) {
 	t.Helper()
-	w.mayfly(t, "cluster", "register", name, "--endpoint", "https://127.0.0.1:1", "--ca-file", filepath.Join(w.DataDir(), "ca.pem"))
+	w.mayfly(t, append([]string{"cluster", "register", name, "--endpoint", "https://127.0.0.1:1", "--ca-file", filepath.Join(w.DataDir(), "ca.pem")}, flags...)...)
 }
 
 // jobClaims is the kid of a job's token and a file of its claims.

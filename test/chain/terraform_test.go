@@ -2,6 +2,7 @@ package chain
 
 import (
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eks"
@@ -122,6 +123,55 @@ func TestTerraformProvider(t *testing.T) {
 	must("delete", err)
 	if _, err := c.GetOpenIDConnectProvider(ctx, &iam.GetOpenIDConnectProviderInput{OpenIDConnectProviderArn: name}); code(err) != "NoSuchEntity" {
 		t.Errorf("it is still there: %v", err)
+	}
+}
+
+// TestTerraformCluster is what the data source aws_eks_cluster reads, and an
+// aws_eks_cluster's change of the authentication mode with the wait for it.
+func TestTerraformCluster(t *testing.T) {
+	w := newWorld(t)
+	w.register(t, "terraformed", "--authentication-mode", "CONFIG_MAP")
+	c, ctx, name := eks.NewFromConfig(w.config), t.Context(), aws.String("terraformed")
+	read := func() *ekstypes.Cluster {
+		t.Helper()
+		out, err := c.DescribeCluster(ctx, &eks.DescribeClusterInput{Name: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out.Cluster
+	}
+	k := read()
+	if k.CreatedAt == nil || k.CertificateAuthority == nil || k.ResourcesVpcConfig == nil || k.ResourcesVpcConfig.PublicAccessCidrs == nil || k.KubernetesNetworkConfig == nil || k.Identity == nil || k.Logging == nil ||
+		k.AccessConfig == nil || k.UpgradePolicy == nil || k.Tags == nil || k.OutpostConfig != nil || k.Version != nil || k.Identity.Oidc != nil || k.Status != ekstypes.ClusterStatusActive {
+		t.Errorf("%+v", k)
+	}
+	for _, mode := range []ekstypes.AuthenticationMode{ekstypes.AuthenticationModeApiAndConfigMap, ekstypes.AuthenticationModeApi} {
+		made, err := c.UpdateClusterConfig(ctx, &eks.UpdateClusterConfigInput{Name: name, AccessConfig: &ekstypes.UpdateAccessConfigRequest{AuthenticationMode: mode}})
+		if err != nil {
+			t.Fatalf("%s: %v", mode, err)
+		}
+		got, err := c.DescribeUpdate(ctx, &eks.DescribeUpdateInput{Name: name, UpdateId: made.Update.Id})
+		if err != nil {
+			t.Fatalf("wait for %s: %v", mode, err)
+		}
+		if u := got.Update; u.Status != ekstypes.UpdateStatusSuccessful || u.Type != ekstypes.UpdateTypeAccessConfigUpdate || len(u.Params) != 1 || *u.Params[0].Value != `"`+string(mode)+`"` || len(u.Errors) != 0 {
+			t.Errorf("%+v", u)
+		}
+		if k := read(); k.AccessConfig.AuthenticationMode != mode {
+			t.Errorf("in force is %s", k.AccessConfig.AuthenticationMode)
+		}
+		waiter := eks.NewClusterActiveWaiter(c)
+		if err := waiter.Wait(ctx, &eks.DescribeClusterInput{Name: name}, time.Minute); err != nil {
+			t.Errorf("wait until it is active: %v", err)
+		}
+	}
+	list, err := c.ListUpdates(ctx, &eks.ListUpdatesInput{Name: name})
+	if err != nil || len(list.UpdateIds) != 2 {
+		t.Errorf("%+v, %v", list, err)
+	}
+	_, err = c.UpdateClusterConfig(ctx, &eks.UpdateClusterConfigInput{Name: name, AccessConfig: &ekstypes.UpdateAccessConfigRequest{AuthenticationMode: ekstypes.AuthenticationModeConfigMap}})
+	if code(err) != "InvalidParameterException" {
+		t.Errorf("back again: %v", err)
 	}
 }
 

@@ -180,6 +180,8 @@ func (b *bench) keepsChanges() {
 	bare := eks.AccessEntry{ClusterID: full.ClusterID, Cluster: full.Cluster, PrincipalARN: full.PrincipalARN, PrincipalID: full.PrincipalID, UUID: "u", Created: at(9), Modified: at(9)}
 	apiOnly := cluster("two")
 	apiOnly.Mode, apiOnly.TrustAccounts, apiOnly.Tags = eks.ModeAPI, nil, nil
+	moved := cluster("two")
+	moved.Mode, moved.Updates = eks.ModeAPI, []eks.Update{{ID: "u-1", Mode: eks.ModeAPIAndConfigMap, Created: at(8)}, {ID: "u-2", Mode: eks.ModeAPI, Created: at(9)}}
 	another := cluster("one")
 	another.ID = "id-of-another"
 	type changes = []registry.Change
@@ -199,6 +201,7 @@ func (b *bench) keepsChanges() {
 		{"an entry with nothing", changes{registry.PutEntry{Entry: bare}}},
 		{"an entry goes", changes{registry.DeleteEntry{Cluster: "one", Principal: entry("one", "Deployer").PrincipalARN}}},
 		{"a cluster in another mode", changes{registry.PutCluster{Cluster: apiOnly}}},
+		{"a cluster with updates", changes{registry.PutCluster{Cluster: moved}}},
 		{"a cluster registered anew loses its entries", changes{registry.PutCluster{Cluster: another}}},
 		{"a cluster goes with its entries", changes{registry.DeleteCluster{Name: "two"}}},
 		{"a role goes, whatever the case", changes{registry.DeleteRole{Name: "DEPLOYER"}}},
@@ -651,6 +654,7 @@ func (b *bench) refusesNonsense() {
 		`UPDATE role_policy SET document = '{"Statement":[]}'`,
 		`UPDATE cluster SET mode = 'NONE'`,
 		`UPDATE cluster SET trust_accounts = '"1"'`,
+		`UPDATE cluster SET updates = '{"id":"u"}'`,
 		`UPDATE access_entry SET policies = '[{"policy":1}]'`,
 		`UPDATE access_entry SET k8s_groups = '"a"'`,
 		`UPDATE audit_head SET note = 'hello'`,

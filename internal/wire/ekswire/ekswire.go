@@ -82,6 +82,63 @@ func DecodeAssociateAccessPolicy(data []byte) (policyARN string, scope Scope, er
 	return policyARN, scope, nil
 }
 
+// UpdateClusterConfig is that operation's body.
+type UpdateClusterConfig struct {
+	AuthenticationMode string
+	ClientToken        string
+}
+
+// DecodeUpdateClusterConfig reads the body of UpdateClusterConfig: of the
+// authentication mode, and nothing else.
+func DecodeUpdateClusterConfig(data []byte) (UpdateClusterConfig, error) {
+	b, err := awsrest.ParseBody(data)
+	if err != nil {
+		return UpdateClusterConfig{}, err
+	}
+	in := UpdateClusterConfig{ClientToken: b.Text("clientRequestToken")}
+	inner := b.Object("accessConfig")
+	if inner != nil {
+		in.AuthenticationMode = inner.Required("authenticationMode")
+		if err := inner.Check(); err != nil {
+			return UpdateClusterConfig{}, err
+		}
+	}
+	if err := b.Check(); err != nil {
+		return UpdateClusterConfig{}, err
+	}
+	if inner == nil {
+		return UpdateClusterConfig{}, &awsrest.ShapeError{Detail: "accessConfig is missing"}
+	}
+	return in, nil
+}
+
+// Update is an update of a cluster on the wire.
+type Update struct {
+	ID        string        `json:"id"`
+	Status    string        `json:"status"`
+	Type      string        `json:"type"`
+	Params    []UpdateParam `json:"params"`
+	CreatedAt awsrest.Time  `json:"createdAt"`
+	Errors    []struct{}    `json:"errors"` // empty: what fails is refused
+}
+
+// UpdateParam is what an update changed.
+type UpdateParam struct {
+	Type  string `json:"type"`
+	Value string `json:"value"` // JSON
+}
+
+// OneUpdate answers UpdateClusterConfig and DescribeUpdate.
+type OneUpdate struct {
+	Update Update `json:"update"`
+}
+
+// ListUpdates answers ListUpdates.
+type ListUpdates struct {
+	UpdateIDs []string `json:"updateIds"`
+	NextToken string   `json:"nextToken,omitempty"`
+}
+
 // DecodeTagResource reads the body of TagResource.
 func DecodeTagResource(data []byte) (map[string]string, error) {
 	b, err := awsrest.ParseBody(data)
@@ -118,13 +175,15 @@ type Cluster struct {
 	CertificateAuthority CertificateAuthority `json:"certificateAuthority"`
 	Tags                 map[string]string    `json:"tags"`
 	AccessConfig         AccessConfig         `json:"accessConfig"`
+	UpgradePolicy        UpgradePolicy        `json:"upgradePolicy"`
 }
 
 type (
 	// VPCConfig is empty: a registered cluster's network is not Mayfly's.
 	VPCConfig struct {
-		SubnetIDs        []string `json:"subnetIds"`
-		SecurityGroupIDs []string `json:"securityGroupIds"`
+		SubnetIDs         []string `json:"subnetIds"`
+		SecurityGroupIDs  []string `json:"securityGroupIds"`
+		PublicAccessCIDRs []string `json:"publicAccessCidrs"`
 	}
 	// NetworkConfig is empty, as VPCConfig is.
 	NetworkConfig struct{}
@@ -142,6 +201,8 @@ type (
 	AccessConfig struct {
 		AuthenticationMode string `json:"authenticationMode"`
 	}
+	// UpgradePolicy is empty: the cluster's version is not Mayfly's.
+	UpgradePolicy struct{}
 )
 
 // DescribeCluster answers DescribeCluster.

@@ -42,6 +42,13 @@ func TestDecodeUpdateAccessEntry(t *testing.T) {
 	}
 }
 
+func TestDecodeUpdateClusterConfig(t *testing.T) {
+	got, err := ekswire.DecodeUpdateClusterConfig([]byte(`{"accessConfig":{"authenticationMode":"API"},"clientRequestToken":"t"}`))
+	if want := (ekswire.UpdateClusterConfig{AuthenticationMode: "API", ClientToken: "t"}); err != nil || got != want {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
 func TestDecodeAssociateAccessPolicy(t *testing.T) {
 	for body, want := range map[string]ekswire.Scope{
 		`{"policyArn":"p","accessScope":{"type":"cluster"}}`:                                       {Type: "cluster"},
@@ -59,6 +66,7 @@ func TestDecodeAssociateAccessPolicy(t *testing.T) {
 var decoders = map[string]func([]byte) (any, error){
 	"create": func(b []byte) (any, error) { v, err := ekswire.DecodeCreateAccessEntry(b); return v, err },
 	"update": func(b []byte) (any, error) { v, err := ekswire.DecodeUpdateAccessEntry(b); return v, err },
+	"config": func(b []byte) (any, error) { v, err := ekswire.DecodeUpdateClusterConfig(b); return v, err },
 	"associate": func(b []byte) (any, error) {
 		arn, scope, err := ekswire.DecodeAssociateAccessPolicy(b)
 		return struct {
@@ -87,6 +95,13 @@ func TestDecodersRefuse(t *testing.T) {
 		{"update", `{"type":"STANDARD"}`, "type is not supported"},
 		{"update", `{"principalArn":"x"}`, "principalArn is not supported"},
 		{"update", `{"username":1}`, "username must be a string, not number"},
+		{"config", ``, "accessConfig is missing"},
+		{"config", `{"accessConfig":null}`, "accessConfig is missing"},
+		{"config", `{"accessConfig":{"authenticationMode":""}}`, "accessConfig.authenticationMode is missing"},
+		{"config", `{"accessConfig":"API"}`, "accessConfig must be an object, not string"},
+		{"config", `{"accessConfig":{"AuthenticationMode":"API"}}`, "accessConfig.authenticationMode is missing"},
+		{"config", `{"accessConfig":{"authenticationMode":"API"},"logging":{"clusterLogging":[]}}`, "logging is not supported"},
+		{"config", `{"accessConfig":{"authenticationMode":"API"},"name":"c"}`, "name is not supported"},
 		{"associate", `{}`, "policyArn is missing"},
 		{"associate", `{"policyArn":"p"}`, "accessScope is missing"},
 		{"associate", `{"policyArn":"p","accessScope":null}`, "accessScope is missing"},
@@ -114,9 +129,12 @@ func TestAnswers(t *testing.T) {
 		want string
 	}{
 		{ekswire.DescribeCluster{Cluster: ekswire.Cluster{Name: "c", ARN: "a", CreatedAt: at, Endpoint: "https://k", Status: "ACTIVE", CertificateAuthority: ekswire.CertificateAuthority{Data: []byte("PEM")}, Tags: map[string]string{},
-			ResourcesVPCConfig: ekswire.VPCConfig{SubnetIDs: []string{}, SecurityGroupIDs: []string{}}, Logging: ekswire.Logging{ClusterLogging: []struct{}{}}, AccessConfig: ekswire.AccessConfig{AuthenticationMode: "API"}}},
-			`{"cluster":{"name":"c","arn":"a","createdAt":1795402807.123,"endpoint":"https://k","resourcesVpcConfig":{"subnetIds":[],"securityGroupIds":[]},"kubernetesNetworkConfig":{},"logging":{"clusterLogging":[]},"identity":{},"status":"ACTIVE",` +
-				`"certificateAuthority":{"data":"UEVN"},"tags":{},"accessConfig":{"authenticationMode":"API"}}}`},
+			ResourcesVPCConfig: ekswire.VPCConfig{SubnetIDs: []string{}, SecurityGroupIDs: []string{}, PublicAccessCIDRs: []string{}}, Logging: ekswire.Logging{ClusterLogging: []struct{}{}}, AccessConfig: ekswire.AccessConfig{AuthenticationMode: "API"}}},
+			`{"cluster":{"name":"c","arn":"a","createdAt":1795402807.123,"endpoint":"https://k","resourcesVpcConfig":{"subnetIds":[],"securityGroupIds":[],"publicAccessCidrs":[]},"kubernetesNetworkConfig":{},"logging":{"clusterLogging":[]},"identity":{},"status":"ACTIVE",` +
+				`"certificateAuthority":{"data":"UEVN"},"tags":{},"accessConfig":{"authenticationMode":"API"},"upgradePolicy":{}}}`},
+		{ekswire.OneUpdate{Update: ekswire.Update{ID: "u", Status: "Successful", Type: "AccessConfigUpdate", Params: []ekswire.UpdateParam{{Type: "AuthenticationMode", Value: `"API"`}}, CreatedAt: at, Errors: []struct{}{}}},
+			`{"update":{"id":"u","status":"Successful","type":"AccessConfigUpdate","params":[{"type":"AuthenticationMode","value":"\"API\""}],"createdAt":1795402807.123,"errors":[]}}`},
+		{ekswire.ListUpdates{UpdateIDs: []string{}}, `{"updateIds":[]}`},
 		{ekswire.ListClusters{Clusters: []string{}}, `{"clusters":[]}`},
 		{ekswire.ListClusters{Clusters: []string{"a"}, NextToken: "t"}, `{"clusters":["a"],"nextToken":"t"}`},
 		{ekswire.OneAccessEntry{AccessEntry: ekswire.AccessEntry{ClusterName: "c", PrincipalARN: "p", KubernetesGroups: []string{}, ARN: "a", CreatedAt: at, ModifiedAt: at, Tags: map[string]string{}, Username: "u", Type: "STANDARD"}},
@@ -162,4 +180,8 @@ func FuzzDecodeUpdateAccessEntry(f *testing.F) {
 
 func FuzzDecodeAssociateAccessPolicy(f *testing.F) {
 	fuzz(f, "associate", `{"policyArn":"p","accessScope":{"type":"namespace","namespaces":["a"]}}`)
+}
+
+func FuzzDecodeUpdateClusterConfig(f *testing.F) {
+	fuzz(f, "config", `{"accessConfig":{"authenticationMode":"API"},"clientRequestToken":"t"}`, `{"accessConfig":{}}`)
 }

@@ -52,6 +52,7 @@ CREATE TABLE cluster (
     trust_accounts TEXT    NOT NULL,
     bearer_max_age INTEGER NOT NULL, -- microseconds
     tags           TEXT    NOT NULL,
+    updates        TEXT    NOT NULL, -- of its authentication mode, which moves on twice at most
     created        INTEGER NOT NULL
 ) STRICT;
 
