@@ -56,7 +56,7 @@ func (s *Service) Authorize(ctx context.Context, in AccessInput) Answer {
 	case !found:
 		return Answer{Reason: "the identity is not an access entry's; RBAC decides"}
 	}
-	o := e.Authorize(in.Attributes)
+	o := e.Authorize(in.Attributes, snap.CustomPolicy)
 	if o.Verdict != eks.Allow {
 		return Answer{Reason: "no associated access policy allows this; RBAC decides"}
 	}

@@ -71,6 +71,42 @@ func TestAuthorize(t *testing.T) {
 	}
 }
 
+// TestAuthorizeCustomPolicy: a custom policy allows what it holds, as it is when
+// it is asked; what it never held, or holds no longer, RBAC decides.
+func TestAuthorizeCustomPolicy(t *testing.T) {
+	w := newWorld(t)
+	custom := func(verbs ...string) registry.Change {
+		return registry.PutAccessPolicy{Policy: &eks.AccessPolicy{ARN: eks.AccessPolicyARN(account, "logs"), Name: "logs", Created: start, Modified: start,
+			Rules: []eks.Rule{{APIGroups: []string{""}, Resources: []string{"pods/log"}, Verbs: verbs}}}}
+	}
+	entry := entryFor("deployer", "AROADEPLOYER")
+	entry.Policies = nil
+	entry = entry.Associate(eks.AccessPolicyARN(account, "logs"), eks.Scope{Type: eks.NamespaceScope, Namespaces: []string{"production"}}, start)
+	w.put(custom("get"), registry.PutEntry{Entry: entry})
+	id := w.known(w.job())
+	log := func(verb, namespace string) eks.Attributes {
+		return eks.Attributes{IsResource: true, Verb: verb, Resource: "pods", Subresource: "log", Namespace: namespace, Name: "web-0"}
+	}
+	ask := func(name string, a eks.Attributes, want string) {
+		t.Helper()
+		if got := w.may(id, a); verdict(got) != want {
+			t.Errorf("%s: %+v, want %s", name, got, want)
+		}
+	}
+	ask("reads a log", log("get", "production"), allowed)
+	ask("reads a log elsewhere", log("get", "stage"), opinion)
+	ask("deletes a pod", eks.Attributes{IsResource: true, Verb: "delete", Resource: "pods", Namespace: "production", Name: "web-0"}, opinion)
+	ask("deploys", deploy("production"), opinion)
+	if e := w.events("kubernetes:SubjectAccessReview"); len(e) != 1 || !slices.Equal(e[0].Matched, []string{"arn:aws:eks::111122223333:cluster-access-policy/logs"}) {
+		t.Errorf("recorded is %+v", e)
+	}
+	w.put(custom("list"))
+	ask("reads a log under other rules", log("get", "production"), opinion)
+	ask("lists logs under them", log("list", "production"), allowed)
+	w.put(registry.DeleteAccessPolicy{Name: "logs"})
+	ask("lists logs without the policy", log("list", "production"), opinion)
+}
+
 // TestAuthorizeWhatIsGone: denial is for what has ended and for nothing else. It
 // is asked for what would be allowed and for what would not: RBAC may allow
 // that, and must not.

@@ -197,7 +197,7 @@ func (s *Service) Entries(ctx context.Context, c Call, name, policyARN string) (
 		return nil, err
 	}
 	return slices.DeleteFunc(snap.Entries(name), func(e eks.AccessEntry) bool {
-		_, has := e.Disassociate(policyARN)
+		_, has := e.Association(policyARN)
 		return policyARN != "" && !has
 	}), nil
 }
@@ -211,7 +211,7 @@ func (s *Service) UpdateEntry(ctx context.Context, c Call, cluster, principal st
 	if username != nil {
 		op.asked["username"] = *username
 	}
-	return s.changeEntry(ctx, c, op, cluster, principal, func(_ eks.Cluster, e eks.AccessEntry, now time.Time) (eks.AccessEntry, detail, error) {
+	return s.changeEntry(ctx, c, op, cluster, principal, func(_ *registry.Snapshot, _ eks.Cluster, e eks.AccessEntry, now time.Time) (eks.AccessEntry, detail, error) {
 		if groups != nil {
 			e.Groups = *groups
 		}
@@ -228,14 +228,16 @@ func (s *Service) UpdateEntry(ctx context.Context, c Call, cluster, principal st
 func (s *Service) AssociatePolicy(ctx context.Context, c Call, cluster, principal, policyARN string, scope eks.Scope) (eks.AccessEntry, error) {
 	op := operation{action: "eks:AssociateAccessPolicy", on: entry(c, cluster, principal), keys: associationKeys(policyARN, scope),
 		asked: detail{"principal": principal, "policy": policyARN, "scope": string(scope.Type)}.withJSON("namespaces", scope.Namespaces)}
-	_, e, err := s.changeEntry(ctx, c, op, cluster, principal, func(k eks.Cluster, e eks.AccessEntry, now time.Time) (eks.AccessEntry, detail, error) {
-		if _, err := eks.FindAccessPolicy(policyARN); err != nil {
+	_, e, err := s.changeEntry(ctx, c, op, cluster, principal, func(snap *registry.Snapshot, k eks.Cluster, e eks.AccessEntry, now time.Time) (eks.AccessEntry, detail, error) {
+		p, err := snap.AccessPolicy(policyARN)
+		if err != nil {
 			return e, nil, err
 		}
-		if err := eks.CheckScope(scope); err != nil {
+		after := e.Associate(policyARN, scope, now)
+		if err := first(eks.CheckScope(scope), after.CheckAssociations()); err != nil {
 			return e, nil, err
 		}
-		return e.Associate(policyARN, scope, now), detail{}.with("warning", eks.KubeSystemWarning(k, policyARN, scope)), nil
+		return after, detail{}.with("warning", eks.KubeSystemWarning(k, p, scope)), nil
 	})
 	return e, err
 }
@@ -257,7 +259,7 @@ func associationKeys(policyARN string, scope eks.Scope) authz.Keys {
 // DisassociatePolicy is EKS DisassociateAccessPolicy.
 func (s *Service) DisassociatePolicy(ctx context.Context, c Call, cluster, principal, policyARN string) error {
 	op := operation{action: "eks:DisassociateAccessPolicy", on: entry(c, cluster, principal), keys: associationKeys(policyARN, eks.Scope{}), asked: detail{"principal": principal, "policy": policyARN}}
-	_, _, err := s.changeEntry(ctx, c, op, cluster, principal, func(_ eks.Cluster, e eks.AccessEntry, _ time.Time) (eks.AccessEntry, detail, error) {
+	_, _, err := s.changeEntry(ctx, c, op, cluster, principal, func(_ *registry.Snapshot, _ eks.Cluster, e eks.AccessEntry, _ time.Time) (eks.AccessEntry, detail, error) {
 		e, ok := e.Disassociate(policyARN)
 		if !ok {
 			return e, nil, &Error{NoSuchAssociation, cluster, "The specified policyArn is not associated with the access entry."}
@@ -273,12 +275,13 @@ func (s *Service) AssociatedPolicies(ctx context.Context, c Call, cluster, princ
 	return e.Policies, err
 }
 
-// AccessPolicies is EKS ListAccessPolicies.
+// AccessPolicies is EKS ListAccessPolicies: AWS's own and the custom ones.
 func (s *Service) AccessPolicies(ctx context.Context, c Call) ([]*eks.AccessPolicy, error) {
-	if _, err := s.read(ctx, c, operation{action: "eks:ListAccessPolicies", on: fixed("*")}); err != nil {
+	snap, err := s.read(ctx, c, operation{action: "eks:ListAccessPolicies", on: fixed("*")})
+	if err != nil {
 		return nil, err
 	}
-	return eks.AccessPolicies(), nil
+	return append(eks.AccessPolicies(), snap.CustomPolicies()...), nil
 }
 
 // DeleteEntry is EKS DeleteAccessEntry.
@@ -295,7 +298,7 @@ func (s *Service) DeleteEntry(ctx context.Context, c Call, cluster, principal st
 
 // changeEntry is change for an operation that puts another entry in the place
 // of one.
-func (s *Service) changeEntry(ctx context.Context, c Call, op operation, cluster, principal string, update func(eks.Cluster, eks.AccessEntry, time.Time) (eks.AccessEntry, detail, error)) (eks.Cluster, eks.AccessEntry, error) {
+func (s *Service) changeEntry(ctx context.Context, c Call, op operation, cluster, principal string, update func(*registry.Snapshot, eks.Cluster, eks.AccessEntry, time.Time) (eks.AccessEntry, detail, error)) (eks.Cluster, eks.AccessEntry, error) {
 	var k eks.Cluster
 	var e eks.AccessEntry
 	err := s.change(ctx, c, op, func(snap *registry.Snapshot, now time.Time) (decision, error) {
@@ -305,7 +308,7 @@ func (s *Service) changeEntry(ctx context.Context, c Call, op operation, cluster
 		}
 		made := detail{"id": e.UUID}
 		var more detail
-		if e, more, err = update(k, e, now); err != nil {
+		if e, more, err = update(snap, k, e, now); err != nil {
 			return decision{}, err
 		}
 		maps.Copy(made, more)

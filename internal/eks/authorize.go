@@ -102,10 +102,14 @@ type Opinion struct {
 
 // Authorize asks every association of the entry. It allows if one of them
 // covers the request and its policy has a rule for it; else it has no opinion.
-func (e AccessEntry) Authorize(a Attributes) Opinion {
+// custom finds the policies that are not AWS's own.
+func (e AccessEntry) Authorize(a Attributes, custom func(arn string) (*AccessPolicy, bool)) Opinion {
 	for _, as := range e.Policies {
-		p, err := FindAccessPolicy(as.PolicyARN)
-		if err == nil && as.Scope.Covers(a) && p.Allows(a) {
+		p, found := awsPolicies[as.PolicyARN]
+		if !found {
+			p, found = custom(as.PolicyARN)
+		}
+		if found && as.Scope.Covers(a) && p.Allows(a) {
 			return Opinion{Verdict: Allow, Policy: as.PolicyARN, Scope: as.Scope}
 		}
 	}
@@ -129,9 +133,8 @@ func (o Opinion) Reason(e AccessEntry, a Attributes) string {
 // seems: whoever may write the ConfigMap kube-system/aws-auth of a cluster that
 // reads it can map itself to system:masters. It is "" where that is not so, and
 // where the association gives the whole cluster openly.
-func KubeSystemWarning(c Cluster, policyARN string, s Scope) string {
-	p, err := FindAccessPolicy(policyARN)
-	if err != nil || !c.Mode.ConfigMap() || s.Type == ClusterScope && p.Name == "AmazonEKSClusterAdminPolicy" {
+func KubeSystemWarning(c Cluster, p *AccessPolicy, s Scope) string {
+	if !c.Mode.ConfigMap() || s.Type == ClusterScope && p.Name == "AmazonEKSClusterAdminPolicy" {
 		return ""
 	}
 	write := Attributes{IsResource: true, Namespace: "kube-system", Version: "v1", Resource: "configmaps", Name: "aws-auth"}

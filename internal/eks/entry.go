@@ -86,6 +86,7 @@ const (
 	maxMappedGroups = 250
 	maxTags         = 50 // EKS model, TagMap
 	maxNamespaces   = 100
+	maxAssociations = 50 // our bound: a request asks them one by one
 )
 
 // reservedUsernames are the prefixes EKS refuses for user names, and ours: the
@@ -204,6 +205,24 @@ func (e AccessEntry) Associate(policyARN string, s Scope, now time.Time) AccessE
 	}
 	e.Policies = append(e.Policies, Association{PolicyARN: policyARN, Scope: s, Associated: now, Modified: now})
 	return e
+}
+
+// Association is the entry's association of a policy.
+func (e AccessEntry) Association(policyARN string) (Association, bool) {
+	i := slices.IndexFunc(e.Policies, func(a Association) bool { return a.PolicyARN == policyARN })
+	if i < 0 {
+		return Association{}, false
+	}
+	return e.Policies[i], true
+}
+
+// CheckAssociations refuses an entry with more policies than a request can be
+// asked about.
+func (e AccessEntry) CheckAssociations() error {
+	if len(e.Policies) > maxAssociations {
+		return refuse(TooMany, "An access entry has %d access policies at most", maxAssociations)
+	}
+	return nil
 }
 
 // Disassociate is the entry without a policy; ok is false if it had none of

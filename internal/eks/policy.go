@@ -6,26 +6,33 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"time"
 
 	"mayfly.internal/internal/strictjson"
 )
 
-// AccessPolicy is a named set of Kubernetes verbs. It only allows; what it does
-// not name it has no opinion on.
+// AccessPolicy is a named set of Kubernetes verbs: one of AWS's own, or a custom
+// one. It only allows; what it does not name it has no opinion on. It is
+// immutable: whoever holds one shares it.
 type AccessPolicy struct {
-	ARN   string
-	Name  string
-	Rules []Rule
+	ARN      string
+	Name     string
+	Rules    []Rule
+	Created  time.Time // zero: AWS's own
+	Modified time.Time // likewise
 }
+
+// BuiltIn reports whether the policy is AWS's own.
+func (p *AccessPolicy) BuiltIn() bool { return awsPolicies[p.ARN] != nil }
 
 // Rule allows some verbs on some resources, or on some non-resource URLs, as a
 // rule of a Kubernetes ClusterRole does (k8s.io/api/rbac/v1 PolicyRule).
 type Rule struct {
-	APIGroups       []string // "" is the core group, "*" all
-	Resources       []string // "pods", "pods/log", "*", "*/scale"
-	ResourceNames   []string // empty: all names
-	NonResourceURLs []string // "/healthz", "/metrics/*", "*"
-	Verbs           []string // "*" is all
+	APIGroups       []string `json:"apiGroups,omitempty"`       // "" is the core group, "*" all
+	Resources       []string `json:"resources,omitempty"`       // "pods", "pods/log", "*", "*/scale"
+	ResourceNames   []string `json:"resourceNames,omitempty"`   // empty: all names
+	NonResourceURLs []string `json:"nonResourceURLs,omitempty"` // "/healthz", "/metrics/*", "*"
+	Verbs           []string `json:"verbs"`                     // "*" is all
 }
 
 const accessPolicyPrefix = "arn:aws:eks::aws:cluster-access-policy/"
@@ -80,8 +87,9 @@ func AccessPolicies() []*AccessPolicy {
 	return out
 }
 
-// FindAccessPolicy is the access policy of an ARN. It refuses one whose rules
-// AWS does not publish by name: guessing what it allows would be a hole.
+// FindAccessPolicy is AWS's own access policy of an ARN. It refuses one whose
+// rules AWS does not publish by name: guessing what it allows would be a hole.
+// Custom policies are registry's to find.
 func FindAccessPolicy(arn string) (*AccessPolicy, error) {
 	if p := awsPolicies[arn]; p != nil {
 		return p, nil
@@ -129,7 +137,7 @@ func holds(list []string, value string) bool {
 
 // matchURL compares a path with a rule's: * at the end stands for any rest.
 func matchURL(pattern, path string) bool {
-	if prefix, ok := strings.CutSuffix(pattern, "*"); ok {
+	if prefix := strings.TrimRight(pattern, "*"); prefix != pattern {
 		return strings.HasPrefix(path, prefix)
 	}
 	return pattern == path

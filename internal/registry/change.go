@@ -27,6 +27,11 @@ type (
 	PutEntry struct{ Entry eks.AccessEntry }
 	// DeleteEntry removes an access entry.
 	DeleteEntry struct{ Cluster, Principal string }
+	// PutAccessPolicy adds a custom access policy or replaces the one of the
+	// same name.
+	PutAccessPolicy struct{ Policy *eks.AccessPolicy }
+	// DeleteAccessPolicy removes a custom access policy.
+	DeleteAccessPolicy struct{ Name string }
 )
 
 func (c PutProvider) apply(s *Snapshot)    { s.providers.put(c.Provider.URL, c.Provider) }
@@ -77,10 +82,16 @@ func (c DeleteEntry) apply(s *Snapshot) {
 	}
 }
 
+func (c PutAccessPolicy) apply(s *Snapshot) { s.accessPolicies.put(c.Policy.ARN, c.Policy) }
+
+func (c DeleteAccessPolicy) apply(s *Snapshot) {
+	s.accessPolicies.remove(eks.AccessPolicyARN(s.Account, c.Name))
+}
+
 // With is the snapshot after some changes; s itself stays as it is.
 func (s *Snapshot) With(changes ...Change) *Snapshot {
 	next := &Snapshot{Account: s.Account, Generation: s.Generation + 1, providers: s.providers.next(), roles: s.roles.next(), roleIDs: s.roleIDs.next(),
-		clusters: s.clusters.next(), entries: s.entries.next(), byPrincipal: s.byPrincipal.next()}
+		clusters: s.clusters.next(), entries: s.entries.next(), byPrincipal: s.byPrincipal.next(), accessPolicies: s.accessPolicies.next()}
 	for _, c := range changes {
 		c.apply(next)
 	}

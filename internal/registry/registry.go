@@ -1,6 +1,6 @@
-// Package registry is the configuration in force: providers, roles, clusters
-// and access entries as one immutable value, and the changes that make the
-// next one.
+// Package registry is the configuration in force: providers, roles, clusters,
+// access entries and custom access policies as one immutable value, and the
+// changes that make the next one.
 //
 // The hot paths read a Snapshot and nothing else. A change is a value too: a
 // service decides which changes an operation means, the store writes exactly
@@ -27,12 +27,13 @@ type Snapshot struct {
 	Account    arn.AccountID
 	Generation int64 // 1 for a new account; each With adds one
 
-	providers   table[string, oidc.Provider] // :: "https://…" → provider
-	roles       table[string, iam.Role]      // :: role name in lower case → role
-	roleIDs     table[string, string]        // :: role id → role name in lower case
-	clusters    table[string, eks.Cluster]   // :: cluster name → cluster
-	entries     table[entryKey, eks.AccessEntry]
-	byPrincipal table[entryKey, string] // :: cluster name, principal id → principal ARN of the entry
+	providers      table[string, oidc.Provider] // :: "https://…" → provider
+	roles          table[string, iam.Role]      // :: role name in lower case → role
+	roleIDs        table[string, string]        // :: role id → role name in lower case
+	clusters       table[string, eks.Cluster]   // :: cluster name → cluster
+	entries        table[entryKey, eks.AccessEntry]
+	byPrincipal    table[entryKey, string]          // :: cluster name, principal id → principal ARN of the entry
+	accessPolicies table[string, *eks.AccessPolicy] // :: ARN → custom access policy
 }
 
 type entryKey struct{ cluster, principal string }
@@ -134,6 +135,34 @@ func (s *Snapshot) EntryOfPrincipal(cluster, id string) (eks.AccessEntry, bool) 
 // Entries are a cluster's entries, by principal ARN.
 func (s *Snapshot) Entries(cluster string) []eks.AccessEntry {
 	return sorted(s.entries, func(e eks.AccessEntry) string { return e.PrincipalARN }, func(e eks.AccessEntry) bool { return e.Cluster == cluster })
+}
+
+// CustomPolicy is the custom access policy of an ARN.
+func (s *Snapshot) CustomPolicy(arn string) (*eks.AccessPolicy, bool) {
+	return s.accessPolicies.get(arn)
+}
+
+// CustomPolicies are all custom access policies, by name.
+func (s *Snapshot) CustomPolicies() []*eks.AccessPolicy {
+	return sorted(s.accessPolicies, func(p *eks.AccessPolicy) string { return p.Name }, nil)
+}
+
+// AccessPolicy is the access policy of an ARN, custom or AWS's own. Of any other
+// ARN it gives eks.FindAccessPolicy's error.
+func (s *Snapshot) AccessPolicy(arn string) (*eks.AccessPolicy, error) {
+	if p, ok := s.CustomPolicy(arn); ok {
+		return p, nil
+	}
+	return eks.FindAccessPolicy(arn)
+}
+
+// EntriesWith are the entries, of all clusters, that have an access policy
+// associated, by cluster and principal ARN.
+func (s *Snapshot) EntriesWith(policyARN string) []eks.AccessEntry {
+	return sorted(s.entries, func(e eks.AccessEntry) string { return e.Cluster + " " + e.PrincipalARN }, func(e eks.AccessEntry) bool {
+		_, has := e.Association(policyARN)
+		return has
+	})
 }
 
 // sorted are the values of a table for which keep holds, by name.

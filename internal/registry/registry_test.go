@@ -44,6 +44,10 @@ func entry(cluster, principal, roleID string) registry.Change {
 	return registry.PutEntry{Entry: eks.AccessEntry{Cluster: cluster, PrincipalARN: principal, PrincipalID: roleID}}
 }
 
+func accessPolicy(name string, verbs ...string) registry.Change {
+	return registry.PutAccessPolicy{Policy: &eks.AccessPolicy{ARN: eks.AccessPolicyARN(account, name), Name: name, Rules: []eks.Rule{{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: verbs}}}}
+}
+
 // names are all that a snapshot holds, as short words.
 func names(s *registry.Snapshot) string {
 	var out []string
@@ -52,6 +56,9 @@ func names(s *registry.Snapshot) string {
 	}
 	for _, r := range s.Roles() {
 		out = append(out, r.Path+r.Name+"="+r.ID)
+	}
+	for _, p := range s.CustomPolicies() {
+		out = append(out, p.Name+"="+strings.Join(p.Rules[0].Verbs, ","))
 	}
 	for _, c := range s.Clusters() {
 		out = append(out, c.Name+"="+c.ID)
@@ -91,6 +98,10 @@ func TestWith(t *testing.T) {
 		{"a role of other case replaces it", []registry.Change{role("/", "a", "1"), role("/p/", "A", "2")}, "/p/A=2" + admin},
 		{"a role goes in other case", []registry.Change{role("/", "a", "1"), registry.DeleteRole{Name: "A"}}, admin[1:]},
 		{"a role that is not there goes", []registry.Change{registry.DeleteRole{Name: "x"}, registry.DeleteProvider{URL: "x"}, registry.DeleteCluster{Name: "x"}, registry.DeleteEntry{Cluster: "x", Principal: "y"}}, admin[1:]},
+		{"an access policy", []registry.Change{accessPolicy("p", "get")}, admin[1:] + " p=get"},
+		{"an access policy changes", []registry.Change{accessPolicy("p", "get"), accessPolicy("q", "get"), accessPolicy("p", "list")}, admin[1:] + " p=list q=get"},
+		{"an access policy of other case is another", []registry.Change{accessPolicy("p", "get"), accessPolicy("P", "list")}, admin[1:] + " P=list p=get"},
+		{"an access policy goes", []registry.Change{accessPolicy("p", "get"), accessPolicy("q", "get"), registry.DeleteAccessPolicy{Name: "p"}, registry.DeleteAccessPolicy{Name: "AmazonEKSEditPolicy"}}, admin[1:] + " q=get"},
 		{"entries", []registry.Change{cluster("k", "1"), entry("k", "a", "A"), entry("k", "b", "B")}, admin[1:] + " k=1 k/a=A k/b=B"},
 		{"an entry made anew", []registry.Change{cluster("k", "1"), entry("k", "a", "A"), entry("k", "a", "A2")}, admin[1:] + " k=1 k/a=A2"},
 		{"an entry goes", []registry.Change{cluster("k", "1"), entry("k", "a", "A"), entry("k", "b", "B"), registry.DeleteEntry{Cluster: "k", Principal: "a"}}, admin[1:] + " k=1 k/b=B"},
@@ -181,6 +192,44 @@ func TestLookups(t *testing.T) {
 	found("the entry of a role", is(s.EntryOfPrincipal("k", "AROA1")), true)
 	found("the entry of no role", is(s.EntryOfPrincipal("k", "")), false)
 	found("the entry of a role elsewhere", is(s.EntryOfPrincipal("l", "AROA1")), false)
+}
+
+// TestAccessPolicies: a custom policy is found by its whole ARN; AWS's own are
+// there without being registered.
+func TestAccessPolicies(t *testing.T) {
+	const own, mine = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSEditPolicy", "arn:aws:eks::111122223333:cluster-access-policy/p"
+	s := empty().With(accessPolicy("p", "get"), cluster("k", "1"), cluster("l", "2"), entry("k", "a", "A"))
+	for arn, want := range map[string]string{
+		mine: "p", own: "AmazonEKSEditPolicy", mine + "2": "", strings.ToUpper(mine): "", "p": "", "": "",
+		"arn:aws:eks::999999999999:cluster-access-policy/p": "", "arn:aws:eks::aws:cluster-access-policy/p": "", "arn:aws:eks::111122223333:cluster-access-policy/AmazonEKSEditPolicy": "",
+	} {
+		p, err := s.AccessPolicy(arn)
+		if want == "" {
+			if e, ok := errors.AsType[*eks.Error](err); !ok || e.Reason != eks.NoSuchPolicy || p != nil {
+				t.Errorf("%s: %+v, %v", arn, p, err)
+			}
+		} else if err != nil || p.Name != want || p.ARN != arn {
+			t.Errorf("%s: %+v, %v", arn, p, err)
+		}
+		if _, ok := s.CustomPolicy(arn); ok != (arn == mine) {
+			t.Errorf("%s is custom: %v", arn, ok)
+		}
+	}
+	with := func(cluster, principal, policy string) registry.Change {
+		e := eks.AccessEntry{Cluster: cluster, PrincipalARN: principal, PrincipalID: principal}
+		return registry.PutEntry{Entry: e.Associate(policy, eks.Scope{Type: eks.ClusterScope}, created)}
+	}
+	s = s.With(with("l", "a", mine), with("k", "b", mine), with("k", "c", own), with("k", "d", mine+"2"))
+	var got []string
+	for _, e := range s.EntriesWith(mine) {
+		got = append(got, e.Cluster+"/"+e.PrincipalARN)
+	}
+	if want := "k/b l/a"; strings.Join(got, " ") != want {
+		t.Errorf("%v have it, want %s", got, want)
+	}
+	if n := len(s.EntriesWith("")); n != 0 {
+		t.Errorf("%d entries have no policy", n)
+	}
 }
 
 // TestEntryOfPrincipal: an entry is its role's by id. A role made anew under the

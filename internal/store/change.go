@@ -49,6 +49,13 @@ func writeChange(ctx context.Context, tx execer, change registry.Change) error {
 			e.Cluster, e.PrincipalARN, e.ClusterID, e.PrincipalID, e.UUID, e.Username, toJSON(e.Groups), toJSON(e.Tags), toJSON(associationRows(e.Policies)), e.Created.UnixMicro(), e.Modified.UnixMicro())
 	case registry.DeleteEntry:
 		return exec(`DELETE FROM access_entry WHERE cluster = $1 AND principal = $2`, c.Cluster, c.Principal)
+	case registry.PutAccessPolicy:
+		p := c.Policy
+		return exec(`INSERT INTO access_policy (name, rules, created, modified) VALUES ($1, $2, $3, $4)
+			ON CONFLICT (name) DO UPDATE SET rules = excluded.rules, created = excluded.created, modified = excluded.modified`,
+			p.Name, toJSON(p.Rules), p.Created.UnixMicro(), p.Modified.UnixMicro())
+	case registry.DeleteAccessPolicy:
+		return exec(`DELETE FROM access_policy WHERE name = $1`, c.Name)
 	}
 	return fmt.Errorf("no rows are known for %T", change)
 }

@@ -33,7 +33,7 @@ func loadSnapshot(ctx context.Context, db *sql.DB) (*registry.Snapshot, error) {
 		return nil, err
 	}
 	var changes []registry.Change
-	for _, read := range []func(context.Context, *sql.DB, arn.AccountID) ([]registry.Change, error){loadProviders, loadRoles, loadClusters, loadEntries} {
+	for _, read := range []func(context.Context, *sql.DB, arn.AccountID) ([]registry.Change, error){loadProviders, loadRoles, loadAccessPolicies, loadClusters, loadEntries} {
 		more, err := read(ctx, db, account)
 		if err != nil {
 			return nil, err
@@ -169,6 +169,24 @@ func bindTrust(text string, rows []boundRole) (*policy.Document, error) {
 		id, ok := ids[r]
 		return id, ok
 	})
+}
+
+func loadAccessPolicies(ctx context.Context, db *sql.DB, account arn.AccountID) (out []registry.Change, err error) {
+	err = each(ctx, db, func(r *sql.Rows) error {
+		p := &eks.AccessPolicy{}
+		var rules string
+		var created, modified int64
+		if err := r.Scan(&p.Name, &rules, &created, &modified); err != nil {
+			return err
+		}
+		p.ARN, p.Created, p.Modified = eks.AccessPolicyARN(account, p.Name), fromMicro(created), fromMicro(modified)
+		if err := errors.Join(fromJSON(rules, &p.Rules), eks.CheckAccessPolicyName(p.Name), eks.CheckRules(p.Rules)); err != nil {
+			return fmt.Errorf("access policy %s: %w", p.Name, err)
+		}
+		out = append(out, registry.PutAccessPolicy{Policy: p})
+		return nil
+	}, `SELECT name, rules, created, modified FROM access_policy`)
+	return out, err
 }
 
 func loadClusters(ctx context.Context, db *sql.DB, account arn.AccountID) (out []registry.Change, err error) {

@@ -180,6 +180,9 @@ func (b *bench) keepsChanges() {
 	bare := eks.AccessEntry{ClusterID: full.ClusterID, Cluster: full.Cluster, PrincipalARN: full.PrincipalARN, PrincipalID: full.PrincipalID, UUID: "u", Created: at(9), Modified: at(9)}
 	apiOnly := cluster("two")
 	apiOnly.Mode, apiOnly.TrustAccounts, apiOnly.Tags = eks.ModeAPI, nil, nil
+	everything, fewer := accessPolicy("everything"), accessPolicy("log-reader")
+	everything.Rules = []eks.Rule{{APIGroups: []string{"*"}, Resources: []string{"*"}, Verbs: []string{"*"}}, {NonResourceURLs: []string{"*"}, Verbs: []string{"*"}}}
+	fewer.Rules, fewer.Modified = fewer.Rules[:1], at(9)
 	moved := cluster("two")
 	moved.Mode, moved.Updates = eks.ModeAPI, []eks.Update{{ID: "u-1", Mode: eks.ModeAPIAndConfigMap, Created: at(8)}, {ID: "u-2", Mode: eks.ModeAPI, Created: at(9)}}
 	another := cluster("one")
@@ -201,12 +204,16 @@ func (b *bench) keepsChanges() {
 		{"an entry with nothing", changes{registry.PutEntry{Entry: bare}}},
 		{"an entry goes", changes{registry.DeleteEntry{Cluster: "one", Principal: entry("one", "Deployer").PrincipalARN}}},
 		{"a cluster in another mode", changes{registry.PutCluster{Cluster: apiOnly}}},
+		{"a custom access policy", changes{registry.PutAccessPolicy{Policy: accessPolicy("log-reader")}}},
+		{"another, and an entry that has it", changes{registry.PutAccessPolicy{Policy: everything}, registry.PutEntry{Entry: full.Associate(everything.ARN, eks.Scope{Type: eks.ClusterScope}, at(9))}}},
+		{"the first with other rules", changes{registry.PutAccessPolicy{Policy: fewer}}},
+		{"an access policy goes", changes{registry.DeleteAccessPolicy{Name: "log-reader"}}},
 		{"a cluster with updates", changes{registry.PutCluster{Cluster: moved}}},
 		{"a cluster registered anew loses its entries", changes{registry.PutCluster{Cluster: another}}},
 		{"a cluster goes with its entries", changes{registry.DeleteCluster{Name: "two"}}},
 		{"a role goes, whatever the case", changes{registry.DeleteRole{Name: "DEPLOYER"}}},
 		{"a provider goes", changes{registry.DeleteProvider{URL: "https://gitlab.example"}}},
-		{"what is not there goes", changes{registry.DeleteProvider{URL: "x"}, registry.DeleteRole{Name: "x"}, registry.DeleteCluster{Name: "x"}, registry.DeleteEntry{Cluster: "x", Principal: "y"}}},
+		{"what is not there goes", changes{registry.DeleteProvider{URL: "x"}, registry.DeleteRole{Name: "x"}, registry.DeleteCluster{Name: "x"}, registry.DeleteEntry{Cluster: "x", Principal: "y"}, registry.DeleteAccessPolicy{Name: "x"}}},
 		{"nothing", nil},
 	}
 	for i, step := range steps {
@@ -637,7 +644,7 @@ func (b *bench) onlyGrows() {
 
 func (b *bench) refusesNonsense() {
 	const (
-		fewer   = "four events become three"
+		fewer   = "five events become four"
 		forged  = "the checkpoint is signed by nobody"
 		emptied = "the log and its checkpoint are gone, the configuration is not"
 	)
@@ -657,6 +664,12 @@ func (b *bench) refusesNonsense() {
 		`UPDATE cluster SET updates = '{"id":"u"}'`,
 		`UPDATE access_entry SET policies = '[{"policy":1}]'`,
 		`UPDATE access_entry SET k8s_groups = '"a"'`,
+		`UPDATE access_policy SET rules = '['`,
+		`UPDATE access_policy SET rules = '[]'`,
+		`UPDATE access_policy SET rules = '[{"verbs":[]}]'`,
+		`UPDATE access_policy SET rules = '[{"verbs":["get"],"apiGroups":[""],"resources":["pod*"]}]'`,
+		`UPDATE access_policy SET name = 'AmazonEKSEditPolicy'`,
+		`UPDATE access_policy SET name = '../x'`,
 		`UPDATE audit_head SET note = 'hello'`,
 		`DELETE FROM audit_head`,
 		emptied,
@@ -678,6 +691,7 @@ func (b *bench) refusesNonsense() {
 		b.commit(registry.PutRole{Role: role(b, "deployer", "ci/deployer")})
 		b.commit(registry.PutCluster{Cluster: cluster("one")})
 		b.commit(registry.PutEntry{Entry: entry("one", "deployer")})
+		b.commit(registry.PutAccessPolicy{Policy: accessPolicy("log-reader")})
 		b.reopen()
 		head := b.db.Checkpoint()
 		if err := b.db.Close(); err != nil {
@@ -685,7 +699,7 @@ func (b *bench) refusesNonsense() {
 		}
 		switch damage {
 		case fewer:
-			damage = `UPDATE audit_head SET note = '` + strings.Replace(head, "\n4\n", "\n3\n", 1) + `'`
+			damage = `UPDATE audit_head SET note = '` + strings.Replace(head, "\n5\n", "\n4\n", 1) + `'`
 		case forged:
 			damage = `UPDATE audit_head SET note = '` + head[:len(head)-8] + "AAAAAA=\n" + `'`
 		case emptied:

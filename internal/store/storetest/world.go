@@ -77,6 +77,11 @@ func entry(cluster, role string) eks.AccessEntry {
 		}}
 }
 
+func accessPolicy(name string) *eks.AccessPolicy {
+	return &eks.AccessPolicy{ARN: "arn:aws:eks::111122223333:cluster-access-policy/" + name, Name: name, Created: at(6), Modified: at(7), Rules: []eks.Rule{
+		{APIGroups: []string{""}, Resources: []string{"pods/log", "*/scale"}, ResourceNames: []string{"web-0", `"<é>`}, Verbs: []string{"get"}}, {NonResourceURLs: []string{"/metrics/*"}, Verbs: []string{"get"}}}}
+}
+
 // happened is an event of an operation of that name.
 func happened(action string, o audit.Outcome) audit.Event {
 	return audit.Event{Time: at(8), Action: action, Outcome: o, Request: "r", Source: "192.0.2.7", Actor: "arn:aws:sts::111122223333:assumed-role/mayfly-admin/uid-0", Resource: `"; DROP TABLE role; --`}
@@ -102,6 +107,10 @@ func Text(s *registry.Snapshot) string {
 		for _, n := range names {
 			fmt.Fprintf(&b, "  policy %s %s\n", n, inline[n].Text())
 		}
+	}
+	for _, p := range s.CustomPolicies() {
+		found, _ := s.CustomPolicy(p.ARN)
+		fmt.Fprintf(&b, "access policy %+v\n  of its ARN: %v\n", *p, found == p)
 	}
 	for _, c := range s.Clusters() {
 		fmt.Fprintf(&b, "cluster %+v\n", c)

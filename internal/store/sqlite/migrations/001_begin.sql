@@ -1,5 +1,5 @@
 -- Schema history
--- 001  providers, roles, clusters, access entries, the audit log
+-- 001  providers, roles, clusters, access entries, custom access policies, the audit log
 --
 -- Times are microseconds since the epoch, UTC. Lists and maps are JSON.
 
@@ -69,6 +69,13 @@ CREATE TABLE access_entry (
     created      INTEGER NOT NULL,
     modified     INTEGER NOT NULL,
     PRIMARY KEY (cluster, principal)
+) STRICT;
+
+CREATE TABLE access_policy (
+    name     TEXT    PRIMARY KEY NOT NULL,
+    rules    TEXT    NOT NULL, -- as in a ClusterRole
+    created  INTEGER NOT NULL,
+    modified INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE audit_event (
