@@ -65,6 +65,7 @@ func fixed(arn string) resource { return func(*registry.Snapshot) object { retur
 //	a role         trust_policy description max_session (seconds) tags tag_keys policy document; id trusted_roles (ARN → id)
 //	a cluster      endpoint ca authentication_mode bearer_max_age trust_aws_accounts tags tag_keys; id update repeated
 //	an entry       principal groups username type tags tag_keys policy scope namespaces; id principal_id cluster_id repeated warning
+//	a policy       rules; warning
 //
 // What stands before the semicolon was asked for, what follows was made here.
 type detail map[string]string

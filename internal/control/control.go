@@ -1,5 +1,6 @@
 // Package control is the control plane: it authorises, checks, applies and
-// records every change to providers, roles, clusters and access entries.
+// records every change to providers, roles, clusters, access entries and custom
+// access policies.
 //
 // Each operation is a public method that says what it is about and how it
 // changes a snapshot. There are two ways on from there and no third: change

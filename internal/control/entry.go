@@ -275,15 +275,6 @@ func (s *Service) AssociatedPolicies(ctx context.Context, c Call, cluster, princ
 	return e.Policies, err
 }
 
-// AccessPolicies is EKS ListAccessPolicies: AWS's own and the custom ones.
-func (s *Service) AccessPolicies(ctx context.Context, c Call) ([]*eks.AccessPolicy, error) {
-	snap, err := s.read(ctx, c, operation{action: "eks:ListAccessPolicies", on: fixed("*")})
-	if err != nil {
-		return nil, err
-	}
-	return append(eks.AccessPolicies(), snap.CustomPolicies()...), nil
-}
-
 // DeleteEntry is EKS DeleteAccessEntry.
 func (s *Service) DeleteEntry(ctx context.Context, c Call, cluster, principal string) error {
 	op := operation{action: "eks:DeleteAccessEntry", on: entry(c, cluster, principal), asked: detail{"principal": principal}}

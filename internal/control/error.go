@@ -17,18 +17,21 @@ import (
 type Reason uint8
 
 const (
-	NoSuchCluster     Reason = iota + 1 // none of that name in the region
-	NoSuchEntry                         // the principal has none in the cluster
-	NoSuchAssociation                   // the entry has no such policy
-	EntryExists                         // the principal has one in the cluster
-	ClusterExists                       // the name is taken, in whatever region
-	InvalidPrincipal                    // it is no role that exists
-	InvalidTags                         // two keys that differ in case alone
-	NoSuchResource                      // the ARN names nothing that has tags
-	NoSuchUpdate                        // none of that id of the cluster
+	NoSuchCluster      Reason = iota + 1 // none of that name in the region
+	NoSuchEntry                          // the principal has none in the cluster
+	NoSuchAssociation                    // the entry has no such policy
+	EntryExists                          // the principal has one in the cluster
+	ClusterExists                        // the name is taken, in whatever region
+	InvalidPrincipal                     // it is no role that exists
+	InvalidTags                          // two keys that differ in case alone
+	NoSuchResource                       // the ARN names nothing that has tags
+	NoSuchUpdate                         // none of that id of the cluster
+	NoSuchAccessPolicy                   // no custom one of that name
+	AccessPolicyExists                   // the name is taken
+	AccessPolicyInUse                    // entries have it
 )
 
-var reasonNames = [...]string{"", "no such cluster", "no such access entry", "no such association", "access entry exists", "cluster exists", "invalid principal", "invalid tags", "no such resource", "no such update"}
+var reasonNames = [...]string{"", "no such cluster", "no such access entry", "no such association", "access entry exists", "cluster exists", "invalid principal", "invalid tags", "no such resource", "no such update", "no such access policy", "access policy exists", "access policy in use"}
 
 // String is the reason in words, for the audit log.
 func (r Reason) String() string {
@@ -38,7 +41,7 @@ func (r Reason) String() string {
 	return ""
 }
 
-// Error is a refusal about a cluster or its entries. Detail is AWS's sentence
+// Error is a refusal about a cluster, its entries or their policies. Detail is AWS's sentence
 // where it is known.
 type Error struct {
 	Reason  Reason

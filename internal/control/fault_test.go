@@ -13,10 +13,12 @@ import (
 	"mayfly.internal/internal/audit"
 	"mayfly.internal/internal/authz"
 	"mayfly.internal/internal/control"
+	"mayfly.internal/internal/eks"
 	"mayfly.internal/internal/fault"
 	"mayfly.internal/internal/iam"
 	"mayfly.internal/internal/registry"
 	"mayfly.internal/internal/store"
+	"mayfly.internal/internal/store/storetest"
 )
 
 // port is the store with a word in each call.
@@ -209,5 +211,52 @@ func TestContention(t *testing.T) {
 	r, _ := w.db.Snapshot().Role("one")
 	if len(ids) != 1 || ids[0] != r.ID {
 		t.Errorf("%v were made, in force is %s", ids, r.ID)
+	}
+}
+
+// TestNoEntryOutlivesItsPolicy: some associate a policy, some delete it and some
+// make it anew, all at once. Done again from the audit log one by one, no step
+// leaves an entry with a policy that is not there.
+func TestNoEntryOutlivesItsPolicy(t *testing.T) {
+	w := newWorld(t)
+	admin := w.admin()
+	ctx := context.Background()
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 12 {
+				if _, err := w.AssociatePolicy(ctx, admin, "prod", roleARN, customARN+"unused", eks.Scope{Type: eks.ClusterScope}); err == nil {
+					w.DisassociatePolicy(ctx, admin, "prod", roleARN, customARN+"unused")
+				}
+			}
+		})
+		all.Go(func() {
+			for range 12 {
+				if err := w.DeleteAccessPolicy(ctx, admin, "unused"); err == nil {
+					w.CreateAccessPolicy(ctx, admin, "unused", reading("secrets"))
+				}
+			}
+		})
+	}
+	all.Wait()
+	seen := map[string]bool{} // what happened at all
+	role, _ := w.db.Snapshot().Role(iam.AdminName)
+	s := registry.New(account, role.Created)
+	for _, e := range w.events(0) {
+		seen[e.Action+" "+e.Reason] = true
+		if changes := replay(t, s, e); len(changes) > 0 {
+			s = s.With(changes...)
+		}
+		if _, there := s.CustomPolicy(customARN + "unused"); !there && len(s.EntriesWith(customARN+"unused")) > 0 {
+			t.Fatalf("after %s of %s an entry has a policy that is not there", e.Action, e.Time)
+		}
+	}
+	if got, want := storetest.Text(s), w.text(); got != want {
+		t.Errorf("the log tells\n%s\nin force is\n%s", got, want)
+	}
+	for _, what := range []string{"mayfly:DeleteAccessPolicy ", "mayfly:DeleteAccessPolicy access policy in use", "eks:AssociateAccessPolicy ", "eks:DisassociateAccessPolicy "} {
+		if !seen[what] {
+			t.Errorf("%s: never; they did not meet", what)
+		}
 	}
 }

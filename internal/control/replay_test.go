@@ -52,6 +52,8 @@ func replay(t *testing.T, s *registry.Snapshot, e audit.Event) []registry.Change
 		return replayProvider(t, s, e)
 	case strings.HasPrefix(e.Resource, "arn:aws:iam::111122223333:role/"):
 		return replayRole(t, s, e)
+	case strings.HasPrefix(e.Resource, customARN):
+		return replayAccessPolicy(t, s, e)
 	case e.Action == "mayfly:RegisterCluster":
 		k := eks.Cluster{ID: d["id"], Account: account, Name: e.Cluster, Region: strings.Split(e.Resource, ":")[3], Endpoint: d["endpoint"], CA: []byte(d["ca"]),
 			Mode: eks.AuthenticationMode(d["authentication_mode"]), Created: e.Time}
@@ -210,6 +212,21 @@ func retag(t *testing.T, tags []iam.Tag, d map[string]string) []iam.Tag {
 		t.Fatal(err)
 	}
 	return out
+}
+
+func replayAccessPolicy(t *testing.T, s *registry.Snapshot, e audit.Event) []registry.Change {
+	t.Helper()
+	name := strings.TrimPrefix(e.Resource, customARN)
+	p := &eks.AccessPolicy{ARN: e.Resource, Name: name, Created: e.Time, Modified: e.Time}
+	switch e.Action {
+	case "mayfly:DeleteAccessPolicy":
+		return []registry.Change{registry.DeleteAccessPolicy{Name: name}}
+	case "mayfly:UpdateAccessPolicy":
+		old, _ := s.CustomPolicy(e.Resource)
+		p.Created = old.Created
+	}
+	decode(t, e.Detail["rules"], &p.Rules)
+	return []registry.Change{registry.PutAccessPolicy{Policy: p}}
 }
 
 func replayEntry(t *testing.T, s *registry.Snapshot, e audit.Event) []registry.Change {

@@ -58,6 +58,12 @@ func TestRefusals(t *testing.T) {
 	update := func(name string, mode eks.AuthenticationMode, token string) func() error {
 		return func() error { _, err := w.UpdateMode(ctx, admin, name, mode, token); return err }
 	}
+	makePolicy := func(name string, rules []eks.Rule) func() error {
+		return func() error { _, err := w.CreateAccessPolicy(ctx, admin, name, rules); return err }
+	}
+	changePolicy := func(name string, rules []eks.Rule) func() error {
+		return func() error { _, _, err := w.UpdateAccessPolicy(ctx, admin, name, rules); return err }
+	}
 	register := func(change func(*eks.Cluster)) func() error {
 		return func() error {
 			k := cluster("new")
@@ -232,6 +238,26 @@ func TestRefusals(t *testing.T) {
 		{"an IAM policy", "eks: ", associate("arn:aws:iam::aws:policy/AdministratorAccess", whole), false},
 		{"no scope", "eks: ", associate(viewPolicy, eks.Scope{}), false},
 		{"a scope of namespaces without any", "eks: ", associate(viewPolicy, eks.Scope{Type: eks.NamespaceScope}), false},
+		{"a custom policy that is not there", "eks: ", associate(customARN+"none", whole), false},
+		{"another account's custom policy", "eks: ", associate("arn:aws:eks::999988887777:cluster-access-policy/used", whole), false},
+		{"a custom policy as one of AWS's", "eks: ", associate("arn:aws:eks::aws:cluster-access-policy/used", whole), false},
+		{"a custom policy's name", "eks: ", associate("used", whole), false},
+		{"an access policy twice", "access policy exists: An access policy already exists with name: used", makePolicy("used", reading("pods")), false},
+		{"an access policy of AWS's name", "eks: The access policy AmazonEKSViewPolicy is AWS's own: it cannot be made, changed or deleted", makePolicy("AmazonEKSViewPolicy", reading("pods")), false},
+		{"an access policy of AWS's name in other case", "eks: The access policy amazoneksviewpolicy is AWS's own", makePolicy("amazoneksviewpolicy", reading("pods")), false},
+		{"an access policy of a name AWS keeps the rules of", "eks: The access policy AmazonEKSAutoNodePolicy is AWS's own", makePolicy("AmazonEKSAutoNodePolicy", reading("pods")), false},
+		{"an access policy without a name", "eks: The access policy name", makePolicy("", reading("pods")), false},
+		{"an access policy without rules", "eks: An access policy has 1 to 500 rules", makePolicy("empty", nil), false},
+		{"an access policy of half a rule", "eks: rules[1].verbs is missing", makePolicy("half", append(reading("pods"), eks.Rule{})), false},
+		{"no such access policy", "no such access policy: No access policy found for name: none.", func() error { _, err := w.AccessPolicy(ctx, admin, "none"); return err }, true},
+		{"an access policy without published rules", "eks: The access policy AmazonEKSAutoNodePolicy exists at AWS, which does not publish its rules", func() error { _, err := w.AccessPolicy(ctx, admin, "AmazonEKSAutoNodePolicy"); return err }, true},
+		{"changing no such access policy", "no such access policy: ", changePolicy("none", reading("pods")), false},
+		{"changing an access policy in other case", "no such access policy: ", changePolicy("Used", reading("pods")), false},
+		{"changing an access policy to nothing", "eks: An access policy has 1 to 500 rules", changePolicy("used", nil), false},
+		{"changing AWS's own", "eks: The access policy AmazonEKSEditPolicy is AWS's own", changePolicy("AmazonEKSEditPolicy", reading("pods")), false},
+		{"deleting no such access policy", "no such access policy: ", func() error { return w.DeleteAccessPolicy(ctx, admin, "none") }, false},
+		{"deleting AWS's own", "eks: The access policy AmazonEKSViewPolicy is AWS's own", func() error { return w.DeleteAccessPolicy(ctx, admin, "AmazonEKSViewPolicy") }, false},
+		{"deleting an access policy that is used", "access policy in use: The access policy used is associated with 1 access entry.", func() error { return w.DeleteAccessPolicy(ctx, admin, "used") }, false},
 		{"a policy that is not associated", "no such association: ", func() error { return w.DisassociatePolicy(ctx, admin, "prod", roleARN, viewPolicy) }, false},
 	} {
 		before, n := w.text(), w.count()
@@ -281,8 +307,13 @@ func TestHostileNames(t *testing.T) {
 				_, err := w.CreateRole(ctx, admin, control.RoleInput{Path: name, Name: name, Trust: trust})
 				return err
 			},
-			"mode":        func() error { _, err := w.UpdateMode(ctx, admin, name, eks.AuthenticationMode(name), name); return err },
-			"association": func() error { return w.DisassociatePolicy(ctx, admin, "prod", roleARN, name) },
+			"mode": func() error { _, err := w.UpdateMode(ctx, admin, name, eks.AuthenticationMode(name), name); return err },
+			"new access policy": func() error {
+				_, err := w.CreateAccessPolicy(ctx, admin, name, []eks.Rule{{APIGroups: []string{name}, Resources: []string{name}, Verbs: []string{name, ""}}})
+				return err
+			},
+			"access policy": func() error { return w.DeleteAccessPolicy(ctx, admin, name) },
+			"association":   func() error { return w.DisassociatePolicy(ctx, admin, "prod", roleARN, name) },
 		} {
 			before, n := w.text(), w.count()
 			err := do()
@@ -622,6 +653,120 @@ func TestWarnings(t *testing.T) {
 			t.Errorf("edit in %s: %+v", namespace, e[0].Detail)
 		}
 	}
+
+	// A custom policy is warned of when an entry gets it, and when an entry's gets
+	// other rules.
+	writing := []eks.Rule{{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"update"}}}
+	associate := func(cluster, policy string, namespaces ...string) {
+		t.Helper()
+		if _, err := w.AssociatePolicy(ctx, admin, cluster, secondARN, customARN+policy, eks.Scope{Type: eks.NamespaceScope, Namespaces: namespaces}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n = w.count()
+	associate("both", "unused", "kube-system", "production")
+	if e := w.events(n); e[0].Detail["warning"] != "" {
+		t.Errorf("reading pods: %+v", e[0].Detail)
+	}
+	if _, _, err := w.CreateEntry(ctx, admin, "prod", control.EntryInput{Principal: secondARN}); err != nil {
+		t.Fatal(err)
+	}
+	associate("prod", "unused", "kube-system") // which reads no aws-auth
+	use, warnings, err := w.UpdateAccessPolicy(ctx, admin, "unused", writing)
+	if err != nil || use.Entries != 2 || len(warnings) != 1 || !strings.HasPrefix(warnings[0], "unused in kube-system of both is cluster-admin") {
+		t.Errorf("rules that write ConfigMaps: %+v, %q, %v", use, warnings, err)
+	}
+	if e := w.events(n); e[len(e)-1].Detail["warning"] != warnings[0] {
+		t.Errorf("rules that write ConfigMaps: recorded is %+v", e[len(e)-1].Detail)
+	}
+	if _, warnings, err = w.UpdateAccessPolicy(ctx, admin, "used", writing); err != nil || len(warnings) != 0 {
+		t.Errorf("in production: %q, %v", warnings, err)
+	}
+	n = w.count()
+	associate("both", "unused", "kube-*")
+	if e := w.events(n); !strings.HasPrefix(e[0].Detail["warning"], "unused in kube-system") {
+		t.Errorf("writing ConfigMaps: %+v", e[0].Detail)
+	}
+}
+
+// TestAccessPolicyStory: a custom policy from its making to its end.
+func TestAccessPolicyStory(t *testing.T) {
+	w := newWorld(t)
+	ctx, admin := t.Context(), w.admin()
+	made, err := w.CreateAccessPolicy(ctx, admin, "log-reader", reading("pods/log"))
+	if err != nil || made.ARN != customARN+"log-reader" || made.BuiltIn() || made.Created.IsZero() || !made.Created.Equal(made.Modified) {
+		t.Fatalf("%+v, %v", made, err)
+	}
+	list, err := w.AccessPolicies(ctx, admin)
+	var names []string
+	for _, p := range list {
+		names = append(names, p.Name)
+	}
+	if err != nil || !slices.Contains(names, "log-reader") || !slices.Contains(names, "AmazonEKSEditPolicy") || len(names) != 10 {
+		t.Errorf("%v, %v", names, err)
+	}
+	whole := eks.Scope{Type: eks.ClusterScope}
+	for _, principal := range []string{roleARN, secondARN} {
+		if principal == secondARN {
+			if _, _, err := w.CreateEntry(ctx, admin, "moved", control.EntryInput{Principal: secondARN}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		cluster := map[string]string{roleARN: "prod", secondARN: "moved"}[principal]
+		if _, err := w.AssociatePolicy(ctx, admin, cluster, principal, made.ARN, whole); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if list, err := w.Entries(ctx, admin, "prod", made.ARN); err != nil || len(list) != 1 {
+		t.Errorf("%d entries of prod have it, %v", len(list), err)
+	}
+	time.Sleep(time.Millisecond)
+	use, _, err := w.UpdateAccessPolicy(ctx, admin, "log-reader", reading("pods/log", "events"))
+	if err != nil || use.Entries != 2 || len(use.Rules[0].Resources) != 2 || !use.Created.Equal(made.Created) || !use.Modified.After(made.Modified) {
+		t.Errorf("%+v, %v", use, err)
+	}
+	if len(made.Rules[0].Resources) != 1 {
+		t.Errorf("the first value is now %+v", made)
+	}
+	if got, err := w.AccessPolicy(ctx, admin, "log-reader"); err != nil || got.Entries != 2 || got.ARN != made.ARN {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if got, err := w.AccessPolicy(ctx, admin, "AmazonEKSEditPolicy"); err != nil || got.Entries != 1 || !got.BuiltIn() || len(got.Rules) != 20 {
+		t.Errorf("AWS's own: %+v, %v", got, err)
+	}
+	uses, err := w.AccessPolicyUses(ctx, admin)
+	entries := map[string]int{}
+	for _, u := range uses {
+		entries[u.Name] = u.Entries
+	}
+	if err != nil || len(uses) != 10 || entries["log-reader"] != 2 || entries["used"] != 1 || entries["unused"] != 0 || entries["AmazonEKSEditPolicy"] != 1 {
+		t.Errorf("%v, %v", entries, err)
+	}
+
+	if err := w.DeleteAccessPolicy(ctx, admin, "log-reader"); reason(err) != "access policy in use: The access policy log-reader is associated with 2 access entries." {
+		t.Errorf("deleted while used: %v", err)
+	}
+	if err := w.DisassociatePolicy(ctx, admin, "prod", roleARN, made.ARN); err != nil {
+		t.Error(err)
+	}
+	if err := w.DeleteAccessPolicy(ctx, admin, "log-reader"); !strings.HasPrefix(reason(err), "access policy in use") {
+		t.Errorf("deleted while used elsewhere: %v", err)
+	}
+	if err := w.DeleteEntry(ctx, admin, "moved", secondARN); err != nil {
+		t.Error(err)
+	}
+	if err := w.DeleteAccessPolicy(ctx, admin, "log-reader"); err != nil {
+		t.Error(err)
+	}
+	if _, err := w.AssociatePolicy(ctx, admin, "prod", roleARN, made.ARN, whole); !strings.HasPrefix(reason(err), "eks: ") {
+		t.Errorf("associated when gone: %v", err)
+	}
+	if _, err := w.CreateAccessPolicy(ctx, admin, "log-reader", reading("secrets")); err != nil {
+		t.Error(err)
+	}
+	if n := len(w.db.Snapshot().EntriesWith(made.ARN)); n != 0 {
+		t.Errorf("%d entries have the one made anew", n)
+	}
 }
 
 func TestClusters(t *testing.T) {
@@ -739,5 +884,42 @@ func TestUnreadable(t *testing.T) {
 	w.db.FailNext(errBroken)
 	if err := w.Unreadable(t.Context(), w.admin(), "iam:CreateRole", why); !errors.Is(err, why) || !errors.Is(err, errBroken) {
 		t.Errorf("what cannot be recorded: %v", err)
+	}
+}
+
+// TestAccessPolicyQuotas: the last that fits is made, the next is refused.
+func TestAccessPolicyQuotas(t *testing.T) {
+	w := newWorld(t)
+	ctx, admin := t.Context(), w.admin()
+	var many []registry.Change
+	e, _ := w.db.Snapshot().Entry("prod", roleARN)
+	for n := len(w.db.Snapshot().CustomPolicies()); n < eks.MaxAccessPolicies-1; n++ {
+		name := fmt.Sprint("p", n)
+		many = append(many, registry.PutAccessPolicy{Policy: &eks.AccessPolicy{ARN: customARN + name, Name: name, Rules: reading("pods")}})
+		if len(e.Policies) < 49 {
+			e = e.Associate(customARN+name, eks.Scope{Type: eks.ClusterScope}, time.Now())
+		}
+	}
+	if err := w.db.Commit(ctx, w.db.Snapshot(), append(many, registry.PutEntry{Entry: e}), audit.Event{Time: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.CreateAccessPolicy(ctx, admin, "last", reading("pods")); err != nil {
+		t.Errorf("the last that fits: %v", err)
+	}
+	if _, err := w.CreateAccessPolicy(ctx, admin, "more", reading("pods")); reason(err) != "eks: There are 500 custom access policies already, which is the most" {
+		t.Errorf("got %v", err)
+	}
+	if _, _, err := w.UpdateAccessPolicy(ctx, admin, "last", reading("pods", "secrets")); err != nil {
+		t.Errorf("changing one: %v", err)
+	}
+	whole := eks.Scope{Type: eks.ClusterScope}
+	if _, err := w.AssociatePolicy(ctx, admin, "prod", roleARN, customARN+"last", whole); err != nil {
+		t.Errorf("the last that fits into an entry: %v", err)
+	}
+	if _, err := w.AssociatePolicy(ctx, admin, "prod", roleARN, customARN+"unused", whole); reason(err) != "eks: An access entry has 50 access policies at most" {
+		t.Errorf("got %v", err)
+	}
+	if _, err := w.AssociatePolicy(ctx, admin, "prod", roleARN, customARN+"last", whole); err != nil {
+		t.Errorf("one of them again: %v", err)
 	}
 }

@@ -29,6 +29,7 @@ const (
 	secondARN   = "arn:aws:iam::111122223333:role/second"
 	clusterARN  = "arn:aws:eks:eu-central-1:111122223333:cluster/prod"
 	editPolicy  = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSEditPolicy"
+	customARN   = "arn:aws:eks::111122223333:cluster-access-policy/"
 	viewPolicy  = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy"
 
 	trust = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Federated":"arn:aws:iam::111122223333:oidc-provider/gitlab.example"},` +
@@ -52,7 +53,8 @@ func start(t testing.TB) *world {
 }
 
 // newWorld holds a provider, three roles, a cluster with an entry and a policy,
-// a cluster of the classic sort, and one that was.
+// a cluster of the classic sort, one that was, and two custom access policies, of
+// which the entry has one.
 func newWorld(t testing.TB) *world {
 	w := start(t)
 	ctx, admin := t.Context(), w.admin()
@@ -84,7 +86,18 @@ func newWorld(t testing.TB) *world {
 	must(err)
 	_, err = w.AssociatePolicy(ctx, admin, "prod", roleARN, editPolicy, eks.Scope{Type: eks.NamespaceScope, Namespaces: []string{"production"}})
 	must(err)
+	for _, name := range []string{"used", "unused"} {
+		_, err = w.CreateAccessPolicy(ctx, admin, name, reading("pods"))
+		must(err)
+	}
+	_, err = w.AssociatePolicy(ctx, admin, "prod", roleARN, customARN+"used", eks.Scope{Type: eks.NamespaceScope, Namespaces: []string{"production"}})
+	must(err)
 	return w
+}
+
+// reading is the rules of a policy that reads some resources.
+func reading(resources ...string) []eks.Rule {
+	return []eks.Rule{{APIGroups: []string{""}, Resources: resources, Verbs: []string{"get", "list"}}}
 }
 
 func cluster(name string) eks.Cluster {
@@ -337,6 +350,25 @@ var operations = []operation{
 	{"eks:ListAccessPolicies", nil, "*", false, func(ctx context.Context, w *world, c control.Call) error {
 		_, err := w.AccessPolicies(ctx, c)
 		return err
+	}},
+	{"mayfly:CreateAccessPolicy", nil, customARN + "new", true, func(ctx context.Context, w *world, c control.Call) error {
+		_, err := w.CreateAccessPolicy(ctx, c, "new", []eks.Rule{{APIGroups: []string{"", "apps"}, Resources: []string{"*/scale"}, ResourceNames: []string{`"é"`}, Verbs: []string{"*"}}, {NonResourceURLs: []string{"/metrics/*"}, Verbs: []string{"get"}}})
+		return err
+	}},
+	{"mayfly:UpdateAccessPolicy", nil, customARN + "used", true, func(ctx context.Context, w *world, c control.Call) error {
+		_, _, err := w.UpdateAccessPolicy(ctx, c, "used", reading("pods", "pods/log"))
+		return err
+	}},
+	{"mayfly:DescribeAccessPolicy", nil, customARN + "used", false, func(ctx context.Context, w *world, c control.Call) error {
+		_, err := w.AccessPolicy(ctx, c, "used")
+		return err
+	}},
+	{"mayfly:ListAccessPolicies", nil, customARN + "*", false, func(ctx context.Context, w *world, c control.Call) error {
+		_, err := w.AccessPolicyUses(ctx, c)
+		return err
+	}},
+	{"mayfly:DeleteAccessPolicy", nil, customARN + "unused", true, func(ctx context.Context, w *world, c control.Call) error {
+		return w.DeleteAccessPolicy(ctx, c, "unused")
 	}},
 	{"mayfly:ReadAudit", nil, "arn:aws:mayfly::111122223333:audit-log", false, func(ctx context.Context, w *world, c control.Call) error {
 		return w.ReadAudit(ctx, c)

@@ -22,10 +22,17 @@ const (
 // AccessPolicyARN is the ARN of the access policy that a name means: one of
 // AWS's own, or a custom one of the account.
 func AccessPolicyARN(account arn.AccountID, name string) string {
-	if own := accessPolicyPrefix + name; awsPolicies[own] != nil || namesOnly[own] {
-		return own
+	if IsOwnPolicy(name) {
+		return accessPolicyPrefix + name
 	}
 	return arn.ARN{Partition: arn.Partition, Service: "eks", Account: string(account), Resource: "cluster-access-policy/" + name}.String()
+}
+
+// IsOwnPolicy reports whether a name is that of one of AWS's own access policies,
+// those without published rules among them.
+func IsOwnPolicy(name string) bool {
+	own := accessPolicyPrefix + name
+	return awsPolicies[own] != nil || namesOnly[own]
 }
 
 // CheckAccessPolicyName refuses a name that no custom access policy can have:

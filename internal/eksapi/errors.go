@@ -23,15 +23,18 @@ var ruleCodes = map[eks.Reason]awsrest.Failure{
 
 // clusterCodes :: reason of control → EKS's code and status.
 var clusterCodes = map[control.Reason]awsrest.Failure{
-	control.NoSuchCluster:     {Status: http.StatusNotFound, Code: "ResourceNotFoundException"},
-	control.NoSuchEntry:       {Status: http.StatusNotFound, Code: "ResourceNotFoundException"},
-	control.NoSuchAssociation: {Status: http.StatusNotFound, Code: "ResourceNotFoundException"},
-	control.EntryExists:       {Status: http.StatusConflict, Code: "ResourceInUseException"},
-	control.ClusterExists:     {Status: http.StatusConflict, Code: "ResourceInUseException"},
-	control.InvalidTags:       {Status: http.StatusBadRequest, Code: "InvalidParameterException"},
-	control.NoSuchResource:    {Status: http.StatusNotFound, Code: "NotFoundException"},
-	control.NoSuchUpdate:      {Status: http.StatusNotFound, Code: "ResourceNotFoundException"},
-	control.InvalidPrincipal:  {Status: http.StatusBadRequest, Code: "InvalidParameterException"},
+	control.NoSuchCluster:      {Status: http.StatusNotFound, Code: "ResourceNotFoundException"},
+	control.NoSuchEntry:        {Status: http.StatusNotFound, Code: "ResourceNotFoundException"},
+	control.NoSuchAssociation:  {Status: http.StatusNotFound, Code: "ResourceNotFoundException"},
+	control.EntryExists:        {Status: http.StatusConflict, Code: "ResourceInUseException"},
+	control.ClusterExists:      {Status: http.StatusConflict, Code: "ResourceInUseException"},
+	control.InvalidTags:        {Status: http.StatusBadRequest, Code: "InvalidParameterException"},
+	control.NoSuchResource:     {Status: http.StatusNotFound, Code: "NotFoundException"},
+	control.NoSuchUpdate:       {Status: http.StatusNotFound, Code: "ResourceNotFoundException"},
+	control.NoSuchAccessPolicy: {Status: http.StatusNotFound, Code: "ResourceNotFoundException"},
+	control.AccessPolicyExists: {Status: http.StatusConflict, Code: "ResourceInUseException"},
+	control.AccessPolicyInUse:  {Status: http.StatusConflict, Code: "ResourceInUseException"},
+	control.InvalidPrincipal:   {Status: http.StatusBadRequest, Code: "InvalidParameterException"},
 }
 
 // Failure is an error as EKS shows it; what is not known is a ServerException

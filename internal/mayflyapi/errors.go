@@ -30,15 +30,18 @@ var ruleCodes = map[eks.Reason]failure{
 
 // clusterCodes :: reason of control → our code and status.
 var clusterCodes = map[control.Reason]failure{
-	control.NoSuchCluster:     {http.StatusNotFound, "NoSuchCluster"},
-	control.NoSuchEntry:       {http.StatusNotFound, "NoSuchEntry"},
-	control.NoSuchAssociation: {http.StatusNotFound, "NoSuchAssociation"},
-	control.EntryExists:       {http.StatusConflict, "EntryExists"},
-	control.ClusterExists:     {http.StatusConflict, "ClusterExists"},
-	control.NoSuchResource:    {http.StatusNotFound, "NoSuchResource"},
-	control.NoSuchUpdate:      {http.StatusNotFound, "NoSuchUpdate"},
-	control.InvalidPrincipal:  {http.StatusBadRequest, "InvalidParameter"},
-	control.InvalidTags:       {http.StatusBadRequest, "InvalidParameter"},
+	control.NoSuchCluster:      {http.StatusNotFound, "NoSuchCluster"},
+	control.NoSuchEntry:        {http.StatusNotFound, "NoSuchEntry"},
+	control.NoSuchAssociation:  {http.StatusNotFound, "NoSuchAssociation"},
+	control.EntryExists:        {http.StatusConflict, "EntryExists"},
+	control.ClusterExists:      {http.StatusConflict, "ClusterExists"},
+	control.NoSuchResource:     {http.StatusNotFound, "NoSuchResource"},
+	control.NoSuchUpdate:       {http.StatusNotFound, "NoSuchUpdate"},
+	control.NoSuchAccessPolicy: {http.StatusNotFound, "NoSuchAccessPolicy"},
+	control.AccessPolicyExists: {http.StatusConflict, "AccessPolicyExists"},
+	control.AccessPolicyInUse:  {http.StatusConflict, "AccessPolicyInUse"},
+	control.InvalidPrincipal:   {http.StatusBadRequest, "InvalidParameter"},
+	control.InvalidTags:        {http.StatusBadRequest, "InvalidParameter"},
 }
 
 // callerCodes :: why a request is nobody's → our code; the status is 403.

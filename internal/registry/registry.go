@@ -165,6 +165,18 @@ func (s *Snapshot) EntriesWith(policyARN string) []eks.AccessEntry {
 	})
 }
 
+// AccessPolicyUses are how many entries, of all clusters, have each access policy
+// associated :: ARN → entries.
+func (s *Snapshot) AccessPolicyUses() map[string]int {
+	uses := map[string]int{}
+	for _, e := range s.entries.all() {
+		for _, a := range e.Policies {
+			uses[a.PolicyARN]++
+		}
+	}
+	return uses
+}
+
 // sorted are the values of a table for which keep holds, by name.
 func sorted[K comparable, V any](t table[K, V], name func(V) string, keep func(V) bool) []V {
 	var out []V

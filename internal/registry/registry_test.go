@@ -227,6 +227,9 @@ func TestAccessPolicies(t *testing.T) {
 	if want := "k/b l/a"; strings.Join(got, " ") != want {
 		t.Errorf("%v have it, want %s", got, want)
 	}
+	if got := s.AccessPolicyUses(); !reflect.DeepEqual(got, map[string]int{mine: 2, own: 1, mine + "2": 1}) {
+		t.Errorf("policies are used %v", got)
+	}
 	if n := len(s.EntriesWith("")); n != 0 {
 		t.Errorf("%d entries have no policy", n)
 	}
