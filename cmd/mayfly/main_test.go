@@ -55,13 +55,21 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"status": scripttest.Status,
-			// admit NAME registers a cluster in which the job has an identity.
+			// admit NAME MODE registers a cluster in which the job has an identity.
 			"admit": func(ts *testscript.TestScript, neg bool, args []string) {
 				h, ok := ts.Value("house").(*housetest.House)
-				if neg || !ok || len(args) != 1 {
-					ts.Fatalf("usage: admit NAME")
+				if neg || !ok || len(args) != 2 {
+					ts.Fatalf("usage: admit NAME MODE")
 				}
-				h.Cluster(args[0])
+				h.Cluster(args[0], args[1])
+			},
+			// entitle CLUSTER POLICY-ARN NAMESPACE gives the job an access policy there.
+			"entitle": func(ts *testscript.TestScript, neg bool, args []string) {
+				h, ok := ts.Value("house").(*housetest.House)
+				if neg || !ok || len(args) != 3 {
+					ts.Fatalf("usage: entitle CLUSTER POLICY-ARN NAMESPACE")
+				}
+				h.Entitle(args[0], args[1], args[2])
 			},
 			"as": func(ts *testscript.TestScript, neg bool, args []string) {
 				h, ok := ts.Value("house").(*housetest.House)

@@ -35,7 +35,7 @@ import (
 func house(t *testing.T) attack.Target {
 	t.Helper()
 	h := housetest.New(t)
-	w := h.Cluster("prod")
+	w := h.Cluster("prod", "API")
 	pair, err := tls.X509KeyPair([]byte(w.ClientCertificate), []byte(w.ClientKey))
 	if err != nil {
 		t.Fatal(err)

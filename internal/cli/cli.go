@@ -83,7 +83,7 @@ func newRoot(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
 	a := &app{stdin: stdin, stdout: stdout, stderr: stderr}
 	root := &cobra.Command{Use: "mayfly", Short: "Deploy from CI jobs with no stored secret", Version: Version, SilenceErrors: true, SilenceUsage: true,
 		Long: `mayfly talks to a Mayfly server: it registers clusters, prints what their API
-servers need, and reads the audit log.
+servers need, makes access policies, and reads the audit log.
 
 It signs with the credentials in AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and
 AWS_SESSION_TOKEN; on the server's machine, 'mayflyd admin credentials' prints
@@ -102,7 +102,7 @@ some.`}
 		}
 		return nil
 	}
-	root.AddCommand(newCluster(a), newAudit(a), newAttack(a))
+	root.AddCommand(newCluster(a), newAccessPolicy(a), newAudit(a), newAttack(a))
 	return root
 }
 
@@ -179,6 +179,8 @@ func explain(err error) error {
 		return hint(err, "get new credentials; on the server's machine: eval \"$(mayflyd admin credentials)\"")
 	case e.Status == http.StatusForbidden && e.Code == "AccessDenied":
 		return hint(err, "the role's permission policy must allow the action named")
+	case e.Code == "AccessPolicyInUse":
+		return hint(err, "aws eks list-access-entries --cluster-name CLUSTER --associated-policy-arn ARN names them; aws eks disassociate-access-policy takes it from one")
 	}
 	return err
 }

@@ -192,15 +192,17 @@ func (c *Client) Clusters(ctx context.Context) ([]mayflywire.Cluster, error) {
 	return out.Clusters, err
 }
 
-// doCluster asks for the path of a cluster, and what follows it. A name that is
-// a dot segment has no path of its own: whoever routes it takes it away (RFC 3986
-// §5.2.4).
+// doCluster asks for the path of a cluster, and what follows it.
 func (c *Client) doCluster(ctx context.Context, method, name, rest string, out any) error {
-	if name == "" || name == "." || name == ".." {
+	if !isSegment(name) {
 		return fmt.Errorf("%q is no cluster's name", name)
 	}
 	return c.do(ctx, method, "/mayfly/v1/clusters/"+url.PathEscape(name)+rest, nil, nil, out)
 }
+
+// isSegment reports whether a name can stand in a path. One that is a dot segment
+// has no path of its own: whoever routes it takes it away (RFC 3986 §5.2.4).
+func isSegment(name string) bool { return name != "" && name != "." && name != ".." }
 
 // Cluster describes one.
 func (c *Client) Cluster(ctx context.Context, name string) (out mayflywire.Cluster, err error) {
@@ -217,6 +219,43 @@ func (c *Client) DeregisterCluster(ctx context.Context, name string) error {
 func (c *Client) WebhookConfig(ctx context.Context, name string) (out mayflywire.WebhookConfig, err error) {
 	err = c.doCluster(ctx, http.MethodPost, name, "/webhook-config", &out)
 	return out, err
+}
+
+// CreateAccessPolicy makes a custom access policy.
+func (c *Client) CreateAccessPolicy(ctx context.Context, in mayflywire.CreateAccessPolicy) (out mayflywire.AccessPolicy, err error) {
+	err = c.do(ctx, http.MethodPost, "/mayfly/v1/access-policies", nil, in, &out)
+	return out, err
+}
+
+// AccessPolicies lists the access policies, without their rules.
+func (c *Client) AccessPolicies(ctx context.Context) ([]mayflywire.AccessPolicy, error) {
+	var out mayflywire.AccessPolicies
+	err := c.do(ctx, http.MethodGet, "/mayfly/v1/access-policies", nil, nil, &out)
+	return out.AccessPolicies, err
+}
+
+func (c *Client) doAccessPolicy(ctx context.Context, method, name string, in, out any) error {
+	if !isSegment(name) {
+		return fmt.Errorf("%q is no access policy's name", name)
+	}
+	return c.do(ctx, method, "/mayfly/v1/access-policies/"+url.PathEscape(name), nil, in, out)
+}
+
+// AccessPolicy describes one, custom or AWS's own.
+func (c *Client) AccessPolicy(ctx context.Context, name string) (out mayflywire.AccessPolicy, err error) {
+	err = c.doAccessPolicy(ctx, http.MethodGet, name, nil, &out)
+	return out, err
+}
+
+// UpdateAccessPolicy gives a custom one other rules.
+func (c *Client) UpdateAccessPolicy(ctx context.Context, name string, in mayflywire.UpdateAccessPolicy) (out mayflywire.AccessPolicy, err error) {
+	err = c.doAccessPolicy(ctx, http.MethodPut, name, in, &out)
+	return out, err
+}
+
+// DeleteAccessPolicy removes a custom one that no access entry has.
+func (c *Client) DeleteAccessPolicy(ctx context.Context, name string) error {
+	return c.doAccessPolicy(ctx, http.MethodDelete, name, nil, &struct{}{})
 }
 
 // Audit reads events from first on, and a checkpoint of the whole log.

@@ -124,9 +124,10 @@ func (h *House) IssuerKey() (key crypto.Signer, id string) {
 // JobClaims are the claims of the job that Role lets in.
 func (h *House) JobClaims() map[string]any { return claims("acme/web", "main") }
 
-// Cluster registers a cluster in which Role has an identity, and gives what its
-// API server needs. There is no such API server.
-func (h *House) Cluster(name string) mayflywire.WebhookConfig {
+// Cluster registers a cluster, in an authentication mode that has entries, in
+// which Role has an identity, and gives what its API server needs. There is no
+// such API server.
+func (h *House) Cluster(name, mode string) mayflywire.WebhookConfig {
 	c, err := client.New(client.Config{Endpoint: h.URL, Region: Region, CAFile: h.CAFile, Credentials: h.admin()})
 	if err != nil {
 		h.t.Fatal(err)
@@ -135,22 +136,31 @@ func (h *House) Cluster(name string) mayflywire.WebhookConfig {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	if _, err := c.RegisterCluster(h.t.Context(), mayflywire.Cluster{Name: name, Region: Region, Endpoint: "https://127.0.0.1:1", CA: string(ca), AuthenticationMode: "API"}); err != nil {
+	if _, err := c.RegisterCluster(h.t.Context(), mayflywire.Cluster{Name: name, Region: Region, Endpoint: "https://127.0.0.1:1", CA: string(ca), AuthenticationMode: mode}); err != nil {
 		h.t.Fatal(err)
 	}
-	body := `{"principalArn":"` + Role + `"}`
-	req, err := http.NewRequest(http.MethodPost, h.URL+"/clusters/"+name+"/access-entries", strings.NewReader(body))
+	h.eks("/clusters/"+name+"/access-entries", `{"principalArn":"`+Role+`"}`)
+	out, err := c.WebhookConfig(h.t.Context(), name)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return out
+}
+
+// Entitle gives Role an access policy in a namespace of a cluster.
+func (h *House) Entitle(cluster, policyARN, namespace string) {
+	h.eks("/clusters/"+cluster+"/access-entries/"+url.PathEscape(Role)+"/access-policies", `{"policyArn":"`+policyARN+`","accessScope":{"type":"namespace","namespaces":["`+namespace+`"]}}`)
+}
+
+// eks posts a body to the EKS API as the administrator.
+func (h *House) eks(path, body string) {
+	req, err := http.NewRequest(http.MethodPost, h.URL+path, strings.NewReader(body))
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	req.Header.Set("Content-Type", "application/json")
 	h.sign(req, body, "eks")
 	h.send(req)
-	out, err := c.WebhookConfig(h.t.Context(), name)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	return out
 }
 
 func (h *House) admin() sigv4.Credentials {

@@ -53,6 +53,11 @@ func (a *API) Handler() http.Handler {
 	mux.HandleFunc("GET /mayfly/v1/clusters/{name}", a.signed("eks:DescribeCluster", a.describeCluster))
 	mux.HandleFunc("DELETE /mayfly/v1/clusters/{name}", a.signed("mayfly:DeregisterCluster", a.deregisterCluster))
 	mux.HandleFunc("POST /mayfly/v1/clusters/{name}/webhook-config", a.signed("mayfly:IssueClusterWebhook", a.webhookConfig))
+	mux.HandleFunc("POST /mayfly/v1/access-policies", a.signed("mayfly:CreateAccessPolicy", a.createAccessPolicy))
+	mux.HandleFunc("GET /mayfly/v1/access-policies", a.signed("mayfly:ListAccessPolicies", a.listAccessPolicies))
+	mux.HandleFunc("GET /mayfly/v1/access-policies/{name}", a.signed("mayfly:DescribeAccessPolicy", a.describeAccessPolicy))
+	mux.HandleFunc("PUT /mayfly/v1/access-policies/{name}", a.signed("mayfly:UpdateAccessPolicy", a.updateAccessPolicy))
+	mux.HandleFunc("DELETE /mayfly/v1/access-policies/{name}", a.signed("mayfly:DeleteAccessPolicy", a.deleteAccessPolicy))
 	mux.HandleFunc("GET /mayfly/v1/audit/events", a.signed("mayfly:ReadAudit", a.auditEvents))
 	mux.HandleFunc("/mayfly/v1/", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusNotFound, mayflywire.Error{Code: "UnknownOperation", Message: "There is no such operation in this version"})
@@ -60,7 +65,8 @@ func (a *API) Handler() http.Handler {
 	return mux
 }
 
-// maxBody bounds a request; the largest is a cluster with its CA.
+// maxBody bounds a request; the largest are a cluster with its CA, and an access
+// policy's rules.
 const maxBody = 256 << 10
 
 // signed is the door of every operation but one: body, caller, operation,

@@ -22,6 +22,7 @@ import (
 	"mayfly.internal/internal/fault"
 	"mayfly.internal/internal/mayflyapi"
 	"mayfly.internal/internal/reasontest"
+	"mayfly.internal/internal/request"
 	"mayfly.internal/internal/session"
 	"mayfly.internal/internal/sigv4"
 	"mayfly.internal/internal/store"
@@ -141,6 +142,67 @@ func TestClusters(t *testing.T) {
 	w.check("POST", "/mayfly/v1/clusters/none/webhook-config", "", `404 {"code":"NoSuchCluster","message":"No cluster found for name: none."}`)
 }
 
+func TestAccessPolicies(t *testing.T) {
+	w := newWorld(t)
+	const path, pods = "/mayfly/v1/access-policies", `[{"apiGroups":[""],"resources":["pods","pods/log"],"verbs":["get"]}]`
+	one := func(rules, rest string) string {
+		return `{"name":"log-reader","arn":"arn:aws:eks::111122223333:cluster-access-policy/log-reader","builtIn":false,"entries":0,"rules":` + rules + `,"createdAt":"#","modifiedAt":"#"` + rest + `}`
+	}
+	w.check("POST", path, `{"name":"log-reader","rules":`+pods+`}`, "200 "+one(pods, ""))
+	w.check("GET", path+"/log-reader", "", "200 "+one(pods, ""))
+	const wide = `[{"nonResourceURLs":["/metrics/*"],"verbs":["*"]},{"apiGroups":["*"],"resources":["*/scale"],"resourceNames":["a"],"verbs":["*"]}]`
+	w.check("PUT", path+"/log-reader", `{"rules":`+wide+`}`, "200 "+one(wide, ""))
+	w.check("GET", path+"/log-reader", "", "200 "+one(wide, ""))
+	if status, body := w.do("GET", path, ""); status != 200 || strings.Count(body, `"name"`) != 8 || !strings.Contains(body, `{"name":"AmazonEKSViewPolicy","arn":"arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy","builtIn":true,"entries":0}`) || strings.Contains(body, "rules") {
+		t.Errorf("%d %s", status, body)
+	}
+	w.check("GET", path+"/AmazonEKSSecretReaderPolicy", "", `200 {"name":"AmazonEKSSecretReaderPolicy","arn":"arn:aws:eks::aws:cluster-access-policy/AmazonEKSSecretReaderPolicy","builtIn":true,"entries":0,"rules":[{"apiGroups":[""],"resources":["secrets"],"verbs":["get","list","watch"]}]}`)
+
+	w.check("POST", path, `{"name":"log-reader","rules":`+pods+`}`, `409 {"code":"AccessPolicyExists","message":"An access policy already exists with name: log-reader"}`)
+	w.check("POST", path, `{"name":"AmazonEKSViewPolicy","rules":`+pods+`}`, `400 {"code":"InvalidParameter","message":"The access policy AmazonEKSViewPolicy is AWS's own: it cannot be made, changed or deleted"}`)
+	w.check("PUT", path+"/AmazonEKSViewPolicy", `{"rules":`+pods+`}`, `400 {"code":"InvalidParameter","message":"The access policy AmazonEKSViewPolicy is AWS's own: it cannot be made, changed or deleted"}`)
+	w.check("POST", path, `{"name":"other","rules":[]}`, `400 {"code":"InvalidParameter","message":"An access policy has 1 to 500 rules"}`)
+	w.check("POST", path, `{"name":"other","rules":[{"verbs":["get"],"apiGroups":[""],"resources":["pod*"]}]}`, `400 {"code":"InvalidParameter","message":"rules[0].resources[0] is \"pod*\": a resource such as pods, pods/log or */scale, or * for all, is wanted, 253 characters at most"}`)
+	w.check("PUT", path+"/log-reader", `{"rules":`+pods+`,"name":"x"}`, `400 {"code":"InvalidParameter","message":"name is not supported"}`)
+	w.check("PUT", path+"/none", `{"rules":`+pods+`}`, `404 {"code":"NoSuchAccessPolicy","message":"No access policy found for name: none."}`)
+	w.check("GET", path+"/a%2Fb", "", `404 {"code":"NoSuchAccessPolicy","message":"No access policy found for name: a/b."}`)
+	if status, body := w.do("PATCH", path+"/log-reader", ""); status != 404 || !strings.Contains(body, "UnknownOperation") {
+		t.Errorf("PATCH: %d %s", status, body)
+	}
+
+	// One entry in a cluster that reads aws-auth.
+	call := w.adminCall()
+	if _, err := w.api.Control.RegisterCluster(t.Context(), call, eks.Cluster{Name: "both", Region: "eu-west-1", Endpoint: "https://k", CA: []byte(ca), Mode: eks.ModeAPIAndConfigMap}); err != nil {
+		t.Fatal(err)
+	}
+	const admin = "arn:aws:iam::111122223333:role/mayfly-admin"
+	if _, _, err := w.api.Control.CreateEntry(t.Context(), call, "both", control.EntryInput{Principal: admin}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.api.Control.AssociatePolicy(t.Context(), call, "both", admin, "arn:aws:eks::111122223333:cluster-access-policy/log-reader", eks.Scope{Type: eks.NamespaceScope, Namespaces: []string{"kube-*"}}); err != nil {
+		t.Fatal(err)
+	}
+	w.check("DELETE", path+"/log-reader", "", `409 {"code":"AccessPolicyInUse","message":"The access policy log-reader is associated with 1 access entry."}`)
+	if status, body := w.do("PUT", path+"/log-reader", `{"rules":[{"apiGroups":[""],"resources":["configmaps"],"verbs":["patch"]}]}`); status != 200 || !strings.Contains(body, `"entries":1`) || !strings.Contains(body, `"warnings":["log-reader in kube-system of both is cluster-admin`) {
+		t.Errorf("%d %s", status, body)
+	}
+	if err := w.api.Control.DeregisterCluster(t.Context(), call, "both"); err != nil {
+		t.Fatal(err)
+	}
+	w.check("DELETE", path+"/log-reader", "", `200 {}`)
+	w.check("DELETE", path+"/log-reader", "", `404 {"code":"NoSuchAccessPolicy","message":"No access policy found for name: log-reader."}`)
+}
+
+// adminCall is a call of the administrator's.
+func (w *world) adminCall() control.Call {
+	w.Helper()
+	who, err := controltest.Admin(w.db)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return control.Call{Caller: who, Info: request.Info{ID: "r", Region: "eu-west-1", Time: time.Now()}}
+}
+
 func TestRegisterRefuses(t *testing.T) {
 	w := newWorld(t)
 	for body, want := range map[string]string{
@@ -252,6 +314,8 @@ func TestEveryOperationAsksWho(t *testing.T) {
 		t.Fatal(body)
 	}
 	operations := [][3]string{{"POST", "/mayfly/v1/clusters", `{"name":"c","region":"eu-central-1","endpoint":"https://k","ca":` + text(ca) + `}`}, {"GET", "/mayfly/v1/clusters", ""}, {"GET", "/mayfly/v1/clusters/broken", ""},
+		{"POST", "/mayfly/v1/access-policies", `{"name":"p","rules":[{"verbs":["get"],"nonResourceURLs":["/x"]}]}`}, {"GET", "/mayfly/v1/access-policies", ""}, {"GET", "/mayfly/v1/access-policies/p", ""},
+		{"PUT", "/mayfly/v1/access-policies/p", `{"rules":[{"verbs":["get"],"nonResourceURLs":["/x"]}]}`}, {"DELETE", "/mayfly/v1/access-policies/p", ""},
 		{"DELETE", "/mayfly/v1/clusters/broken", ""}, {"POST", "/mayfly/v1/clusters/broken/webhook-config", ""}, {"GET", "/mayfly/v1/audit/events", ""}}
 	asks := w.caller
 	for _, op := range operations {

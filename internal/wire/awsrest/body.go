@@ -134,6 +134,20 @@ func (b *Body) Object(name string) *Body {
 	return &Body{value: v, path: b.path + name + ".", used: map[string]bool{}, err: b.err}
 }
 
+// Objects is a list of objects; given is false where it is absent. The Check of
+// each must be called too.
+func (b *Body) Objects(name string) (out []*Body, given bool) {
+	v, given := b.get(name, strictjson.Array)
+	for i, item := range v.Items() {
+		if item.Kind() != strictjson.Object {
+			b.fail("%s%s[%d] must be an object, not %s", b.path, name, i, item.Kind())
+			continue
+		}
+		out = append(out, &Body{value: item, path: fmt.Sprintf("%s%s[%d].", b.path, name, i), used: map[string]bool{}, err: b.err})
+	}
+	return out, given
+}
+
 // Check refuses, with *ShapeError, a member of the wrong kind and a member that
 // nobody asked for. A member that is silently ignored may be the one that was
 // meant to narrow something.

@@ -56,6 +56,120 @@ type Clusters struct {
 	Clusters []Cluster `json:"clusters"`
 }
 
+// AccessPolicy is an access policy: one of AWS's own, or a custom one.
+type AccessPolicy struct {
+	Name       string    `json:"name"`
+	ARN        string    `json:"arn,omitempty"`
+	BuiltIn    bool      `json:"builtIn"`         // AWS's own
+	Entries    int       `json:"entries"`         // how many access entries have it
+	Rules      []Rule    `json:"rules,omitempty"` // absent in a list
+	CreatedAt  time.Time `json:"createdAt,omitzero"`
+	ModifiedAt time.Time `json:"modifiedAt,omitzero"`
+	// Warnings are about a change: which entries may now do more than it seems.
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+// Rule is a rule of an access policy, as a ClusterRole has it (Kubernetes,
+// rbac.authorization.k8s.io/v1 PolicyRule).
+type Rule struct {
+	APIGroups       []string `json:"apiGroups,omitempty"`
+	Resources       []string `json:"resources,omitempty"`
+	ResourceNames   []string `json:"resourceNames,omitempty"`
+	NonResourceURLs []string `json:"nonResourceURLs,omitempty"`
+	Verbs           []string `json:"verbs"`
+}
+
+// CreateAccessPolicy is the body of POST /mayfly/v1/access-policies.
+type CreateAccessPolicy struct {
+	Name  string `json:"name"`
+	Rules []Rule `json:"rules"`
+}
+
+// DecodeCreateAccessPolicy reads the body of POST /mayfly/v1/access-policies.
+func DecodeCreateAccessPolicy(data []byte) (CreateAccessPolicy, error) {
+	b, err := awsrest.ParseBody(data)
+	if err != nil {
+		return CreateAccessPolicy{}, err
+	}
+	in := CreateAccessPolicy{Name: b.Required("name")}
+	if in.Rules, err = decodeRules(b); err != nil {
+		return CreateAccessPolicy{}, err
+	}
+	return in, nil
+}
+
+// UpdateAccessPolicy is the body of PUT /mayfly/v1/access-policies/NAME.
+type UpdateAccessPolicy struct {
+	Rules []Rule `json:"rules"`
+}
+
+// DecodeUpdateAccessPolicy reads the body of PUT /mayfly/v1/access-policies/NAME.
+func DecodeUpdateAccessPolicy(data []byte) (UpdateAccessPolicy, error) {
+	b, err := awsrest.ParseBody(data)
+	if err != nil {
+		return UpdateAccessPolicy{}, err
+	}
+	rules, err := decodeRules(b)
+	return UpdateAccessPolicy{rules}, err
+}
+
+// ClusterRole is a Kubernetes ClusterRole, as far as an access policy can be made
+// of it, or no more than its rules.
+type ClusterRole struct {
+	APIVersion string
+	Kind       string
+	Metadata   bool   // it has some
+	UID        string // of the metadata; empty unless a cluster gave it
+	Aggregated bool   // the cluster fills its rules in
+	Rules      []Rule
+}
+
+// DecodeClusterRole reads a ClusterRole's JSON.
+func DecodeClusterRole(data []byte) (ClusterRole, error) {
+	b, err := awsrest.ParseBody(data)
+	if err != nil {
+		return ClusterRole{}, err
+	}
+	r := ClusterRole{APIVersion: b.Text("apiVersion"), Kind: b.Text("kind"), Aggregated: b.Object("aggregationRule") != nil}
+	if meta := b.Object("metadata"); meta != nil {
+		r.Metadata, r.UID = true, meta.Text("uid")
+	}
+	if r.Rules, err = decodeRules(b); err != nil {
+		return ClusterRole{}, err
+	}
+	return r, nil
+}
+
+// decodeRules reads the last member of a body that is asked for, and checks the
+// body.
+func decodeRules(b *awsrest.Body) (out []Rule, err error) {
+	list, given := b.Objects("rules")
+	for _, item := range list {
+		var r Rule
+		r.APIGroups, _ = item.Texts("apiGroups")
+		r.Resources, _ = item.Texts("resources")
+		r.ResourceNames, _ = item.Texts("resourceNames")
+		r.NonResourceURLs, _ = item.Texts("nonResourceURLs")
+		r.Verbs, _ = item.Texts("verbs")
+		if err := item.Check(); err != nil {
+			return nil, err
+		}
+		out = append(out, r)
+	}
+	if err := b.Check(); err != nil {
+		return nil, err
+	}
+	if !given {
+		return nil, &awsrest.ShapeError{Detail: "rules is missing"}
+	}
+	return out, nil
+}
+
+// AccessPolicies answers GET /mayfly/v1/access-policies.
+type AccessPolicies struct {
+	AccessPolicies []AccessPolicy `json:"accessPolicies"`
+}
+
 // WebhookConfig answers POST /mayfly/v1/clusters/NAME/webhook-config: what the
 // cluster's API server needs to ask this server. The key is made for this
 // answer and kept nowhere.

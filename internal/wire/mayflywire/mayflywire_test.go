@@ -45,6 +45,69 @@ func TestDecodeClusterRefuses(t *testing.T) {
 	}
 }
 
+const somePod = `{"apiGroups":[""],"resources":["pods"],"verbs":["get"]}`
+
+var podRule = mayflywire.Rule{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"get"}}
+
+func TestDecodeAccessPolicy(t *testing.T) {
+	full := mayflywire.Rule{APIGroups: []string{"*"}, Resources: []string{"*/scale"}, ResourceNames: []string{"a"}, Verbs: []string{"*"}}
+	path := mayflywire.Rule{NonResourceURLs: []string{"/metrics/*"}, Verbs: []string{"get"}}
+	in, err := mayflywire.DecodeCreateAccessPolicy([]byte(`{"name":"p","rules":[` + somePod + `,{"apiGroups":["*"],"resources":["*/scale"],"resourceNames":["a"],"nonResourceURLs":null,"verbs":["*"]},{"nonResourceURLs":["/metrics/*"],"verbs":["get"]}]}`))
+	if want := (mayflywire.CreateAccessPolicy{Name: "p", Rules: []mayflywire.Rule{podRule, full, path}}); err != nil || !reflect.DeepEqual(in, want) {
+		t.Errorf("%+v, %v", in, err)
+	}
+	role, err := mayflywire.DecodeClusterRole([]byte(`{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRole","metadata":{"name":"view","uid":"u","labels":{"a":"b"},"x":[1]},"aggregationRule":{"clusterRoleSelectors":[{}]},"rules":[` + somePod + `]}`))
+	if want := (mayflywire.ClusterRole{APIVersion: "rbac.authorization.k8s.io/v1", Kind: "ClusterRole", Metadata: true, UID: "u", Aggregated: true, Rules: []mayflywire.Rule{podRule}}); err != nil || !reflect.DeepEqual(role, want) {
+		t.Errorf("%+v, %v", role, err)
+	}
+	role, err = mayflywire.DecodeClusterRole([]byte(`{"rules":[]}`))
+	if err != nil || !reflect.DeepEqual(role, mayflywire.ClusterRole{}) {
+		t.Errorf("%+v, %v", role, err)
+	}
+}
+
+func TestDecodeAccessPolicyRefuses(t *testing.T) {
+	for body, want := range map[string]string{
+		``:                             "name is missing",
+		`{"rules":[` + somePod + `]}`:  "name is missing",
+		`{"name":"p"}`:                 "rules is missing",
+		`{"name":"p","rules":null}`:    "rules is missing",
+		`{"name":"p","rules":{}}`:      "rules must be an array, not object",
+		`{"name":"p","Rules":[]}`:      "Rules is not supported",
+		`{"name":"p","rules":["get"]}`: "rules[0] must be an object, not string",
+		`{"name":"p","rules":[` + somePod + `,null]}`:                      "rules[1] must be an object, not null",
+		`{"name":"p","rules":[{"verbs":"get"}]}`:                           "rules[0].verbs must be an array, not string",
+		`{"name":"p","rules":[` + somePod + `,{"verbs":["get",1]}]}`:       "rules[1].verbs[1] must be a string, not number",
+		`{"name":"p","rules":[{"verbs":["get"],"apigroups":["*"]}]}`:       "rules[0].apigroups is not supported",
+		`{"name":"p","rules":[{"verbs":["get"],"nonResourceUrls":["*"]}]}`: "rules[0].nonResourceUrls is not supported",
+		`{"name":"p","rules":[{"verbs":["get"],"verbs":["*"]}]}`:           "The request body is not JSON",
+		`{"name":"p","rules":[` + somePod + `],"arn":"a"}`:                 "arn is not supported",
+		`{"name":"p","rules":[` + somePod + `],"builtIn":true}`:            "builtIn is not supported",
+	} {
+		got, err := mayflywire.DecodeCreateAccessPolicy([]byte(body))
+		if e, ok := errors.AsType[*awsrest.ShapeError](err); !ok || !strings.HasPrefix(e.Detail, want) || !reflect.DeepEqual(got, mayflywire.CreateAccessPolicy{}) {
+			t.Errorf("%s: %+v, %v, want %s", body, got, err, want)
+		}
+	}
+	for body, want := range map[string]string{
+		``: "rules is missing", `{"name":"p","rules":[]}`: "name is not supported", `{"rules":[{}],"x":1}`: "x is not supported",
+	} {
+		got, err := mayflywire.DecodeUpdateAccessPolicy([]byte(body))
+		if e, ok := errors.AsType[*awsrest.ShapeError](err); !ok || !strings.HasPrefix(e.Detail, want) || got.Rules != nil {
+			t.Errorf("%s: %+v, %v, want %s", body, got, err, want)
+		}
+	}
+	for body, want := range map[string]string{
+		``: "rules is missing", `{"kind":1,"rules":[]}`: "kind must be a string, not number", `{"metadata":"x","rules":[]}`: "metadata must be an object, not string",
+		`{"subjects":[],"rules":[]}`: "subjects is not supported", `{"aggregationRule":[],"rules":[]}`: "aggregationRule must be an object, not array",
+	} {
+		got, err := mayflywire.DecodeClusterRole([]byte(body))
+		if e, ok := errors.AsType[*awsrest.ShapeError](err); !ok || !strings.HasPrefix(e.Detail, want) || !reflect.DeepEqual(got, mayflywire.ClusterRole{}) {
+			t.Errorf("%s: %+v, %v, want %s", body, got, err, want)
+		}
+	}
+}
+
 // TestAnswers pins the bodies.
 func TestAnswers(t *testing.T) {
 	at := time.Date(2026, 11, 23, 3, 0, 0, 0, time.UTC)
@@ -56,6 +119,9 @@ func TestAnswers(t *testing.T) {
 		{mayflywire.Clusters{Clusters: []mayflywire.Cluster{{Name: "c", ARN: "a", ID: "i", Region: "r", Endpoint: "e", CA: "x", AuthenticationMode: "API", BearerMaxAge: "15m0s", CreatedAt: at}}},
 			`{"clusters":[{"name":"c","arn":"a","id":"i","region":"r","endpoint":"e","ca":"x","authenticationMode":"API","bearerMaxAge":"15m0s","createdAt":"2026-11-23T03:00:00Z"}]}`},
 		{mayflywire.Audit{Events: []mayflywire.AuditLine{{Index: 0, Body: `{"v":1}`}}, Checkpoint: "c"}, `{"events":[{"index":0,"body":"{\"v\":1}"}],"checkpoint":"c"}`},
+		{mayflywire.AccessPolicy{Name: "p", ARN: "a", Entries: 2, Rules: []mayflywire.Rule{podRule}, CreatedAt: at, ModifiedAt: at, Warnings: []string{"w"}},
+			`{"name":"p","arn":"a","builtIn":false,"entries":2,"rules":[` + somePod + `],"createdAt":"2026-11-23T03:00:00Z","modifiedAt":"2026-11-23T03:00:00Z","warnings":["w"]}`},
+		{mayflywire.AccessPolicies{AccessPolicies: []mayflywire.AccessPolicy{{Name: "p", ARN: "a", BuiltIn: true}}}, `{"accessPolicies":[{"name":"p","arn":"a","builtIn":true,"entries":0}]}`},
 		{mayflywire.Error{Code: "AccessDenied", Message: "m"}, `{"code":"AccessDenied","message":"m"}`},
 		{mayflywire.WebhookConfig{Cluster: "c", AuthenticateURL: "a", AuthorizeURL: "b", CA: "x", ClientCertificate: "y", ClientKey: "z", Expires: at},
 			`{"cluster":"c","authenticateUrl":"a","authorizeUrl":"b","ca":"x","clientCertificate":"y","clientKey":"z","expires":"2026-11-23T03:00:00Z"}`},
@@ -85,6 +151,35 @@ func FuzzDecodeCluster(f *testing.F) {
 		again, err := mayflywire.DecodeCluster(awsrest.Encode(c))
 		if err != nil || !reflect.DeepEqual(again, c) {
 			t.Fatalf("%+v became %+v, %v", c, again, err)
+		}
+	})
+}
+
+func FuzzDecodeAccessPolicy(f *testing.F) {
+	f.Add([]byte(`{"name":"p","rules":[` + somePod + `,{"nonResourceURLs":["/metrics/*"],"verbs":["get"]}]}`))
+	f.Add([]byte(`{"name":"p","rules":[{"apiGroups":["*"],"resources":["*/scale"],"resourceNames":["a"],"verbs":["*"]}]}`))
+	f.Add([]byte(`{"apiVersion":"v1","kind":"ClusterRole","metadata":{"uid":"u"},"aggregationRule":{},"rules":[]}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		if r, err := mayflywire.DecodeClusterRole(body); err != nil && !reflect.DeepEqual(r, mayflywire.ClusterRole{}) {
+			t.Fatalf("a refusal gives %+v", r)
+		}
+		if u, err := mayflywire.DecodeUpdateAccessPolicy(body); err != nil && u.Rules != nil {
+			t.Fatalf("a refusal gives %+v", u)
+		}
+		in, err := mayflywire.DecodeCreateAccessPolicy(body)
+		if err != nil {
+			if !reflect.DeepEqual(in, mayflywire.CreateAccessPolicy{}) {
+				t.Fatalf("a refusal gives %+v", in)
+			}
+			return
+		}
+		text := awsrest.Encode(in)
+		if in.Rules == nil {
+			text = awsrest.Encode(map[string]any{"name": in.Name, "rules": []string{}})
+		}
+		again, err := mayflywire.DecodeCreateAccessPolicy(text)
+		if err != nil || string(awsrest.Encode(again)) != string(awsrest.Encode(in)) {
+			t.Fatalf("%+v became %+v, %v", in, again, err)
 		}
 	})
 }
