@@ -2,6 +2,7 @@ package control_test
 
 import (
 	"errors"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -315,6 +316,59 @@ func TestConditionKeys(t *testing.T) {
 			if denied == (tt.want == (effect == "Allow")) {
 				t.Errorf("%s under %s: denied %v", effect, tt.condition, denied)
 			}
+		}
+	}
+}
+
+// TestAccessPolicyDelegation: the permission policy of docs/access-policies.md
+// lets a team make its own access policies, and give them in its own namespace.
+func TestAccessPolicyDelegation(t *testing.T) {
+	page, err := os.ReadFile("../../docs/access-policies.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(page), "```json\n")
+	document, _, ok := strings.Cut(rest, "```")
+	if !ok {
+		t.Fatal("the page has no policy")
+	}
+	w := newWorld(t)
+	ctx, admin := t.Context(), w.admin()
+	c := w.as(allow("sts:GetCallerIdentity", "*"))
+	if err := w.PutRolePolicy(ctx, admin, "caller", "p", strings.ReplaceAll(document, "ACCOUNT_ID", string(account))); err != nil {
+		t.Fatal(err)
+	}
+	create := func(name string) error { _, err := w.CreateAccessPolicy(ctx, c, name, reading("pods")); return err }
+	associate := func(policyARN string, scope eks.Scope) error {
+		_, err := w.AssociatePolicy(ctx, c, "prod", roleARN, policyARN, scope)
+		return err
+	}
+	in := func(names ...string) eks.Scope { return eks.Scope{Type: eks.NamespaceScope, Namespaces: names} }
+	for _, tt := range []struct {
+		name string
+		do   func() error
+		want bool
+	}{
+		{"makes its own", func() error { return create("team-web-logs") }, true},
+		{"makes another's", func() error { return create("team-data-logs") }, false},
+		{"changes its own", func() error {
+			_, _, err := w.UpdateAccessPolicy(ctx, c, "team-web-logs", reading("pods/log"))
+			return err
+		}, true},
+		{"changes another's", func() error { _, _, err := w.UpdateAccessPolicy(ctx, c, "used", reading("pods/log")); return err }, false},
+		{"looks at its own", func() error { _, err := w.AccessPolicy(ctx, c, "team-web-logs"); return err }, true},
+		{"looks at AWS's", func() error { _, err := w.AccessPolicy(ctx, c, "AmazonEKSEditPolicy"); return err }, false},
+		{"gives its own in its namespace", func() error { return associate(customARN+"team-web-logs", in("team-web")) }, true},
+		{"gives its own elsewhere", func() error { return associate(customARN+"team-web-logs", in("team-data")) }, false},
+		{"gives its own in its namespace and elsewhere", func() error { return associate(customARN+"team-web-logs", in("team-web", "team-data")) }, false},
+		{"gives its own in all namespaces", func() error { return associate(customARN+"team-web-logs", in("*")) }, false},
+		{"gives its own in the whole cluster", func() error { return associate(customARN+"team-web-logs", eks.Scope{Type: eks.ClusterScope}) }, false},
+		{"gives AWS's in its namespace", func() error { return associate(editPolicy, in("team-web")) }, false},
+		{"gives another's in its namespace", func() error { return associate(customARN+"used", in("team-web")) }, false},
+	} {
+		err := tt.do()
+		if _, denied := errors.AsType[*authz.DeniedError](err); denied == tt.want || tt.want && err != nil {
+			t.Errorf("%s: %v", tt.name, err)
 		}
 	}
 }

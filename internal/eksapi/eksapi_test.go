@@ -255,7 +255,30 @@ func TestPolicies(t *testing.T) {
 	}
 }
 
-// TestQueriesAndBodies: what an operation does not know is refused by name.
+// TestCustomPolicies: an account's own policies stand among AWS's.
+func TestCustomPolicies(t *testing.T) {
+	w := newWorld(t)
+	w.do("POST", entries, `{"principalArn":"`+role+`"}`)
+	const mine = "arn:aws:eks::111122223333:cluster-access-policy/log-reader"
+	missing := `400 InvalidParameterException {"message":"The policyArn parameter format is not valid: no access policy is called \"` + mine + `\". 'aws eks list-access-policies' lists them."}`
+	body := `{"policyArn":"` + mine + `","accessScope":{"type":"namespace","namespaces":["stage"]}}`
+	w.check("POST", policies, body, missing)
+	if _, err := w.Control.CreateAccessPolicy(t.Context(), w.call, "log-reader", []eks.Rule{{APIGroups: []string{""}, Resources: []string{"pods/log"}, Verbs: []string{"get"}}}); err != nil {
+		t.Fatal(err)
+	}
+	associated := `{"policyArn":"` + mine + `","accessScope":{"type":"namespace","namespaces":["stage"]},"associatedAt":#,"modifiedAt":#}`
+	head := `{"clusterName":"prod","principalArn":"` + role + `",`
+	w.check("POST", policies, body, head+`"associatedAccessPolicy":`+associated+`}`)
+	w.check("GET", policies, "", head+`"associatedAccessPolicies":[`+associated+`]}`)
+	w.check("GET", entries+"?associatedPolicyArn="+url.QueryEscape(mine), "", `{"accessEntries":["`+role+`"]}`)
+	if _, list := w.do("GET", "/access-policies", ""); strings.Count(list, `"name"`) != 8 || !strings.Contains(list, `{"name":"log-reader","arn":"`+mine+`"}`) {
+		t.Error(list)
+	}
+	w.check("GET", "/access-policies?maxResults=1&nextToken="+base64.RawURLEncoding.EncodeToString([]byte("AmazonEKSViewPolicy")), "", `{"accessPolicies":[{"name":"log-reader","arn":"`+mine+`"}]}`)
+	w.check("DELETE", policies+"/"+url.QueryEscape(mine), "", `{}`)
+	w.check("GET", policies, "", head+`"associatedAccessPolicies":[]}`)
+}
+
 // TestTags: of a cluster and of an entry, each by its own ARN.
 func TestTags(t *testing.T) {
 	w := newWorld(t)
@@ -305,6 +328,7 @@ func TestTags(t *testing.T) {
 	}
 }
 
+// TestQueriesAndBodies: what an operation does not know is refused by name.
 func TestQueriesAndBodies(t *testing.T) {
 	w := newWorld(t)
 	w.do("POST", entries, `{"principalArn":"`+role+`"}`)
