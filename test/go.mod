@@ -15,6 +15,7 @@ require (
 	github.com/jmespath/go-jmespath v0.4.0
 	gopkg.in/yaml.v3 v3.0.1
 	k8s.io/api v0.37.2
+	k8s.io/component-helpers v0.37.2
 	mayfly.internal v0.0.0-00010101000000-000000000000
 )
 

@@ -50,12 +50,11 @@ func (s *Service) CreateAccessPolicy(ctx context.Context, c Call, name string, r
 		if err := first(eks.CheckAccessPolicyName(name), eks.CheckRules(rules)); err != nil {
 			return decision{}, err
 		}
-		custom := snap.CustomPolicies()
 		p = &eks.AccessPolicy{ARN: eks.AccessPolicyARN(snap.Account, name), Name: name, Rules: rules, Created: now, Modified: now}
 		if _, taken := snap.CustomPolicy(p.ARN); taken {
 			return decision{}, &Error{AccessPolicyExists, "", fmt.Sprintf("An access policy already exists with name: %s", name)}
 		}
-		if len(custom) >= eks.MaxAccessPolicies {
+		if len(snap.CustomPolicies()) >= eks.MaxAccessPolicies {
 			return decision{}, &eks.Error{Reason: eks.TooMany, Detail: fmt.Sprintf("There are %d custom access policies already, which is the most", eks.MaxAccessPolicies)}
 		}
 		return decision{changes: []registry.Change{registry.PutAccessPolicy{Policy: p}}}, nil
