@@ -14,10 +14,10 @@ FUZZTIME ?= 5s
 # An AWS CLI that honours AWS_ENDPOINT_URL, or the story's calls through the SDK.
 FINDAWS = bin/mayfly-lab find-aws || { echo "going on with the same calls through aws-sdk-go-v2" >&2; $(GO) -C test build -o ../bin/sdk/aws ./cmd/aws && echo $(abspath bin/sdk/aws); }
 
-.PHONY: help build check lint unit test integration fuzz demo bench deps kubernetes clean
+.PHONY: help build check lint unit test test-outsiders integration fuzz demo bench deps kubernetes clean
 
 help: ## say what there is
-	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 24
 
 build: ## build the three programs into bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
@@ -46,6 +46,10 @@ test: check ## everything: unit with the race detector, fuzz, integration, end t
 	$(GO) test -race ./...
 	$(MAKE) fuzz
 	$(MAKE) integration
+
+test-outsiders: build ## what takes long to build: OpenTofu with the real AWS provider
+	terraform=$$(testenv/terraform/build.sh) && aws=$$($(FINDAWS)) && kubernetes=$$(testenv/build.sh) && \
+	MAYFLY_TERRAFORM=$$terraform MAYFLY_KUBERNETES=$$kubernetes MAYFLY_AWS=$$aws MAYFLY_BIN=$(abspath bin) $(GO) -C test test -count=1 -timeout 20m -run TestTerraformApply ./chain
 
 demo: build ## run the story of examples/gitlab-to-kubernetes end to end (KEEP=1 leaves it up)
 	@kubernetes=$$(testenv/build.sh) && aws=$$($(FINDAWS)) && bin/mayfly-lab demo --kubernetes $$kubernetes --aws $$aws $(if $(KEEP),--keep)

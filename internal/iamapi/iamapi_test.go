@@ -112,13 +112,13 @@ func TestProviders(t *testing.T) {
 		`<OpenIDConnectProviderArn>`+provider+`</OpenIDConnectProviderArn><Tags><member><Key>k</Key><Value>v</Value></member></Tags>`)
 	check(w.must("CreateOpenIDConnectProvider", "Url", "https://b.example", "ClientIDList", ""), `<OpenIDConnectProviderArn>arn:aws:iam::111122223333:oidc-provider/b.example</OpenIDConnectProviderArn>`)
 	check(w.must("GetOpenIDConnectProvider", "OpenIDConnectProviderArn", provider),
-		`<Url>gitlab.example:8443/a</Url><ClientIDList><member>mayfly</member></ClientIDList><ThumbprintList><member>`+strings.Repeat("ab", 20)+`</member></ThumbprintList><CreateDate></CreateDate><Tags><member><Key>k</Key><Value>v</Value></member></Tags>`)
+		`<Url>https://gitlab.example:8443/a</Url><ClientIDList><member>mayfly</member></ClientIDList><ThumbprintList><member>`+strings.Repeat("ab", 20)+`</member></ThumbprintList><CreateDate></CreateDate><Tags><member><Key>k</Key><Value>v</Value></member></Tags>`)
 	check(w.must("AddClientIDToOpenIDConnectProvider", "OpenIDConnectProviderArn", provider, "ClientID", "b"), ``)
 	check(w.must("AddClientIDToOpenIDConnectProvider", "OpenIDConnectProviderArn", provider, "ClientID", "b"), ``)
 	check(w.must("RemoveClientIDFromOpenIDConnectProvider", "OpenIDConnectProviderArn", provider, "ClientID", "mayfly"), ``)
 	check(w.must("UpdateOpenIDConnectProviderThumbprint", "OpenIDConnectProviderArn", provider, "ThumbprintList.member.1", strings.Repeat("cd", 20)), ``)
 	check(w.must("GetOpenIDConnectProvider", "OpenIDConnectProviderArn", provider),
-		`<Url>gitlab.example:8443/a</Url><ClientIDList><member>b</member></ClientIDList><ThumbprintList><member>`+strings.Repeat("cd", 20)+`</member></ThumbprintList><CreateDate></CreateDate><Tags><member><Key>k</Key><Value>v</Value></member></Tags>`)
+		`<Url>https://gitlab.example:8443/a</Url><ClientIDList><member>b</member></ClientIDList><ThumbprintList><member>`+strings.Repeat("cd", 20)+`</member></ThumbprintList><CreateDate></CreateDate><Tags><member><Key>k</Key><Value>v</Value></member></Tags>`)
 	check(w.must("ListOpenIDConnectProviders"), `<OpenIDConnectProviderList><member><Arn>arn:aws:iam::111122223333:oidc-provider/b.example</Arn></member><member><Arn>`+provider+`</Arn></member></OpenIDConnectProviderList>`)
 	check(w.fails("CreateOpenIDConnectProvider", "Url", "https://b.example"), "409 EntityAlreadyExists: Provider with url https://b.example already exists.")
 	check(w.fails("CreateOpenIDConnectProvider", "Url", "http://c.example"), "400 ValidationError: Invalid Open ID Connect Provider URL: it does not begin with https://")

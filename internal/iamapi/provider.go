@@ -2,6 +2,7 @@ package iamapi
 
 import (
 	"context"
+	"strings"
 
 	"mayfly.internal/internal/control"
 	"mayfly.internal/internal/oidc"
@@ -38,7 +39,7 @@ func (a *API) getProvider(ctx context.Context, c control.Call, r *awsquery.Reque
 	if err != nil {
 		return nil, err
 	}
-	return iamwire.GetProviderResult{URL: p.KeyPrefix(), ClientIDs: awsquery.List(p.ClientIDs), Thumbprints: awsquery.List(p.Thumbprints), CreateDate: awsquery.Time(p.Created), Tags: awsquery.List(providerTags(p))}, nil
+	return iamwire.GetProviderResult{URL: shownURL(p), ClientIDs: awsquery.List(p.ClientIDs), Thumbprints: awsquery.List(p.Thumbprints), CreateDate: awsquery.Time(p.Created), Tags: awsquery.List(providerTags(p))}, nil
 }
 
 func (a *API) listProviders(ctx context.Context, c control.Call, r *awsquery.Request) (any, error) {
@@ -86,4 +87,16 @@ func (a *API) setThumbprints(ctx context.Context, c control.Call, r *awsquery.Re
 		return nil, err
 	}
 	return nil, a.Control.SetThumbprints(ctx, c, name, prints)
+}
+
+// shownURL is a provider's URL as GetOpenIDConnectProvider shows it: without
+// https://. AWS has no URL with a port; one keeps its scheme, for without it a
+// reader takes the host for the scheme, and Terraform would replace the provider
+// at every run.
+func shownURL(p oidc.Provider) string {
+	host, _, _ := strings.Cut(p.KeyPrefix(), "/")
+	if strings.Contains(host, ":") {
+		return p.URL
+	}
+	return p.KeyPrefix()
 }
