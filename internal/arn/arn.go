@@ -1,6 +1,6 @@
 // Package arn parses and prints Amazon Resource Names and has a type for each
-// kind of resource Mayfly names: a role, a role session, an identity provider,
-// a cluster. (IAM User Guide, "IAM ARNs"; EKS "Actions, resources and
+// kind of resource Mayfly names: a role, a role session, a managed policy, an
+// identity provider, a cluster. (IAM User Guide, "IAM ARNs"; EKS "Actions, resources and
 // condition keys".)
 //
 // It does not know whether what a name names exists, and it does not match
@@ -156,6 +156,39 @@ func (s Session) String() string {
 		return ""
 	}
 	return "arn:" + Partition + ":sts::" + string(s.Account) + ":assumed-role/" + s.Role + "/" + s.Name
+}
+
+// Policy names a managed policy: arn:aws:iam::ACCOUNT:policy/PATH/NAME.
+type Policy struct {
+	Account AccountID
+	Path    string // "/" or "/a/b/"
+	Name    string
+}
+
+// ParsePolicy reads the ARN of a managed policy of an account; AWS's own, which
+// stand in the account "aws", are not here.
+func ParsePolicy(text string) (Policy, error) {
+	a, account, err := parseOf(text, "iam", "policy/")
+	if err != nil {
+		return Policy{}, err
+	}
+	rest := strings.TrimPrefix(a.Resource, "policy")
+	cut := strings.LastIndexByte(rest, '/')
+	p := Policy{Account: account, Path: rest[:cut+1], Name: rest[cut+1:]}
+	if !IsName(p.Name, 128) {
+		return Policy{}, refuse(text, "the policy name is not 1 to 128 of the characters A-Za-z0-9+=,.@_-")
+	}
+	if !IsPath(p.Path) {
+		return Policy{}, refuse(text, "the path is not / or /…/ of printable ASCII")
+	}
+	return p, nil
+}
+
+func (p Policy) String() string {
+	if p == (Policy{}) {
+		return ""
+	}
+	return "arn:" + Partition + ":iam::" + string(p.Account) + ":policy" + p.Path + p.Name
 }
 
 // Provider names an identity provider:

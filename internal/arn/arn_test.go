@@ -58,6 +58,41 @@ func TestParseRole(t *testing.T) {
 	}
 }
 
+func TestParsePolicy(t *testing.T) {
+	long := strings.Repeat("x", 128)
+	for text, want := range map[string]arn.Policy{
+		"arn:aws:iam::111122223333:policy/limit":     {Account: account, Path: "/", Name: "limit"},
+		"arn:aws:iam::111122223333:policy/a/b/limit": {Account: account, Path: "/a/b/", Name: "limit"},
+		"arn:aws:iam::111122223333:policy/" + long:   {Account: account, Path: "/", Name: long},
+	} {
+		got, err := arn.ParsePolicy(text)
+		if err != nil || got != want || got.String() != text {
+			t.Errorf("ParsePolicy(%q) = %+v, %v; prints as %q", text, got, err, got)
+		}
+	}
+	for name, bad := range map[string]string{
+		"another partition":      "arn:aws-cn:iam::111122223333:policy/limit",
+		"another service":        "arn:aws:sts::111122223333:policy/limit",
+		"a region":               "arn:aws:iam:eu-central-1:111122223333:policy/limit",
+		"one of AWS's":           "arn:aws:iam::aws:policy/AdministratorAccess",
+		"no account":             "arn:aws:iam:::policy/limit",
+		"a role":                 "arn:aws:iam::111122223333:role/limit",
+		"no name":                "arn:aws:iam::111122223333:policy/",
+		"a name of only a path":  "arn:aws:iam::111122223333:policy/limit/",
+		"a wildcard":             "arn:aws:iam::111122223333:policy/limit*",
+		"a long name":            "arn:aws:iam::111122223333:policy/" + long + "x",
+		"a space in the path":    "arn:aws:iam::111122223333:policy/a b/limit",
+		"an access policy's ARN": "arn:aws:eks::aws:cluster-access-policy/AmazonEKSEditPolicy",
+	} {
+		if got, err := arn.ParsePolicy(bad); err == nil || got != (arn.Policy{}) {
+			t.Errorf("%s: ParsePolicy(%q) = %+v, %v", name, bad, got, err)
+		}
+	}
+	if got := (arn.Policy{}).String(); got != "" {
+		t.Errorf("the zero value prints as %q", got)
+	}
+}
+
 func TestParseSession(t *testing.T) {
 	text := "arn:aws:sts::111122223333:assumed-role/deploy/GitLabRunner-7"
 	got, err := arn.ParseSession(text)
@@ -95,6 +130,9 @@ func FuzzParse(f *testing.F) {
 		}
 		if r, err := arn.ParseRole(text); err == nil && r.String() != text {
 			t.Fatalf("%q prints as %q", text, r)
+		}
+		if p, err := arn.ParsePolicy(text); err == nil && p.String() != text {
+			t.Fatalf("%q prints as %q", text, p)
 		}
 		if s, err := arn.ParseSession(text); err == nil && s.String() != text {
 			t.Fatalf("%q prints as %q", text, s)

@@ -1,6 +1,7 @@
 // Package authz asks the policies of a caller whether it may do what it signed
-// for: the permission policies of its role as they are now, the policies of its
-// session, and, where the resource has one, that resource's own.
+// for: the permission policies of its role and the role's permissions boundary as
+// they are now, the policies of its session, and, where the resource has one,
+// that resource's own.
 //
 // It is the one place that knows which policies those are and what they are
 // told of the caller. It evaluates nothing itself (policy does), does not look
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"mayfly.internal/internal/arn"
 	"mayfly.internal/internal/fault"
 	"mayfly.internal/internal/iam"
 	"mayfly.internal/internal/policy"
@@ -67,7 +69,8 @@ func Authorize(snap *registry.Snapshot, q Question) ([]policy.Decision, error) {
 // are now. A session whose role is gone has none.
 func Policies(snap *registry.Snapshot, s session.Session) (policy.Set, error) {
 	role, _ := snap.RoleByID(s.RoleID)
-	set := policy.Set{Identity: role.Permissions(), ResourceAccount: snap.Account}
+	of := OfRole(snap, role)
+	set := policy.Set{Identity: documents(of.Identity), Boundary: documents(of.Boundary), ResourceAccount: snap.Account}
 	if s.Policy != "" {
 		d, err := policy.Parse(policy.SessionPolicy, []byte(s.Policy))
 		if err != nil {
@@ -76,6 +79,51 @@ func Policies(snap *registry.Snapshot, s session.Session) (policy.Set, error) {
 		set.Session = []*policy.Document{d}
 	}
 	return set, nil
+}
+
+// RolePolicies are the policies that have a say in whatever a role does, each
+// layer in an order that stays.
+type RolePolicies struct {
+	Identity []Source // the inline policies, then the attached ones
+	Boundary []Source // one, or none
+}
+
+// Source is a policy and where it comes from.
+type Source struct {
+	Name     string     // of an inline policy; else of the managed one
+	Managed  arn.Policy // the zero value: an inline policy
+	Document *policy.Document
+}
+
+// OfRole are a role's policies as they are now: of managed ones the default
+// version. One that there is not any more has a nil document, which nobody can
+// read, so that everything is denied: what it denied must not come to be allowed.
+func OfRole(snap *registry.Snapshot, role iam.Role) RolePolicies {
+	out := RolePolicies{Identity: make([]Source, 0, len(role.Inline)+len(role.Attached))}
+	for name, d := range role.Inline {
+		out.Identity = append(out.Identity, Source{Name: name, Document: d})
+	}
+	slices.SortFunc(out.Identity, func(a, b Source) int { return strings.Compare(a.Name, b.Name) })
+	for _, id := range role.Attached {
+		out.Identity = append(out.Identity, managed(snap, id))
+	}
+	if role.Boundary != "" {
+		out.Boundary = []Source{managed(snap, role.Boundary)}
+	}
+	return out
+}
+
+func managed(snap *registry.Snapshot, id string) Source {
+	p, _ := snap.Policy(id)
+	return Source{Name: p.Name, Managed: p.ARN(), Document: p.Document()}
+}
+
+func documents(of []Source) []*policy.Document {
+	var out []*policy.Document
+	for _, s := range of {
+		out = append(out, s.Document)
+	}
+	return out
 }
 
 // denied says which policy stood in the way: one that denies, else the first

@@ -21,6 +21,8 @@ type Role struct {
 	MaxSession  time.Duration
 	Trust       *policy.Document
 	Inline      map[string]*policy.Document // :: policy name → permission policy
+	Attached    []string                    // ids of managed policies, in order, none twice
+	Boundary    string                      // id of the managed policy that bounds it, or ""
 	Tags        []Tag
 	Created     time.Time
 	// BuiltIn marks Mayfly's own administrator role: listed, immutable, not
@@ -30,15 +32,6 @@ type Role struct {
 
 // ARN is the role's name.
 func (r Role) ARN() arn.Role { return arn.Role{Account: r.Account, Path: r.Path, Name: r.Name} }
-
-// Permissions are the role's permission policies, in no particular order.
-func (r Role) Permissions() []*policy.Document {
-	out := make([]*policy.Document, 0, len(r.Inline))
-	for _, d := range r.Inline {
-		out = append(out, d)
-	}
-	return out
-}
 
 // The IAM model's bounds on a role.
 const (

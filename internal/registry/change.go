@@ -18,6 +18,12 @@ type (
 	PutRole struct{ Role iam.Role }
 	// DeleteRole removes a role.
 	DeleteRole struct{ Name string }
+	// PutPolicy adds a managed policy or replaces the one of the same name. Roles
+	// refer to it by its id: with another id it is another policy to them.
+	PutPolicy struct{ Policy iam.ManagedPolicy }
+	// DeletePolicy removes the managed policy of an id. No role may refer to it:
+	// the store refuses it then.
+	DeletePolicy struct{ ID string }
 	// PutCluster adds a cluster or replaces the one of the same name. Entries of
 	// another cluster of that name, one of another id, go with it.
 	PutCluster struct{ Cluster eks.Cluster }
@@ -42,6 +48,7 @@ func (c PutRole) apply(s *Snapshot) {
 	key := fold(c.Role.Name)
 	s.roles.put(key, c.Role)
 	s.roleIDs.put(c.Role.ID, key)
+	s.count(c.Role, 1)
 }
 
 func (c DeleteRole) apply(s *Snapshot) {
@@ -49,6 +56,44 @@ func (c DeleteRole) apply(s *Snapshot) {
 	old, _ := s.roles.get(key)
 	s.roleIDs.remove(old.ID)
 	s.roles.remove(key)
+	s.count(old, -1)
+}
+
+// count adds to the usage of the managed policies that a role refers to.
+func (s *Snapshot) count(r iam.Role, n int) {
+	add := func(id string, to PolicyUsage) {
+		u := s.PolicyUsage(id)
+		u.Attached, u.Boundary = u.Attached+to.Attached, u.Boundary+to.Boundary
+		if u == (PolicyUsage{}) {
+			s.usage.remove(id)
+			return
+		}
+		s.usage.put(id, u)
+	}
+	for _, id := range r.Attached {
+		add(id, PolicyUsage{Attached: n})
+	}
+	if r.Boundary != "" {
+		add(r.Boundary, PolicyUsage{Boundary: n})
+	}
+}
+
+func (c PutPolicy) apply(s *Snapshot) {
+	key := fold(c.Policy.Name)
+	if old, ok := s.policyIDs.get(key); ok && old != c.Policy.ID {
+		s.policies.remove(old)
+	}
+	s.policies.put(c.Policy.ID, c.Policy)
+	s.policyIDs.put(key, c.Policy.ID)
+}
+
+func (c DeletePolicy) apply(s *Snapshot) {
+	old, ok := s.policies.get(c.ID)
+	if !ok {
+		return
+	}
+	s.policies.remove(c.ID)
+	s.policyIDs.remove(fold(old.Name))
 }
 
 func (c PutCluster) apply(s *Snapshot) {
@@ -91,6 +136,7 @@ func (c DeleteAccessPolicy) apply(s *Snapshot) {
 // With is the snapshot after some changes; s itself stays as it is.
 func (s *Snapshot) With(changes ...Change) *Snapshot {
 	next := &Snapshot{Account: s.Account, Generation: s.Generation + 1, providers: s.providers.next(), roles: s.roles.next(), roleIDs: s.roleIDs.next(),
+		policies: s.policies.next(), policyIDs: s.policyIDs.next(), usage: s.usage.next(),
 		clusters: s.clusters.next(), entries: s.entries.next(), byPrincipal: s.byPrincipal.next(), accessPolicies: s.accessPolicies.next()}
 	for _, c := range changes {
 		c.apply(next)

@@ -1,6 +1,6 @@
-// Package registry is the configuration in force: providers, roles, clusters,
-// access entries and custom access policies as one immutable value, and the
-// changes that make the next one.
+// Package registry is the configuration in force: providers, roles, managed
+// policies, clusters, access entries and custom access policies as one immutable
+// value, and the changes that make the next one.
 //
 // The hot paths read a Snapshot and nothing else. A change is a value too: a
 // service decides which changes an operation means, the store writes exactly
@@ -27,10 +27,13 @@ type Snapshot struct {
 	Account    arn.AccountID
 	Generation int64 // 1 for a new account; each With adds one
 
-	providers      table[string, oidc.Provider] // :: "https://…" → provider
-	roles          table[string, iam.Role]      // :: role name in lower case → role
-	roleIDs        table[string, string]        // :: role id → role name in lower case
-	clusters       table[string, eks.Cluster]   // :: cluster name → cluster
+	providers      table[string, oidc.Provider]     // :: "https://…" → provider
+	roles          table[string, iam.Role]          // :: role name in lower case → role
+	roleIDs        table[string, string]            // :: role id → role name in lower case
+	policies       table[string, iam.ManagedPolicy] // :: policy id → policy
+	policyIDs      table[string, string]            // :: policy name in lower case → policy id
+	usage          table[string, PolicyUsage]       // :: policy id → how many roles refer to it
+	clusters       table[string, eks.Cluster]       // :: cluster name → cluster
 	entries        table[entryKey, eks.AccessEntry]
 	byPrincipal    table[entryKey, string]          // :: cluster name, principal id → principal ARN of the entry
 	accessPolicies table[string, *eks.AccessPolicy] // :: ARN → custom access policy
@@ -77,8 +80,8 @@ func (s *Snapshot) Role(name string) (iam.Role, bool) {
 	return s.roles.get(fold(name))
 }
 
-// fold is a role's name in lower case: ASCII alone, which is all a role's name
-// can hold. strings.ToLower would make a k of the Kelvin sign.
+// fold is a name of a role or a policy in lower case: ASCII alone, which is all
+// such a name can hold. strings.ToLower would make a k of the Kelvin sign.
 func fold(name string) string {
 	return strings.Map(func(c rune) rune {
 		if 'A' <= c && c <= 'Z' {
@@ -106,6 +109,45 @@ func (s *Snapshot) RoleByID(id string) (iam.Role, bool) {
 // Roles are all roles, by name.
 func (s *Snapshot) Roles() []iam.Role {
 	return sorted(s.roles, func(r iam.Role) string { return r.Name }, nil)
+}
+
+// PolicyUsage is how many roles refer to a managed policy.
+type PolicyUsage struct {
+	Attached int // to have what it allows
+	Boundary int // to be bounded by it
+}
+
+// Policy is the managed policy of an id, which is how roles refer to it.
+func (s *Snapshot) Policy(id string) (iam.ManagedPolicy, bool) {
+	return s.policies.get(id)
+}
+
+// PolicyByName is the managed policy of a name; names differ by more than case
+// and path (IAM CreatePolicy, "PolicyName").
+func (s *Snapshot) PolicyByName(name string) (iam.ManagedPolicy, bool) {
+	id, _ := s.policyIDs.get(fold(name))
+	return s.policies.get(id)
+}
+
+// PolicyByARN is the managed policy an ARN names: account, path and name, all
+// exactly. What refers to a policy for longer than a request keeps its id.
+func (s *Snapshot) PolicyByARN(name arn.Policy) (iam.ManagedPolicy, bool) {
+	p, ok := s.PolicyByName(name.Name)
+	if !ok || p.ARN() != name {
+		return iam.ManagedPolicy{}, false
+	}
+	return p, true
+}
+
+// Policies are all managed policies, by name.
+func (s *Snapshot) Policies() []iam.ManagedPolicy {
+	return sorted(s.policies, func(p iam.ManagedPolicy) string { return p.Name }, nil)
+}
+
+// PolicyUsage is how many roles refer to the managed policy of an id.
+func (s *Snapshot) PolicyUsage(id string) PolicyUsage {
+	u, _ := s.usage.get(id)
+	return u
 }
 
 // Cluster is the cluster of a name.

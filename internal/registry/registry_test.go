@@ -36,6 +36,17 @@ func role(path, name, id string) registry.Change {
 	return registry.PutRole{Role: iam.Role{ID: id, Account: account, Path: path, Name: name, Trust: d}}
 }
 
+// bound is a role with a boundary and attached policies.
+func bound(name, id, boundary string, attached ...string) registry.Change {
+	c := role("/", name, id).(registry.PutRole)
+	c.Role.Boundary, c.Role.Attached = boundary, attached
+	return c
+}
+
+func managed(path, name, id string) registry.Change {
+	return registry.PutPolicy{Policy: iam.ManagedPolicy{ID: id, Account: account, Path: path, Name: name}}
+}
+
 func cluster(name, id string) registry.Change {
 	return registry.PutCluster{Cluster: eks.Cluster{Name: name, ID: id, Account: account, Region: "eu-central-1"}}
 }
@@ -59,6 +70,10 @@ func names(s *registry.Snapshot) string {
 	}
 	for _, p := range s.CustomPolicies() {
 		out = append(out, p.Name+"="+strings.Join(p.Rules[0].Verbs, ","))
+	}
+	for _, p := range s.Policies() {
+		u := s.PolicyUsage(p.ID)
+		out = append(out, fmt.Sprintf("%s%s=%s:%d,%d", p.Path, p.Name, p.ID, u.Attached, u.Boundary))
 	}
 	for _, c := range s.Clusters() {
 		out = append(out, c.Name+"="+c.ID)
@@ -102,6 +117,15 @@ func TestWith(t *testing.T) {
 		{"an access policy changes", []registry.Change{accessPolicy("p", "get"), accessPolicy("q", "get"), accessPolicy("p", "list")}, admin[1:] + " p=list q=get"},
 		{"an access policy of other case is another", []registry.Change{accessPolicy("p", "get"), accessPolicy("P", "list")}, admin[1:] + " P=list p=get"},
 		{"an access policy goes", []registry.Change{accessPolicy("p", "get"), accessPolicy("q", "get"), registry.DeleteAccessPolicy{Name: "p"}, registry.DeleteAccessPolicy{Name: "AmazonEKSEditPolicy"}}, admin[1:] + " q=get"},
+		{"a managed policy", []registry.Change{managed("/", "p", "1")}, admin[1:] + " /p=1:0,0"},
+		{"a managed policy changes", []registry.Change{managed("/", "p", "1"), managed("/", "p", "1")}, admin[1:] + " /p=1:0,0"},
+		{"a managed policy of other case replaces it", []registry.Change{managed("/", "p", "1"), managed("/q/", "P", "2")}, admin[1:] + " /q/P=2:0,0"},
+		{"a managed policy goes", []registry.Change{managed("/", "p", "1"), managed("/", "q", "2"), registry.DeletePolicy{ID: "1"}}, admin[1:] + " /q=2:0,0"},
+		{"a managed policy that is not there goes", []registry.Change{managed("/", "p", "1"), registry.DeletePolicy{ID: "p"}, registry.DeletePolicy{}}, admin[1:] + " /p=1:0,0"},
+		{"roles refer to a policy", []registry.Change{managed("/", "p", "1"), bound("a", "A", "1", "1"), bound("b", "B", "", "1")}, "/a=A /b=B" + admin + " /p=1:2,1"},
+		{"a role refers to it no more", []registry.Change{managed("/", "p", "1"), bound("a", "A", "1", "1"), bound("b", "B", "", "1"), bound("a", "A", "")}, "/a=A /b=B" + admin + " /p=1:1,0"},
+		{"a role that refers to it goes", []registry.Change{managed("/", "p", "1"), bound("a", "A", "1", "1"), bound("b", "B", "1"), registry.DeleteRole{Name: "a"}}, "/b=B" + admin + " /p=1:0,1"},
+		{"a role is made anew without it", []registry.Change{managed("/", "p", "1"), bound("a", "A", "1", "1"), bound("A", "A2", "")}, "/A=A2" + admin + " /p=1:0,0"},
 		{"entries", []registry.Change{cluster("k", "1"), entry("k", "a", "A"), entry("k", "b", "B")}, admin[1:] + " k=1 k/a=A k/b=B"},
 		{"an entry made anew", []registry.Change{cluster("k", "1"), entry("k", "a", "A"), entry("k", "a", "A2")}, admin[1:] + " k=1 k/a=A2"},
 		{"an entry goes", []registry.Change{cluster("k", "1"), entry("k", "a", "A"), entry("k", "b", "B"), registry.DeleteEntry{Cluster: "k", Principal: "a"}}, admin[1:] + " k=1 k/b=B"},
@@ -185,6 +209,16 @@ func TestLookups(t *testing.T) {
 	found("a role's ARN in another account", is(s.RoleByARN(arn.Role{Account: "999999999999", Path: "/ci/", Name: "Deploy"})), false)
 	found("a role's id", is(s.RoleByID("AROA1")), true)
 	found("no id", is(s.RoleByID("")), false)
+	p := empty().With(managed("/ci/", "Limit", "ANPA1"))
+	found("a policy's id", is(p.Policy("ANPA1")), true)
+	found("a policy's name for its id", is(p.Policy("Limit")), false)
+	found("no policy id", is(p.Policy("")), false)
+	found("a policy in other case", is(p.PolicyByName("lIMIT")), true)
+	found("a policy's ARN", is(p.PolicyByARN(arn.Policy{Account: account, Path: "/ci/", Name: "Limit"})), true)
+	found("a policy's ARN in other case", is(p.PolicyByARN(arn.Policy{Account: account, Path: "/ci/", Name: "limit"})), false)
+	found("a policy's ARN without its path", is(p.PolicyByARN(arn.Policy{Account: account, Path: "/", Name: "Limit"})), false)
+	found("a policy's ARN in another account", is(p.PolicyByARN(arn.Policy{Account: "999999999999", Path: "/ci/", Name: "Limit"})), false)
+	found("no policy's ARN", is(p.PolicyByARN(arn.Policy{})), false)
 	found("a cluster in other case", is(s.Cluster("K")), false)
 	found("an entry", is(s.Entry("k", "arn:aws:iam::111122223333:role/ci/Deploy")), true)
 	found("an entry without the path", is(s.Entry("k", "arn:aws:iam::111122223333:role/Deploy")), false)

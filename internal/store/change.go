@@ -34,6 +34,10 @@ func writeChange(ctx context.Context, tx execer, change registry.Change) error {
 		return writeRole(exec, c.Role)
 	case registry.DeleteRole:
 		return deleteRole(exec, c.Name, "")
+	case registry.PutPolicy:
+		return writePolicy(exec, c.Policy)
+	case registry.DeletePolicy:
+		return deletePolicy(exec, c.ID)
 	case registry.PutCluster:
 		return writeCluster(exec, c)
 	case registry.DeleteCluster:
@@ -65,10 +69,10 @@ func writeRole(exec func(string, ...any) error, r iam.Role) error {
 	if err := deleteRole(exec, r.Name, r.ID); err != nil {
 		return err
 	}
-	err := exec(`INSERT INTO role (id, name, path, description, max_session, trust, trust_roles, tags, created) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+	err := exec(`INSERT INTO role (id, name, path, description, max_session, trust, trust_roles, boundary, tags, created) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 		ON CONFLICT (id) DO UPDATE SET name = excluded.name, path = excluded.path, description = excluded.description, max_session = excluded.max_session,
-		trust = excluded.trust, trust_roles = excluded.trust_roles, tags = excluded.tags, created = excluded.created`,
-		r.ID, r.Name, r.Path, r.Description, r.MaxSession.Microseconds(), string(r.Trust.Text()), toJSON(boundRows(r.Trust)), toJSON(r.Tags), r.Created.UnixMicro())
+		trust = excluded.trust, trust_roles = excluded.trust_roles, boundary = excluded.boundary, tags = excluded.tags, created = excluded.created`,
+		r.ID, r.Name, r.Path, r.Description, r.MaxSession.Microseconds(), string(r.Trust.Text()), toJSON(boundRows(r.Trust)), sql.NullString{String: r.Boundary, Valid: r.Boundary != ""}, toJSON(r.Tags), r.Created.UnixMicro())
 	if err != nil {
 		return err
 	}
@@ -80,15 +84,59 @@ func writeRole(exec func(string, ...any) error, r iam.Role) error {
 			return err
 		}
 	}
+	if err := exec(`DELETE FROM role_attachment WHERE role_id = $1`, r.ID); err != nil {
+		return err
+	}
+	for _, id := range r.Attached {
+		if err := exec(`INSERT INTO role_attachment (role_id, policy_id) VALUES ($1, $2)`, r.ID, id); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
 // deleteRole removes the role of a name, unless it has the id to keep.
 func deleteRole(exec func(string, ...any) error, name, keep string) error {
+	if err := exec(`DELETE FROM role_attachment WHERE role_id IN (SELECT id FROM role WHERE lower(name) = lower($1) AND id <> $2)`, name, keep); err != nil {
+		return err
+	}
 	if err := exec(`DELETE FROM role_policy WHERE role_id IN (SELECT id FROM role WHERE lower(name) = lower($1) AND id <> $2)`, name, keep); err != nil {
 		return err
 	}
 	return exec(`DELETE FROM role WHERE lower(name) = lower($1) AND id <> $2`, name, keep)
+}
+
+// writePolicy writes a managed policy in place of any other of its name. The
+// database refuses to drop one that a role refers to.
+func writePolicy(exec func(string, ...any) error, p iam.ManagedPolicy) error {
+	if err := exec(`DELETE FROM policy_version WHERE policy_id = $2 OR policy_id IN (SELECT id FROM managed_policy WHERE lower(name) = lower($1))`, p.Name, p.ID); err != nil {
+		return err
+	}
+	if err := exec(`DELETE FROM managed_policy WHERE lower(name) = lower($1) AND id <> $2`, p.Name, p.ID); err != nil {
+		return err
+	}
+	err := exec(`INSERT INTO managed_policy (id, name, path, description, default_version, latest_version, tags, created, updated) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+		ON CONFLICT (id) DO UPDATE SET name = excluded.name, path = excluded.path, description = excluded.description, default_version = excluded.default_version,
+		latest_version = excluded.latest_version, tags = excluded.tags, created = excluded.created, updated = excluded.updated`,
+		p.ID, p.Name, p.Path, p.Description, p.Default, p.Latest, toJSON(p.Tags), p.Created.UnixMicro(), p.Updated.UnixMicro())
+	if err != nil {
+		return err
+	}
+	for _, v := range p.Versions {
+		if err := exec(`INSERT INTO policy_version (policy_id, number, document, created) VALUES ($1, $2, $3, $4)`, p.ID, v.Number, string(v.Document.Text()), v.Created.UnixMicro()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// deletePolicy removes a managed policy; the database refuses one that a role
+// refers to.
+func deletePolicy(exec func(string, ...any) error, id string) error {
+	if err := exec(`DELETE FROM policy_version WHERE policy_id = $1`, id); err != nil {
+		return err
+	}
+	return exec(`DELETE FROM managed_policy WHERE id = $1`, id)
 }
 
 // writeCluster writes a cluster. Entries of another one that had its name go.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,14 +34,32 @@ func loadSnapshot(ctx context.Context, db *sql.DB) (*registry.Snapshot, error) {
 		return nil, err
 	}
 	var changes []registry.Change
-	for _, read := range []func(context.Context, *sql.DB, arn.AccountID) ([]registry.Change, error){loadProviders, loadRoles, loadAccessPolicies, loadClusters, loadEntries} {
+	for _, read := range []func(context.Context, *sql.DB, arn.AccountID) ([]registry.Change, error){loadProviders, loadPolicies, loadRoles, loadAccessPolicies, loadClusters, loadEntries} {
 		more, err := read(ctx, db, account)
 		if err != nil {
 			return nil, err
 		}
 		changes = append(changes, more...)
 	}
-	return registry.Restore(account, fromMicro(created), generation, changes...), nil
+	snap := registry.Restore(account, fromMicro(created), generation, changes...)
+	return snap, refersToPolicies(snap)
+}
+
+// refersToPolicies refuses roles that refer to a managed policy there is not:
+// what it denied would be allowed.
+func refersToPolicies(snap *registry.Snapshot) error {
+	for _, r := range snap.Roles() {
+		refers := r.Attached
+		if r.Boundary != "" {
+			refers = append(slices.Clone(refers), r.Boundary)
+		}
+		for _, id := range refers {
+			if p, ok := snap.Policy(id); !ok || p.Document() == nil {
+				return fmt.Errorf("role %s: there is no managed policy %s", r.Name, id)
+			}
+		}
+	}
+	return nil
 }
 
 // each calls scan for every row of a query.
@@ -93,17 +112,26 @@ func loadRoles(ctx context.Context, db *sql.DB, account arn.AccountID) (out []re
 	if err != nil {
 		return nil, err
 	}
+	attached, err := loadAttached(ctx, db)
+	if err != nil {
+		return nil, err
+	}
 	err = each(ctx, db, func(r *sql.Rows) error {
 		role := iam.Role{Account: account}
 		var trust, bound, tags string
+		var boundary sql.NullString
 		var maxSession, created int64
-		if err := r.Scan(&role.ID, &role.Name, &role.Path, &role.Description, &maxSession, &trust, &bound, &tags, &created); err != nil {
+		if err := r.Scan(&role.ID, &role.Name, &role.Path, &role.Description, &maxSession, &trust, &bound, &boundary, &tags, &created); err != nil {
 			return err
 		}
 		if role.ID == iam.AdminID || strings.EqualFold(role.Name, iam.AdminName) {
 			return fmt.Errorf("a stored role takes the place of %s", iam.AdminName)
 		}
-		role.Inline, role.MaxSession, role.Created = inline[role.ID], time.Duration(maxSession)*time.Microsecond, fromMicro(created)
+		if boundary.Valid && boundary.String == "" {
+			return fmt.Errorf("role %s: its permissions boundary has no id", role.Name)
+		}
+		role.Inline, role.Attached, role.Boundary = inline[role.ID], attached[role.ID], boundary.String
+		role.MaxSession, role.Created = time.Duration(maxSession)*time.Microsecond, fromMicro(created)
 		var ids []boundRole
 		if err := fromJSON(tags, &role.Tags, bound, &ids); err != nil {
 			return fmt.Errorf("role %s: %w", role.Name, err)
@@ -113,7 +141,7 @@ func loadRoles(ctx context.Context, db *sql.DB, account arn.AccountID) (out []re
 		}
 		out = append(out, registry.PutRole{Role: role})
 		return nil
-	}, `SELECT id, name, path, description, max_session, trust, trust_roles, tags, created FROM role`)
+	}, `SELECT id, name, path, description, max_session, trust, trust_roles, boundary, tags, created FROM role`)
 	return out, err
 }
 
@@ -136,6 +164,67 @@ func loadInline(ctx context.Context, db *sql.DB) (map[string]map[string]*policy.
 		return nil
 	}, `SELECT role_id, name, document FROM role_policy`)
 	return inline, err
+}
+
+// loadAttached reads which managed policies roles have :: role id → policy ids.
+func loadAttached(ctx context.Context, db *sql.DB) (map[string][]string, error) {
+	attached := map[string][]string{}
+	err := each(ctx, db, func(r *sql.Rows) error {
+		var role, id string
+		if err := r.Scan(&role, &id); err != nil {
+			return err
+		}
+		attached[role] = append(attached[role], id)
+		return nil
+	}, `SELECT role_id, policy_id FROM role_attachment ORDER BY role_id, policy_id`)
+	return attached, err
+}
+
+func loadPolicies(ctx context.Context, db *sql.DB, account arn.AccountID) (out []registry.Change, err error) {
+	versions, err := loadVersions(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	err = each(ctx, db, func(r *sql.Rows) error {
+		p := iam.ManagedPolicy{Account: account}
+		var tags string
+		var created, updated int64
+		if err := r.Scan(&p.ID, &p.Name, &p.Path, &p.Description, &p.Default, &p.Latest, &tags, &created, &updated); err != nil {
+			return err
+		}
+		p.Versions, p.Created, p.Updated = versions[p.ID], fromMicro(created), fromMicro(updated)
+		if err := fromJSON(tags, &p.Tags); err != nil {
+			return fmt.Errorf("managed policy %s: %w", p.Name, err)
+		}
+		if p.Document() == nil || p.Latest < p.Versions[len(p.Versions)-1].Number {
+			return fmt.Errorf("managed policy %s: its versions are not those it had", p.Name)
+		}
+		out = append(out, registry.PutPolicy{Policy: p})
+		return nil
+	}, `SELECT id, name, path, description, default_version, latest_version, tags, created, updated FROM managed_policy`)
+	return out, err
+}
+
+// loadVersions reads the versions of managed policies :: policy id → versions,
+// by number.
+func loadVersions(ctx context.Context, db *sql.DB) (map[string][]iam.PolicyVersion, error) {
+	versions := map[string][]iam.PolicyVersion{}
+	err := each(ctx, db, func(r *sql.Rows) error {
+		var id, text string
+		var v iam.PolicyVersion
+		var created int64
+		if err := r.Scan(&id, &v.Number, &text, &created); err != nil {
+			return err
+		}
+		var err error
+		if v.Document, err = policy.Parse(policy.Managed, []byte(text)); err != nil {
+			return fmt.Errorf("version %d of managed policy %s: %w", v.Number, id, err)
+		}
+		v.Created = fromMicro(created)
+		versions[id] = append(versions[id], v)
+		return nil
+	}, `SELECT policy_id, number, document, created FROM policy_version ORDER BY policy_id, number`)
+	return versions, err
 }
 
 // boundRole is a role that a trust policy names and the id it was bound to when

@@ -56,7 +56,7 @@ func TestStore(t *testing.T) {
 			},
 			SQL:    func() (*sql.DB, error) { return sqlite.Connect(context.Background(), path) },
 			Faults: faults,
-			Unlock: []string{`DROP TRIGGER audit_event_update`, `DROP TRIGGER audit_event_delete`},
+			Unlock: []string{`PRAGMA foreign_keys = OFF`, `DROP TRIGGER audit_event_update`, `DROP TRIGGER audit_event_delete`},
 			Verify: func(lines [][]byte, checkpoint string) (int64, error) {
 				var v audit.Verifier
 				for _, l := range lines {

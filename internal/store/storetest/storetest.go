@@ -30,7 +30,8 @@ type Database struct {
 	SQL func() (*sql.DB, error)
 	// Faults makes calls of the driver fail.
 	Faults *Faults
-	// Unlock are the statements that let the audit tables be changed.
+	// Unlock are the statements that let the audit tables be changed, and rows
+	// refer to what is not there.
 	Unlock []string
 	// Verify checks events against a checkpoint and its signature, and gives
 	// their number.
@@ -51,6 +52,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Database) {
 		{"many callers at once lose nothing", (*bench).losesNothing},
 		{"readers see whole snapshots and stated events while others write", (*bench).readsWhole},
 		{"what cannot be written is refused alone", (*bench).blamesOne},
+		{"no role refers to a managed policy that is not there", (*bench).refusesDangling},
 		{"whichever call fails, nothing of the transaction is left", (*bench).failsWhole},
 		{"a database that hangs refuses all that wait within one timeout", (*bench).boundsHang},
 		{"a commit whose answer was lost is found again", (*bench).findsLostCommit},
@@ -176,6 +178,10 @@ func (b *bench) keepsChanges() {
 	onePolicy.Description = ""
 	anew := role(b, "dEPLOYER")
 	anew.ID = "AROA9"
+	retired := managed(b, "Deploy")
+	retired.Default, retired.Versions, retired.Tags = 3, retired.Versions[1:], nil
+	remade := managed(b, "dEPLOY")
+	remade.ID, remade.Path = "ANPA9", "/"
 	full := entry("one", "second")
 	bare := eks.AccessEntry{ClusterID: full.ClusterID, Cluster: full.Cluster, PrincipalARN: full.PrincipalARN, PrincipalID: full.PrincipalID, UUID: "u", Created: at(9), Modified: at(9)}
 	apiOnly := cluster("two")
@@ -199,6 +205,15 @@ func (b *bench) keepsChanges() {
 		{"a role that trusts another, and itself", changes{registry.PutRole{Role: role(b, "second", "ci/Deployer", "ci/second")}}},
 		{"the first role with one policy less", changes{registry.PutRole{Role: onePolicy}}},
 		{"a role made anew under the name, in other case", changes{registry.PutRole{Role: anew}}},
+		{"two managed policies", changes{registry.PutPolicy{Policy: managed(b, "Deploy")}, registry.PutPolicy{Policy: managed(b, "limit")}}},
+		{"a role that has them both", changes{registry.PutRole{Role: with(role(b, "third"), "", "ANPALIMIT", "ANPADEPLOY")}}},
+		{"the role with one of them, bounded by the other", changes{registry.PutRole{Role: with(role(b, "third"), "ANPALIMIT", "ANPADEPLOY")}}},
+		{"a role that is made with a boundary and a policy it has not yet", changes{registry.PutPolicy{Policy: managed(b, "late")}, registry.PutRole{Role: with(role(b, "bounded"), "ANPALATE", "ANPADEPLOY", "ANPALATE")}}},
+		{"another default version, one version less, no tags", changes{registry.PutPolicy{Policy: retired}}},
+		{"roles go with what they refer to", changes{registry.DeleteRole{Name: "BOUNDED"}, registry.DeletePolicy{ID: "ANPALATE"}}},
+		{"a role without any", changes{registry.PutRole{Role: role(b, "third")}}},
+		{"a managed policy made anew under the name, in other case", changes{registry.PutPolicy{Policy: remade}}},
+		{"a managed policy goes", changes{registry.DeletePolicy{ID: "ANPALIMIT"}}},
 		{"two clusters and their entries at once", changes{registry.PutCluster{Cluster: cluster("one")}, registry.PutCluster{Cluster: cluster("two")},
 			registry.PutEntry{Entry: entry("one", "Deployer")}, registry.PutEntry{Entry: entry("two", "Deployer")}, registry.PutEntry{Entry: full}}},
 		{"an entry with nothing", changes{registry.PutEntry{Entry: bare}}},
@@ -213,7 +228,7 @@ func (b *bench) keepsChanges() {
 		{"a cluster goes with its entries", changes{registry.DeleteCluster{Name: "two"}}},
 		{"a role goes, whatever the case", changes{registry.DeleteRole{Name: "DEPLOYER"}}},
 		{"a provider goes", changes{registry.DeleteProvider{URL: "https://gitlab.example"}}},
-		{"what is not there goes", changes{registry.DeleteProvider{URL: "x"}, registry.DeleteRole{Name: "x"}, registry.DeleteCluster{Name: "x"}, registry.DeleteEntry{Cluster: "x", Principal: "y"}, registry.DeleteAccessPolicy{Name: "x"}}},
+		{"what is not there goes", changes{registry.DeleteProvider{URL: "x"}, registry.DeleteRole{Name: "x"}, registry.DeletePolicy{ID: "x"}, registry.DeleteCluster{Name: "x"}, registry.DeleteEntry{Cluster: "x", Principal: "y"}, registry.DeleteAccessPolicy{Name: "x"}}},
 		{"nothing", nil},
 	}
 	for i, step := range steps {
@@ -400,11 +415,36 @@ func (b *bench) blamesOne() {
 	b.reopen()
 }
 
+// refusesDangling asks for changes after which a role would refer to a managed
+// policy that is not there.
+func (b *bench) refusesDangling() {
+	b.commit(registry.PutPolicy{Policy: managed(b, "deploy")}, registry.PutPolicy{Policy: managed(b, "limit")}, registry.PutRole{Role: with(role(b, "deployer"), "ANPALIMIT", "ANPADEPLOY")})
+	anew := managed(b, "DEPLOY")
+	anew.ID = "ANPA9"
+	before := Text(b.db.Snapshot())
+	for name, change := range map[string]registry.Change{
+		"an attached policy goes":                  registry.DeletePolicy{ID: "ANPADEPLOY"},
+		"a boundary goes":                          registry.DeletePolicy{ID: "ANPALIMIT"},
+		"an attached policy is made anew":          registry.PutPolicy{Policy: anew},
+		"a role gets a policy that is not there":   registry.PutRole{Role: with(role(b, "second"), "", "ANPAGONE")},
+		"a role gets a boundary that is not there": registry.PutRole{Role: with(role(b, "second"), "ANPAGONE")},
+	} {
+		if err := b.db.Commit(b.ctx, b.db.Snapshot(), []registry.Change{change}, happened("iam:Change", audit.Allowed)); err == nil {
+			b.Errorf("%s: it was done", name)
+		}
+		if got := Text(b.db.Snapshot()); got != before {
+			b.Errorf("%s: in force is\n%s", name, got)
+		}
+	}
+	b.reopen()
+}
+
 // failsWhole fails every call of a transaction in turn.
 func (b *bench) failsWhole() {
 	b.commit(registry.PutCluster{Cluster: cluster("one")})
-	changes := []registry.Change{registry.PutProvider{Provider: provider("https://a.example")}, registry.PutRole{Role: role(b, "deployer")}, registry.PutEntry{Entry: entry("one", "deployer")},
-		registry.DeleteEntry{Cluster: "one", Principal: entry("one", "deployer").PrincipalARN}, registry.DeleteRole{Name: "deployer"}}
+	changes := []registry.Change{registry.PutProvider{Provider: provider("https://a.example")}, registry.PutPolicy{Policy: managed(b, "Deploy")},
+		registry.PutRole{Role: with(role(b, "deployer"), "ANPADEPLOY", "ANPADEPLOY")}, registry.PutEntry{Entry: entry("one", "deployer")},
+		registry.DeleteEntry{Cluster: "one", Principal: entry("one", "deployer").PrincipalARN}, registry.DeleteRole{Name: "deployer"}, registry.DeletePolicy{ID: "ANPADEPLOY"}}
 	before, head := Text(b.db.Snapshot()), b.db.Checkpoint()
 	for n := 1; ; n++ {
 		b.base.Faults.FailAt(n)
@@ -622,6 +662,7 @@ func (b *bench) try(statements ...string) error {
 		b.Fatal(err)
 	}
 	defer db.Close()
+	db.SetMaxOpenConns(1) // what one statement says of the connection holds for the next
 	for _, s := range statements {
 		if _, err := db.Exec(s); err != nil {
 			return err
@@ -659,6 +700,15 @@ func (b *bench) refusesNonsense() {
 		`UPDATE role SET tags = 'null,'`,
 		`UPDATE role SET name = 'Mayfly-Admin'`,
 		`UPDATE role_policy SET document = '{"Statement":[]}'`,
+		`UPDATE policy_version SET document = '{"Statement":[]}'`,
+		`UPDATE policy_version SET document = replace(document, '2012-10-17', '2008-10-17')`,
+		`UPDATE managed_policy SET default_version = 2`,
+		`UPDATE managed_policy SET latest_version = 2`,
+		`UPDATE managed_policy SET tags = '['`,
+		`DELETE FROM policy_version`,
+		`UPDATE role SET boundary = 'ANPAGONE'`,
+		`UPDATE role SET boundary = ''`,
+		`UPDATE role_attachment SET policy_id = 'ANPAGONE'`,
 		`UPDATE cluster SET mode = 'NONE'`,
 		`UPDATE cluster SET trust_accounts = '"1"'`,
 		`UPDATE cluster SET updates = '{"id":"u"}'`,
@@ -688,7 +738,7 @@ func (b *bench) refusesNonsense() {
 		b.base = b.fresh(b.T)
 		b.db = b.open(b.base.Config)
 		b.commit(registry.PutProvider{Provider: provider("https://a.example")})
-		b.commit(registry.PutRole{Role: role(b, "deployer", "ci/deployer")})
+		b.commit(registry.PutPolicy{Policy: managed(b, "Deploy")}, registry.PutRole{Role: with(role(b, "deployer", "ci/deployer"), "ANPADEPLOY", "ANPADEPLOY")})
 		b.commit(registry.PutCluster{Cluster: cluster("one")})
 		b.commit(registry.PutEntry{Entry: entry("one", "deployer")})
 		b.commit(registry.PutAccessPolicy{Policy: accessPolicy("log-reader")})

@@ -63,6 +63,27 @@ func role(t testing.TB, name string, trusts ...string) iam.Role {
 		Inline: map[string]*policy.Document{"describe": d, "again": d}, Tags: []iam.Tag{{Key: "k", Value: ""}}, Created: at(2)}
 }
 
+// managed is a managed policy of two versions, of which the first has a say, and
+// of a third that is gone.
+func managed(t testing.TB, name string) iam.ManagedPolicy {
+	t.Helper()
+	d, err := policy.Parse(policy.Managed, []byte(permission))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return iam.ManagedPolicy{ID: "ANPA" + strings.ToUpper(name), Account: account, Path: "/ci/", Name: name, Description: "déploie\tça", Created: at(1), Updated: at(3), Tags: []iam.Tag{{Key: "k", Value: "größe"}},
+		Versions: []iam.PolicyVersion{{Number: 1, Document: d, Created: at(1)}, {Number: 3, Document: d, Created: at(3)}}, Default: 1, Latest: 4}
+}
+
+// with is a role that has managed policies and is bounded by one.
+func with(r iam.Role, boundary string, attached ...string) iam.Role {
+	r.Boundary = boundary
+	for _, id := range attached {
+		r = r.WithAttached(id)
+	}
+	return r
+}
+
 func cluster(name string) eks.Cluster {
 	return eks.Cluster{ID: "id-of-" + name, Name: name, Region: "eu-central-1", Account: account, Endpoint: "https://k8s.example:6443", CA: []byte("-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"),
 		Mode: eks.ModeAPIAndConfigMap, TrustAccounts: []arn.AccountID{"444455556666"}, BearerMaxAge: 10 * time.Minute, Created: at(3), Tags: map[string]string{"env": "prod"}}
@@ -111,6 +132,15 @@ func Text(s *registry.Snapshot) string {
 	for _, p := range s.CustomPolicies() {
 		found, _ := s.CustomPolicy(p.ARN)
 		fmt.Fprintf(&b, "access policy %+v\n  of its ARN: %v\n", *p, found == p)
+	}
+	for _, p := range s.Policies() {
+		versions := p.Versions
+		byName, _ := s.PolicyByName(strings.ToUpper(p.Name))
+		p.Versions = nil
+		fmt.Fprintf(&b, "managed policy %+v\n  by name: %s\n  usage %+v\n", p, byName.ID, s.PolicyUsage(p.ID))
+		for _, v := range versions {
+			fmt.Fprintf(&b, "  version %d %s %s\n", v.Number, v.Created, v.Document.Text())
+		}
 	}
 	for _, c := range s.Clusters() {
 		fmt.Fprintf(&b, "cluster %+v\n", c)

@@ -1,5 +1,5 @@
 -- Schema history
--- 001  providers, roles, clusters, access entries, custom access policies, the audit log
+-- 001  providers, roles, managed policies, clusters, access entries, custom access policies, the audit log
 --
 -- Times are microseconds since the epoch, UTC. Lists and maps are JSON.
 
@@ -20,6 +20,29 @@ CREATE TABLE provider (
     created     INTEGER NOT NULL
 ) STRICT;
 
+CREATE TABLE managed_policy (
+    id              TEXT    PRIMARY KEY NOT NULL,
+    name            TEXT    NOT NULL,
+    path            TEXT    NOT NULL,
+    description     TEXT    NOT NULL,
+    default_version INTEGER NOT NULL,
+    latest_version  INTEGER NOT NULL, -- the highest number there has been
+    tags            TEXT    NOT NULL,
+    created         INTEGER NOT NULL,
+    updated         INTEGER NOT NULL
+) STRICT;
+
+-- Names of managed policies differ by more than case.
+CREATE UNIQUE INDEX managed_policy_name ON managed_policy (lower(name));
+
+CREATE TABLE policy_version (
+    policy_id TEXT    NOT NULL REFERENCES managed_policy (id),
+    number    INTEGER NOT NULL,
+    document  TEXT    NOT NULL,
+    created   INTEGER NOT NULL,
+    PRIMARY KEY (policy_id, number)
+) STRICT;
+
 CREATE TABLE role (
     id          TEXT    PRIMARY KEY NOT NULL,
     name        TEXT    NOT NULL,
@@ -28,6 +51,7 @@ CREATE TABLE role (
     max_session INTEGER NOT NULL, -- microseconds
     trust       TEXT    NOT NULL,
     trust_roles TEXT    NOT NULL, -- the roles that trust names, and their ids when it was saved
+    boundary    TEXT    REFERENCES managed_policy (id),
     tags        TEXT    NOT NULL,
     created     INTEGER NOT NULL
 ) STRICT;
@@ -41,6 +65,16 @@ CREATE TABLE role_policy (
     document TEXT NOT NULL,
     PRIMARY KEY (role_id, name)
 ) STRICT;
+
+CREATE TABLE role_attachment (
+    role_id   TEXT NOT NULL REFERENCES role (id),
+    policy_id TEXT NOT NULL REFERENCES managed_policy (id),
+    PRIMARY KEY (role_id, policy_id)
+) STRICT;
+
+-- Whether anything refers to a policy is asked when one is deleted.
+CREATE INDEX role_boundary ON role (boundary);
+CREATE INDEX role_attachment_policy ON role_attachment (policy_id);
 
 CREATE TABLE cluster (
     name           TEXT    PRIMARY KEY NOT NULL,
