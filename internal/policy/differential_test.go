@@ -62,9 +62,9 @@ var (
 		"NumericEquals", "NumericNotEquals", "NumericLessThan", "NumericLessThanEquals", "NumericGreaterThan", "NumericGreaterThanEquals",
 		"DateEquals", "DateNotEquals", "DateLessThan", "DateLessThanEquals", "DateGreaterThan", "DateGreaterThanEquals",
 		"Bool", "BinaryEquals", "IpAddress", "NotIpAddress", "ArnEquals", "ArnLike", "ArnNotEquals", "ArnNotLike", "Null"}
-	worldActions       = []string{"s:get", "s:get", "s:put", "t:get", "sts:AssumeRole"}
-	worldActionForms   = []string{"*", "*", "*", "s:*", "s:get", "S:GET", "s:?et", "t:*", "sts:AssumeRole"}
-	worldTrustForms    = []string{"sts:*", "sts:AssumeRole", "STS:assumerole", "sts:TagSession"}
+	worldActions       = []string{"s:get", "s:get", "s:put", "t:get", "sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"}
+	worldActionForms   = []string{"*", "*", "*", "s:*", "s:get", "S:GET", "s:?et", "t:*", "sts:AssumeRole", "sts:*"}
+	worldTrustForms    = []string{"sts:*", "sts:AssumeRole", "STS:assumerole", "sts:TagSession", "sts:SetSourceIdentity"}
 	worldResources     = []string{"*", "arn:aws:s:::a", "arn:aws:s:::ab", "arn:aws:s:::a*b"}
 	worldResourceForms = []string{"*", "*", "*", "*", "arn:aws:s:::a", "arn:aws:s:::a*", "arn:aws:s:::?b", "arn:aws:s:::${k:b}", "arn:aws:s:::${k:none}*", "arn:aws:s:::${k:list}", "arn:aws:s:::${k:none, 'a'}", "arn:aws:s:::a${*}b", "arn:aws:*s:::a"}
 	worldPrincipals    = []string{

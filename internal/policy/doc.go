@@ -22,7 +22,8 @@
 //     itself allows alone; naming the caller's role it allows within boundary
 //     and session policies; naming the account it hands the question on.
 //  8. Across accounts both sides must allow.
-//  9. Assuming a role needs the role's trust policy, whoever asks.
+//  9. Assuming a role, and bringing along tags or a source identity, needs the
+//     role's trust policy, whoever asks; a source identity the caller's own too.
 //  10. Nothing allows: implicit deny.
 //
 // IAM User Guide: "IAM JSON policy element reference", "Policy evaluation

@@ -179,13 +179,13 @@ func (e *evaluation) missing(set Set) (m layers) {
 	if !who.inAccount() { // no identity policies: the resource's word is all
 		return m.with(LayerResource, who.kind == nobody || e.resource != namesCaller)
 	}
-	foreign := set.ResourceAccount == "" || string(set.ResourceAccount) != who.account
-	m = m.with(LayerResource, e.resource == notNamed && (foreign || needsTrust(e.req.Action)))
-	if foreign || e.resource <= namesAccount {
+	both := set.ResourceAccount == "" || string(set.ResourceAccount) != who.account || needsBoth(e.req.Action)
+	m = m.with(LayerResource, e.resource == notNamed && (both || needsTrust(e.req.Action)))
+	if both || e.resource <= namesAccount {
 		m = m.with(LayerIdentity, !e.allowed[LayerIdentity])
 		m = m.with(LayerResource, m.has(LayerIdentity) && e.resource == notNamed && len(set.Resource) > 0)
 	}
-	if foreign || e.resource <= namesRole {
+	if both || e.resource <= namesRole {
 		m = m.with(LayerSession, len(set.Session) > 0 && !e.allowed[LayerSession])
 		m = m.with(LayerBoundary, len(set.Boundary) > 0 && !e.allowed[LayerBoundary])
 	}

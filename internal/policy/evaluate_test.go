@@ -200,8 +200,9 @@ func layer(t *testing.T, kind policy.Kind, says byte, principal string) []*polic
 // TestAssumingNeedsTrust: identity policies alone make no one a role.
 func TestAssumingNeedsTrust(t *testing.T) {
 	everything := []*policy.Document{mustParse(t, policy.Permission, statement(`"Effect": "Allow", "Action": "*", "Resource": "*"`))}
+	nothing := []*policy.Document{mustParse(t, policy.SessionPolicy, statement(`"Effect": "Allow", "Action": "s3:*", "Resource": "*"`))}
 	trust := func(principal string) []*policy.Document {
-		return []*policy.Document{mustParse(t, policy.Trust, statement(`"Effect": "Allow", "Principal": `+principal+`, "Action": ["sts:AssumeRole", "sts:TagSession"]`))}
+		return []*policy.Document{mustParse(t, policy.Trust, statement(`"Effect": "Allow", "Principal": `+principal+`, "Action": ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"]`))}
 	}
 	who := policy.SessionPrincipal(deployer.role, deployer.id, deployer.session)
 	for _, tt := range []struct {
@@ -216,6 +217,12 @@ func TestAssumingNeedsTrust(t *testing.T) {
 		{"the account's word without one's own", "sts:AssumeRole", policy.Set{Resource: trust(`{"AWS": "111122223333"}`)}, policy.ImplicitDeny},
 		{"a trust policy that names the session", "sts:AssumeRole", policy.Set{Resource: trust(`"*"`)}, policy.Allow},
 		{"an action the trust policy does not list", "sts:AssumeRoleWithWebIdentity", policy.Set{Identity: everything, Resource: trust(`"*"`)}, policy.ImplicitDeny},
+		{"tags without a trust policy's word", "sts:TagSession", policy.Set{Identity: everything, Resource: trust(`{"AWS": "999922223333"}`)}, policy.ImplicitDeny},
+		{"tags by the trust policy alone", "STS:tagsession", policy.Set{Resource: trust(`"*"`)}, policy.Allow},
+		{"a source identity without a trust policy's word", "sts:SetSourceIdentity", policy.Set{Identity: everything}, policy.ImplicitDeny},
+		{"a source identity by the trust policy alone", "sts:SetSourceIdentity", policy.Set{Resource: trust(`"*"`)}, policy.ImplicitDeny},
+		{"a source identity by both", "STS:setsourceidentity", policy.Set{Identity: everything, Resource: trust(`"*"`)}, policy.Allow},
+		{"a source identity by both, past a session policy", "sts:SetSourceIdentity", policy.Set{Identity: everything, Session: nothing, Resource: trust(`"*"`)}, policy.ImplicitDeny},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.set.ResourceAccount = account

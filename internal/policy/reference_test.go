@@ -83,9 +83,9 @@ func refEvaluate(r refRequest, l refLayers) policy.Effect {
 	switch {
 	case !r.caller.inAccount:
 		ok = byResource && named == 3
-	case l.owner != r.caller.account:
+	case l.owner != r.caller.account, strings.ToLower(r.action) == "sts:setsourceidentity":
 		ok = byResource && own
-	case strings.HasPrefix(strings.ToLower(r.action), "sts:assumerole") && !byResource:
+	case (strings.HasPrefix(strings.ToLower(r.action), "sts:assumerole") || strings.ToLower(r.action) == "sts:tagsession") && !byResource:
 		ok = false
 	default:
 		ok = own || byResource && (named == 3 || named == 2 && narrow)

@@ -35,14 +35,16 @@ func trustable(pattern string) bool {
 
 // needsTrust reports whether the resource's own policy must allow an action,
 // whatever identity policies say: no one becomes a role that does not trust
-// them.
+// them, and no one brings along into its sessions what it does not let in.
+// (IAM User Guide, "Permissions required to add session tags".)
 func needsTrust(action string) bool {
-	switch foldKey(action) {
-	case "sts:assumerole", "sts:assumerolewithwebidentity", "sts:assumerolewithsaml":
-		return true
-	}
-	return false
+	return slices.ContainsFunc(trustActions, func(name string) bool { return equalFold(name, action) })
 }
+
+// needsBoth reports whether the caller's own policies must allow an action too,
+// however closely the resource's names it. (IAM User Guide, "Permissions
+// required to set source identity".)
+func needsBoth(action string) bool { return equalFold(action, "sts:SetSourceIdentity") }
 
 // Trusts reports whether the statement allows something to those whom an
 // identity provider vouches for: it is an Allow and names the provider, or
