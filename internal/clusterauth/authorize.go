@@ -31,8 +31,9 @@ type Answer struct {
 // Authorize answers a SubjectAccessReview. A user that is not one of ours gets
 // no opinion; so does everything no access policy allows, and what is allowed
 // but cannot be recorded. It denies what a session does that has ended, so that
-// RBAC cannot allow it either: one that has expired, whose role or provider is
-// gone, or the access entry its identity came from.
+// RBAC cannot allow it either: one that has expired, whose role, a role it was
+// assumed through, or provider is gone, or the access entry its identity came
+// from.
 func (s *Service) Authorize(ctx context.Context, in AccessInput) Answer {
 	now := s.Now()
 	snap := s.Registry.Snapshot()
@@ -78,6 +79,7 @@ type user struct {
 	expires     time.Time
 	issuer      string // empty for a session without an ID token behind it
 	provider    string // likewise
+	chain       []string
 	entry       string // the access entry its identity came from; empty: a mapping
 	aws         bool
 }
@@ -90,6 +92,7 @@ func claimed(in AccessInput, snap *registry.Snapshot) (user, bool) {
 	u := user{
 		principalID: one(in.Extra, eks.ExtraPrincipalID), arn: one(in.Extra, eks.ExtraARN), sessionID: one(in.Extra, eks.ExtraSession),
 		issuer: one(in.Extra, eks.ExtraIssuer), provider: one(in.Extra, eks.ExtraProvider), entry: one(in.Extra, eks.ExtraEntry), aws: one(in.Extra, eks.ExtraRealm) == eks.RealmAWS,
+		chain: in.Extra[eks.ExtraChain],
 	}
 	for _, key := range []string{eks.ExtraIssuer, eks.ExtraProvider, eks.ExtraEntry, eks.ExtraRealm} {
 		if len(in.Extra[key]) > 1 {
@@ -145,6 +148,9 @@ func ended(snap *registry.Snapshot, c eks.Cluster, u user, now time.Time) string
 	}
 	if _, ok := snap.RoleByID(u.principalID); !ok {
 		return "the session's role no longer exists"
+	}
+	if !snap.HasRoles(u.chain) {
+		return "a role the session was assumed through no longer exists"
 	}
 	if !providerExists(snap, u) {
 		return "the session's identity provider no longer exists"

@@ -254,6 +254,7 @@ func TestAuthorizeDisagreement(t *testing.T) {
 		{"an end in the past", set(eks.ExtraExpires, "1"), opinion, denied},
 		{"another provider", set(eks.ExtraProvider, "OIDC2"), opinion, denied},
 		{"another issuer", set(eks.ExtraIssuer, "https://other.example"), opinion, denied},
+		{"a role it was assumed through", set(eks.ExtraChain, "AROANOBODY"), opinion, denied},
 		{"no entry", set(eks.ExtraEntry), opinion, opinion},
 		{"another entry", set(eks.ExtraEntry, "another"), opinion, denied},
 		{"another session's id", set(eks.ExtraSession, strings.Repeat("0", 32)), opinion, allowed},

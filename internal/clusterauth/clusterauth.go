@@ -104,7 +104,7 @@ const (
 	NotABearer   Reason = iota + 1 // not a presigned GetCallerIdentity for a cluster
 	BadSignature                   // signed by another key, for another cluster, or at another time
 	UnknownToken                   // the session token is not ours
-	Ended                          // the session has expired, or its role or provider is gone
+	Ended                          // the session has expired, or its role, one it was assumed through, or its provider is gone
 	OtherCluster                   // an aws-auth reader's session, made for another cluster
 	NotMapped                      // neither an access entry nor a mapping names the principal
 	NotReadable                    // aws-auth, or what else maps, could not be read

@@ -37,8 +37,9 @@ type ReviewInput struct {
 //     name by the secret key inside its own session token
 //   - it was signed no longer ago than the cluster allows, and at most a minute
 //     ahead of our clock
-//   - the session was sealed by this server, has not expired, and its role and
-//     provider exist, the very ones it was made with
+//   - the session was sealed by this server, has not expired, and its role, those
+//     it was assumed through and its provider exist, the very ones it was made
+//     with
 //   - or else AWS vouches for the token, and names a principal of an account
 //     that the cluster trusts and that is not Mayfly's
 //   - an access entry made for that very role names it, or, where the cluster
@@ -184,7 +185,7 @@ func principalOf(who session.Principal) eks.Principal {
 	p := eks.Principal{
 		ARN: who.ARN().String(), CanonicalARN: canonicalARN(who.Role), RoleARN: who.Role.String(), Account: string(who.Account),
 		PrincipalID: s.RoleID, SessionName: s.Name, AccessKeyID: s.AccessKeyID(), SessionID: s.ID.String(), Expires: expiryText(s.Expires),
-		Issuer: s.Claims.Issuer, ProviderID: s.ProviderID,
+		Issuer: s.Claims.Issuer, ProviderID: s.ProviderID, Chain: s.Chain,
 	}
 	for name, value := range s.Claims.All() {
 		p.Claims = append(p.Claims, eks.Claim{Name: name, Value: value})

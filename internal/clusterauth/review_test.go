@@ -512,3 +512,51 @@ func TestReviewRace(t *testing.T) {
 		t.Errorf("%d and %d events for %d sessions", a, b, len(sessions))
 	}
 }
+
+// chained is what becomes of a session of the role deployer that another role
+// made, which a job's session assumed.
+func chained(s *session.Session) { s.Chain = []string{"AROAFIRST", "AROASECOND"} }
+
+// TestChained: a session that was assumed through others has the identity of its
+// own role's entry and the claims of the job they began with, and ends with each
+// of them, at both of a cluster's questions.
+func TestChained(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(w *world)
+		review Reason
+		may    string
+	}{
+		{"nothing", func(*world) {}, 0, allowed},
+		{"the first role", func(w *world) { w.put(registry.DeleteRole{Name: "first"}) }, Ended, denied},
+		{"the first role, and another of its name", func(w *world) { w.put(registry.PutRole{Role: role("first", "AROAANOTHER")}) }, Ended, denied},
+		{"the second role", func(w *world) { w.put(registry.DeleteRole{Name: "second"}) }, Ended, denied},
+		{"its own role", func(w *world) { w.put(registry.DeleteRole{Name: "deployer"}) }, Ended, denied},
+		{"the provider", func(w *world) { w.put(registry.DeleteProvider{URL: gitlab}) }, Ended, denied},
+		{"the provider, and another of its URL", func(w *world) { w.put(registry.PutProvider{Provider: provider("OIDC2")}) }, Ended, denied},
+		{"the entry of a role on the way", func(w *world) {
+			w.put(registry.PutEntry{Entry: entryFor("first", "AROAFIRST")}, registry.DeleteEntry{Cluster: "prod", Principal: entryFor("first", "").PrincipalARN})
+		}, 0, allowed},
+		{"its own role's entry", func(w *world) {
+			w.put(registry.PutEntry{Entry: entryFor("first", "AROAFIRST")}, registry.DeleteEntry{Cluster: "prod", Principal: entryFor("deployer", "").PrincipalARN})
+		}, NotMapped, denied},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.put(registry.PutRole{Role: role("first", "AROAFIRST")}, registry.PutRole{Role: role("second", "AROASECOND")})
+			creds := w.job(chained)
+			id := w.known(creds)
+			if one(id.Extra, "gitlab.example/project_path") != "acme/web" || one(id.Extra, eks.ExtraProvider) != "OIDC1" || id.UID != eks.UIDOf(string(account), "AROADEPLOYER") || !slices.Equal(id.Extra[eks.ExtraChain], []string{"AROAFIRST", "AROASECOND"}) {
+				t.Errorf("the identity is %+v", id)
+			}
+			tt.change(w)
+			w.pass(time.Second)
+			if _, got := w.review(w.url(creds, signing{})); got != tt.review {
+				t.Errorf("reviewed: %q, want %q", got, tt.review)
+			}
+			if got := w.may(id, deploy("production")); verdict(got) != tt.may {
+				t.Errorf("authorized: %+v, want %s", got, tt.may)
+			}
+		})
+	}
+}

@@ -15,7 +15,7 @@ import (
 const extraSeal = "mayfly/seal"
 
 // sealedKeys are the keys of extra that the authorizer reads.
-var sealedKeys = []string{eks.ExtraARN, eks.ExtraCanonicalARN, eks.ExtraPrincipalID, eks.ExtraSessionName, eks.ExtraSession, eks.ExtraExpires, eks.ExtraIssuer, eks.ExtraProvider, eks.ExtraEntry, eks.ExtraRealm, eks.ExtraAccessKeyID}
+var sealedKeys = []string{eks.ExtraARN, eks.ExtraCanonicalARN, eks.ExtraPrincipalID, eks.ExtraSessionName, eks.ExtraSession, eks.ExtraExpires, eks.ExtraIssuer, eks.ExtraProvider, eks.ExtraChain, eks.ExtraEntry, eks.ExtraRealm, eks.ExtraAccessKeyID}
 
 // identityDigest is what a seal is over: the cluster, the uid, and what the
 // authorizer reads of extra.

@@ -35,7 +35,7 @@ func TestSealHoldsExtraTogether(t *testing.T) {
 	const account = "111122223333"
 	cluster := eks.Cluster{ID: "c1", Name: "my-cluster"}
 	id, err := s.seal(eks.Identity{UID: eks.UIDOf(account, "AROA1"), Extra: map[string][]string{
-		eks.ExtraARN: {"arn:aws:sts::111122223333:assumed-role/deploy/s"}, eks.ExtraPrincipalID: {"AROA1"}, eks.ExtraSession: {"00ff"}, eks.ExtraExpires: {"1"}, eks.ExtraEntry: {"u"}, "gitlab.com/ref": {"main"},
+		eks.ExtraARN: {"arn:aws:sts::111122223333:assumed-role/deploy/s"}, eks.ExtraPrincipalID: {"AROA1"}, eks.ExtraSession: {"00ff"}, eks.ExtraExpires: {"1"}, eks.ExtraEntry: {"u"}, eks.ExtraChain: {"AROA2", "AROA3"}, "gitlab.com/ref": {"main"},
 	}}, cluster, account)
 	if err != nil {
 		t.Fatal(err)
@@ -57,6 +57,8 @@ func TestSealHoldsExtraTogether(t *testing.T) {
 		"a value moved to a sister": func(in *AccessInput) {
 			in.Extra[eks.ExtraIssuer], in.Extra[eks.ExtraEntry] = in.Extra[eks.ExtraEntry], nil
 		},
+		"no chain":            func(in *AccessInput) { delete(in.Extra, eks.ExtraChain) },
+		"a chain cut short":   func(in *AccessInput) { in.Extra[eks.ExtraChain] = in.Extra[eks.ExtraChain][:1] },
 		"another uid":         func(in *AccessInput) { in.UID = eks.UIDOf(account, "AROA2") },
 		"another cluster":     func(in *AccessInput) { in.Cluster.ID = "c2" },
 		"no seal":             func(in *AccessInput) { delete(in.Extra, extraSeal) },

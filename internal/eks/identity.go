@@ -2,6 +2,7 @@ package eks
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -21,6 +22,8 @@ type Principal struct {
 	// provider it was registered as; both empty for a session without one.
 	Issuer     string
 	ProviderID string
+	// Chain are the ids of the roles the session was assumed through.
+	Chain []string
 	// Claims are what the session kept of that token.
 	Claims []Claim
 
@@ -60,6 +63,7 @@ const (
 	ExtraExpires  = "mayfly/expires"  // Unix time, in seconds
 	ExtraIssuer   = "mayfly/issuer"   // absent for a session without an ID token behind it
 	ExtraProvider = "mayfly/provider" // id of the issuer's provider, likewise
+	ExtraChain    = "mayfly/chain"    // ids of the roles the session was assumed through, the first one first; absent for none
 	ExtraEntry    = "mayfly/entry"    // UUID of the access entry, absent for an identity from aws-auth
 	ExtraRealm    = "mayfly/realm"    // RealmAWS for an identity real AWS vouches for, else absent
 )
@@ -129,6 +133,9 @@ func (p Principal) extra() map[string][]string {
 	}
 	if p.AWS {
 		out[ExtraRealm] = []string{RealmAWS}
+	}
+	if len(p.Chain) > 0 {
+		out[ExtraChain] = slices.Clone(p.Chain)
 	}
 	if prefix := claimPrefix(p.Issuer); prefix != "" {
 		for _, c := range p.Claims {

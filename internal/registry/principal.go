@@ -10,13 +10,13 @@ import (
 // Why a session that opened is nobody's any more.
 var (
 	ErrExpired = errors.New("the session has expired")
-	ErrGone    = errors.New("the session's role or identity provider no longer exists")
+	ErrGone    = errors.New("the session's role, one it was assumed through, or its identity provider no longer exists")
 	ErrReader  = errors.New("the session may read one aws-auth ConfigMap and nothing else")
 )
 
-// Principal is who acts in a session: it holds only while the role and the
-// provider it was made with exist, by id. It refuses with ErrExpired, ErrGone
-// or, for a reader's session, ErrReader.
+// Principal is who acts in a session: it holds only while its role, those of the
+// sessions it was made in, and the provider exist, by id. It refuses with
+// ErrExpired, ErrGone or, for a reader's session, ErrReader.
 func (s *Snapshot) Principal(of session.Session, now time.Time) (session.Principal, error) {
 	if of.Reader != "" {
 		return session.Principal{}, ErrReader
@@ -25,7 +25,7 @@ func (s *Snapshot) Principal(of session.Session, now time.Time) (session.Princip
 		return session.Principal{}, ErrExpired
 	}
 	role, ok := s.RoleByID(of.RoleID)
-	if !ok {
+	if !ok || !s.HasRoles(of.Chain) {
 		return session.Principal{}, ErrGone
 	}
 	if of.ProviderID != "" {
@@ -34,4 +34,14 @@ func (s *Snapshot) Principal(of session.Session, now time.Time) (session.Princip
 		}
 	}
 	return session.Principal{Session: of, Role: role.ARN(), Account: s.Account}, nil
+}
+
+// HasRoles reports whether all roles of some ids exist.
+func (s *Snapshot) HasRoles(ids []string) bool {
+	for _, id := range ids {
+		if _, ok := s.RoleByID(id); !ok {
+			return false
+		}
+	}
+	return true
 }

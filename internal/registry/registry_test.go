@@ -302,6 +302,8 @@ func TestPrincipal(t *testing.T) {
 		change(&s)
 		return s
 	}
+	chain := full.With(role("/", "first", "AROA2"), role("/", "second", "AROA3"))
+	chained := with(func(s *session.Session) { s.Chain = []string{"AROA2", "AROA3"} })
 	for _, tt := range []struct {
 		name string
 		snap *registry.Snapshot
@@ -327,6 +329,12 @@ func TestPrincipal(t *testing.T) {
 		{"the provider is made anew", full.With(registry.DeleteProvider{URL: "https://gitlab.example"}, provider("https://gitlab.example", "P2")), job, created, registry.ErrGone},
 		{"another provider has the id", full.With(registry.DeleteProvider{URL: "https://gitlab.example"}, provider("https://other.example", "P1")), job, created, registry.ErrGone},
 		{"nothing is registered", &registry.Snapshot{}, job, created, registry.ErrGone},
+		{"a chained session", chain, chained, created, nil},
+		{"the first role of its chain is deleted", chain.With(registry.DeleteRole{Name: "first"}), chained, created, registry.ErrGone},
+		{"the second role of its chain is deleted", chain.With(registry.DeleteRole{Name: "second"}), chained, created, registry.ErrGone},
+		{"a role of its chain is made anew", chain.With(registry.DeleteRole{Name: "second"}, role("/", "second", "AROA4")), chained, created, registry.ErrGone},
+		{"the role a chain led to is deleted", chain.With(registry.DeleteRole{Name: "deploy"}), chained, created, registry.ErrGone},
+		{"the provider a chain began with is deleted", chain.With(registry.DeleteProvider{URL: "https://gitlab.example"}), chained, created, registry.ErrGone},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			who, err := tt.snap.Principal(tt.of, tt.at)

@@ -32,7 +32,7 @@ func BenchmarkSession(b *testing.B) {
 		}
 	})
 	b.Run("bare seal", func(b *testing.B) {
-		plain := encode(s, [30]byte{})
+		plain, _ := encode(s, [30]byte{})
 		for b.Loop() {
 			if _, err := seal.Seal(plain, nil); err != nil {
 				b.Fatal(err)

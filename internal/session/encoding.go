@@ -40,6 +40,16 @@ const (
 	tagClaim        // tagClaim+i is field i of claimFields
 )
 
+const (
+	tagChain    tag = iota + 128 // one for each role, in order
+	tagPolicyID                  // one for each policy
+)
+
+// repeats reports whether a field may stand there more than once.
+func (t tag) repeats() bool {
+	return t == tagTag || t == tagTransitiveTag || t == tagChain || t == tagPolicyID
+}
+
 // claimFields are the claims of a session in the order of their tags. A new
 // one goes to the end.
 var claimFields = []struct {
@@ -116,7 +126,9 @@ func unfoldSubject(folded string, c *Claims) string {
 	return folded
 }
 
-func encode(s Session, key [30]byte) []byte {
+// encode is a session's plain text, and how many bytes of it are its session
+// policies and tags.
+func encode(s Session, key [30]byte) (plain []byte, packed int) {
 	out := []byte{encodingVersion}
 	put := func(t tag, value string) {
 		if value != "" {
@@ -136,10 +148,17 @@ func encode(s Session, key [30]byte) []byte {
 	putTime(tagIssued, s.Issued)
 	putTime(tagExpires, s.Expires)
 	put(tagSourceIdentity, s.SourceIdentity)
+	for _, id := range s.Chain {
+		put(tagChain, id)
+	}
+	before := len(out)
 	if flat := deflate(s.Policy); len(flat) < len(s.Policy) {
 		put(tagPolicyFlat, flat)
 	} else {
 		put(tagPolicy, s.Policy)
+	}
+	for _, id := range s.PolicyIDs {
+		put(tagPolicyID, id)
 	}
 	for _, t := range s.Tags {
 		pair := string(binary.AppendUvarint(nil, uint64(len(t.Key)))) + t.Key + t.Value
@@ -149,6 +168,7 @@ func encode(s Session, key [30]byte) []byte {
 			put(tagTag, pair)
 		}
 	}
+	packed = len(out) - before
 	put(tagReader, s.Reader)
 	put(tagAdminUID, s.AdminUID)
 	for i, f := range claimFields {
@@ -159,7 +179,7 @@ func encode(s Session, key [30]byte) []byte {
 	} else {
 		put(tagSubject, s.Claims.Subject)
 	}
-	return out
+	return out, packed
 }
 
 var errEncoding = errors.New("session: the sealed text is not one of ours")
@@ -181,7 +201,7 @@ func decode(data []byte) (Session, error) {
 		}
 		value := string(data[1+width : 1+width+int(n)])
 		data = data[1+width+int(n):]
-		if repeated := t == tagTag || t == tagTransitiveTag; seen[t] && !repeated {
+		if seen[t] && !t.repeats() {
 			return Session{}, errEncoding
 		}
 		seen[t] = true
@@ -234,6 +254,12 @@ func (s *Session) set(t tag, value string) bool {
 			return false
 		}
 		s.Tags = append(s.Tags, Tag{Key: value[width : width+int(n)], Value: value[width+int(n):], Transitive: t == tagTransitiveTag})
+	case tagChain:
+		s.Chain = append(s.Chain, value)
+		ok = value != "" && len(s.Chain) <= MaxChain
+	case tagPolicyID:
+		s.PolicyIDs = append(s.PolicyIDs, value)
+		ok = value != ""
 	case tagReader:
 		s.Reader = value
 	case tagAdminUID:
@@ -278,27 +304,27 @@ func inflate(flat string) (string, bool) {
 	return string(out), err == nil && len(out) <= maxPolicyLen
 }
 
-// largestPart names what takes most room in a session that is too large. The
-// caller's policy and tags come first: they are what it can change.
-func largestPart(s Session) string {
+// tooLarge says what makes a session too large: the caller's policies and tags,
+// which take packed bytes of the room there is for them, or, where there is
+// none, the longest claim.
+func tooLarge(s Session, packed, room int) *TooLargeError {
+	if room <= 0 {
+		part, most := "sub", len(s.Claims.Subject)
+		for name, value := range s.Claims.All() {
+			if len(value) > most {
+				part, most = name, len(value)
+			}
+		}
+		return &TooLargeError{part, percent(maxSealedLen-room, maxSealedLen)}
+	}
 	tags := 0
 	for _, t := range s.Tags {
 		tags += len(t.Key) + len(t.Value)
 	}
-	part, most := "sub", len(s.Claims.Subject)
-	for name, value := range s.Claims.All() {
-		if len(value) > most {
-			part, most = name, len(value)
-		}
+	if tags*2 > packed {
+		return &TooLargeError{PartTags, percent(packed, room)}
 	}
-	flat := min(len(s.Policy), len(deflate(s.Policy)))
-	switch {
-	case flat >= tags && flat > 0 && flat*2 >= most:
-		return PartPolicy
-	case tags > 0 && tags*2 >= most:
-		return PartTags
-	}
-	return part
+	return &TooLargeError{PartPolicy, percent(packed, room)}
 }
 
 // The values of TooLargeError.Part that are no claims.

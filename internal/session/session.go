@@ -38,6 +38,10 @@ const (
 	MaxDuration = 12 * time.Hour
 )
 
+// MaxChain is how many roles may have been assumed on the way to a session: it
+// bounds for how long what one ID token started can go on.
+const MaxChain = 4
+
 // Sealer protects and recovers bytes; both sides must name the same associated
 // data. Implementations are safe for concurrent use.
 type Sealer interface {
@@ -94,9 +98,16 @@ type Session struct {
 	Expires    time.Time
 
 	SourceIdentity string
-	Policy         string // the inline session policy's text, empty for none
+	Policy         string   // the inline session policy's text, empty for none
+	PolicyIDs      []string // of the managed policies that are session policies
 	Tags           []Tag
 	Claims         Claims
+
+	// Chain are the ids of the roles whose sessions led here, the first one
+	// first: each assumed the next, the last of them RoleID. All that the session
+	// may it owes to them, so it ends with any of them. The provider and the
+	// claims are those of the first session.
+	Chain []string
 
 	// Reader is the id of the one cluster whose aws-auth ConfigMap this
 	// session may read; such a session has no role and may do nothing else.
@@ -124,6 +135,9 @@ type Credentials struct {
 	Secret      secret.String
 	Token       secret.String
 	Expires     time.Time
+	// PackedPercent is how much of the room for session policies and tags they
+	// take in the session token; 0 without any.
+	PackedPercent int
 }
 
 // Principal is a session whose role is known to exist now: who is acting.
@@ -147,12 +161,12 @@ func (p Principal) UserID() string { return p.Session.RoleID + ":" + p.Session.N
 type TooLargeError struct {
 	// Part is "session policy", "session tags", or the name of a claim.
 	Part string
-	// Percent is the size of the session token in percent of MaxTokenLen.
+	// Percent is the size of that part in percent of the room there is for it.
 	Percent int
 }
 
 func (e *TooLargeError) Error() string {
-	return fmt.Sprintf("the session does not fit into a session token: %d%% of the limit, most of it for the %s", e.Percent, e.Part)
+	return fmt.Sprintf("the session does not fit into a session token: the %s takes %d%% of the room there is for it", e.Part, e.Percent)
 }
 
 // Issue gives s an id and a secret access key from random and seals it. The
@@ -182,16 +196,23 @@ func Again(s Session, account arn.AccountID, seal Sealer, random io.Reader) (Ses
 func seal1(s Session, key [30]byte, account arn.AccountID, seal Sealer) (Session, Credentials, error) {
 	s.secret = secret.New(base64.StdEncoding.EncodeToString(key[:]))
 	s.Issued, s.Expires = s.Issued.UTC().Truncate(time.Second), s.Expires.UTC().Truncate(time.Second)
-	sealed, err := seal.Seal(encode(s, key), associatedData(account))
+	plain, packed := encode(s, key)
+	sealed, err := seal.Seal(plain, associatedData(account))
 	if err != nil {
 		return Session{}, Credentials{}, fmt.Errorf("seal the session: %w", err)
 	}
-	token := tokenEncoding.EncodeToString(sealed)
-	if len(token) > MaxTokenLen {
-		return Session{}, Credentials{}, &TooLargeError{Part: largestPart(s), Percent: (len(token)*100 + MaxTokenLen - 1) / MaxTokenLen}
+	room := maxSealedLen - (len(sealed) - packed)
+	if len(sealed) > maxSealedLen {
+		return Session{}, Credentials{}, tooLarge(s, packed, room)
 	}
-	return s, Credentials{AccessKeyID: s.AccessKeyID(), Secret: s.secret, Token: secret.New(token), Expires: s.Expires}, nil
+	return s, Credentials{AccessKeyID: s.AccessKeyID(), Secret: s.secret, Token: secret.New(tokenEncoding.EncodeToString(sealed)), Expires: s.Expires, PackedPercent: percent(packed, room)}, nil
 }
+
+// maxSealedLen is what MaxTokenLen characters of base64 hold.
+const maxSealedLen = MaxTokenLen / 4 * 3
+
+// percent is a part of a whole, rounded up: what is there at all is no 0.
+func percent(part, whole int) int { return (part*100 + whole - 1) / whole }
 
 var tokenEncoding = base64.RawURLEncoding.Strict()
 

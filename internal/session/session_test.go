@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -82,6 +83,8 @@ func TestSealAndOpen(t *testing.T) {
 		"a policy too short for it":  func(s *Session) { s.Policy = "{}" },
 		"tags":                       func(s *Session) { s.Tags = []Tag{{"team", "a", true}, {"empty", "", false}} },
 		"a source identity":          func(s *Session) { s.SourceIdentity = "someone" },
+		"a chain":                    func(s *Session) { s.Chain = []string{"AROAAAAAAAAAAAAAAAAA2", "AROAAAAAAAAAAAAAAAAA3"} },
+		"managed session policies":   func(s *Session) { s.PolicyIDs = []string{"ANPAAAAAAAAAAAAAAAAA1", "ANPAAAAAAAAAAAAAAAAA2"} },
 		"a reader":                   func(s *Session) { *s = Session{Reader: "my-cluster", Issued: issued, Expires: issued.Add(time.Minute)} },
 		"an administrator":           func(s *Session) { s.Claims, s.AdminUID = Claims{}, "1000" },
 		"a subject of other parts":   func(s *Session) { s.Claims.Subject = "project_id:4711:ref:production:ref_protected:true" },
@@ -222,6 +225,7 @@ func TestSizes(t *testing.T) {
 			}
 		},
 		"ref": func(s *Session) { s.Claims.Ref = strings.Repeat("r", 2000); s.Claims.Subject = "" },
+		"sub": func(s *Session) { s.Claims.Subject, s.Policy = strings.Repeat("s", 2000), "{}" },
 	} {
 		s := job()
 		change(&s)
@@ -230,6 +234,51 @@ func TestSizes(t *testing.T) {
 		if !ok || tooLarge.Part != part || tooLarge.Percent <= 100 {
 			t.Errorf("%s: error = %v", part, err)
 		}
+	}
+}
+
+// TestPacked: the percentage is of the room that the claims leave, and reaches
+// 100 where the session no longer fits.
+func TestPacked(t *testing.T) {
+	seal := newSealer(1)
+	packed := func(change func(*Session)) int {
+		s := job()
+		change(&s)
+		_, cred, err := Issue(s, account, seal, &counting{})
+		if e, ok := errors.AsType[*TooLargeError](err); ok {
+			return e.Percent
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		return cred.PackedPercent
+	}
+	tagged := func(n int) func(*Session) {
+		return func(s *Session) { s.Tags = []Tag{{Key: "k", Value: strings.Repeat("v", n)}} }
+	}
+	if got := packed(func(*Session) {}); got != 0 {
+		t.Errorf("nothing takes %d%%", got)
+	}
+	if got := packed(func(s *Session) { s.PolicyIDs = []string{"ANPAAAAAAAAAAAAAAAAA1"} }); got < 1 || got > 5 {
+		t.Errorf("one managed policy takes %d%%", got)
+	}
+	if got := packed(tagged(1)); got != 1 {
+		t.Errorf("a tag of two characters takes %d%%", got)
+	}
+	for n, last := 0, 0; ; n++ {
+		got := packed(tagged(n))
+		if got < last {
+			t.Fatalf("a longer tag takes %d%% after %d%%", got, last)
+		}
+		if got > 100 {
+			if last != 100 {
+				t.Errorf("%d%% is followed by %d%%", last, got)
+			}
+			break
+		}
+		last = got
+	}
+	if a, b := packed(tagged(200)), packed(func(s *Session) { tagged(200)(s); s.Claims.UserLogin = strings.Repeat("u", 255) }); a >= b {
+		t.Errorf("longer claims leave more room: %d%% and %d%%", a, b)
 	}
 }
 
@@ -272,14 +321,18 @@ func TestNothingPrintsTheSecret(t *testing.T) {
 }
 
 func TestDecodeRefuses(t *testing.T) {
-	good := encode(job(), [30]byte{})
+	good, _ := encode(job(), [30]byte{})
+	chained := job()
+	chained.Chain = slices.Repeat([]string{"AROAAAAAAAAAAAAAAAAA2"}, MaxChain+1)
+	long, _ := encode(chained, [30]byte{})
 	for name, data := range map[string][]byte{
-		"nothing":         nil,
-		"another version": append([]byte{2}, good[1:]...),
-		"an unknown tag":  append(bytes.Clone(good), 200, 1, 'x'),
-		"a field twice":   append(bytes.Clone(good), byte(tagName), 1, 'x'),
-		"a field cut":     append(bytes.Clone(good), byte(tagReader), 9, 'x'),
-		"no id":           {encodingVersion, byte(tagName), 1, 'x'},
+		"nothing":          nil,
+		"another version":  append([]byte{2}, good[1:]...),
+		"an unknown tag":   append(bytes.Clone(good), 200, 1, 'x'),
+		"a field twice":    append(bytes.Clone(good), byte(tagName), 1, 'x'),
+		"a field cut":      append(bytes.Clone(good), byte(tagReader), 9, 'x'),
+		"a chain too long": long,
+		"no id":            {encodingVersion, byte(tagName), 1, 'x'},
 	} {
 		if s, err := decode(data); err == nil || !reflect.DeepEqual(s, Session{}) {
 			t.Errorf("%s: %+v, %v", name, s, err)
@@ -294,15 +347,17 @@ func TestDecodeRefuses(t *testing.T) {
 
 func FuzzDecode(f *testing.F) {
 	s := job()
-	s.Policy, s.Tags = strings.Repeat("x", 300), []Tag{{"k", "v", true}}
-	f.Add(encode(s, [30]byte{1}))
+	s.Policy, s.Tags, s.PolicyIDs, s.Chain = strings.Repeat("x", 300), []Tag{{"k", "v", true}}, []string{"ANPA1"}, []string{"AROA1", "AROA2"}
+	seed, _ := encode(s, [30]byte{1})
+	f.Add(seed)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s, err := decode(data)
 		if err != nil {
 			return
 		}
 		var key [30]byte
-		again, err := decode(encode(s, key))
+		plain, _ := encode(s, key)
+		again, err := decode(plain)
 		again.secret, s.secret = secret.String{}, secret.String{}
 		if err != nil || !reflect.DeepEqual(again, s) {
 			t.Fatalf("%+v encodes to %+v, %v", s, again, err)
