@@ -30,7 +30,9 @@ type Question struct {
 	Actions  []string         // all of them must be allowed
 	Resource string           // ARN
 	Trust    *policy.Document // the trust policy of the role to assume; nil: the resource has no policy
-	Keys     []Keys           // condition keys of what is asked and of what it is about
+	Keys     []Keys           // condition keys of what is asked
+	About    []Keys           // condition keys of what it is about, which are not the caller's to see
+	Seal     session.Sealer   // seals what a refusal's encoded message says
 }
 
 // Keys sets condition keys of a request.
@@ -42,14 +44,15 @@ type Keys func(*policy.ContextBuilder)
 func Authorize(snap *registry.Snapshot, q Question) ([]policy.Decision, error) {
 	who := q.Caller
 	role, _ := snap.RoleByID(who.Session.RoleID)
-	set, err := Policies(snap, who.Session)
+	by, err := sourcesOf(snap, who.Session)
 	if err != nil {
 		return nil, err
 	}
+	set := by.set(snap.Account)
 	if q.Trust != nil {
 		set.Resource = []*policy.Document{q.Trust}
 	}
-	keys, err := q.context(role)
+	keys, err := q.context(role, append(slices.Clone(q.Keys), q.About...))
 	if err != nil {
 		return nil, fault.Wrap(fault.Internal, err, "the request's context cannot be built")
 	}
@@ -58,7 +61,7 @@ func Authorize(snap *registry.Snapshot, q Question) ([]policy.Decision, error) {
 		req := policy.Request{Principal: policy.SessionPrincipal(who.Role, who.Session.RoleID, who.ARN()), Action: action, Resource: q.Resource, Context: keys}
 		d := policy.Evaluate(req, set)
 		if !d.Allowed() {
-			return nil, denied(who, req, set)
+			return nil, q.denied(role, policy.Explain(req, set), by)
 		}
 		out = append(out, d)
 	}
@@ -68,17 +71,38 @@ func Authorize(snap *registry.Snapshot, q Question) ([]policy.Decision, error) {
 // Policies are all policies that have a say in what a session may do, as they
 // are now. A session whose role is gone has none.
 func Policies(snap *registry.Snapshot, s session.Session) (policy.Set, error) {
+	by, err := sourcesOf(snap, s)
+	if err != nil {
+		return policy.Set{}, err
+	}
+	return by.set(snap.Account), nil
+}
+
+// sources are the policies that have a say in what a session may do, and where
+// they come from.
+type sources struct {
+	RolePolicies
+	Session []Source // the inline policy, then the managed ones
+}
+
+func (s sources) set(account arn.AccountID) policy.Set {
+	return policy.Set{Identity: documents(s.Identity), Boundary: documents(s.Boundary), Session: documents(s.Session), ResourceAccount: account}
+}
+
+func sourcesOf(snap *registry.Snapshot, s session.Session) (sources, error) {
 	role, _ := snap.RoleByID(s.RoleID)
-	of := OfRole(snap, role)
-	set := policy.Set{Identity: documents(of.Identity), Boundary: documents(of.Boundary), ResourceAccount: snap.Account}
+	out := sources{RolePolicies: OfRole(snap, role)}
 	if s.Policy != "" {
 		d, err := policy.Parse(policy.SessionPolicy, []byte(s.Policy))
 		if err != nil {
-			return policy.Set{}, fault.Wrap(fault.Internal, err, "the session's policy cannot be read")
+			return sources{}, fault.Wrap(fault.Internal, err, "the session's policy cannot be read")
 		}
-		set.Session = []*policy.Document{d}
+		out.Session = append(out.Session, Source{Document: d})
 	}
-	return set, nil
+	for _, id := range s.PolicyIDs {
+		out.Session = append(out.Session, managed(snap, id))
+	}
+	return out, nil
 }
 
 // RolePolicies are the policies that have a say in whatever a role does, each
@@ -128,9 +152,11 @@ func documents(of []Source) []*policy.Document {
 
 // denied says which policy stood in the way: one that denies, else the first
 // that does not allow.
-func denied(who session.Principal, req policy.Request, set policy.Set) error {
-	x := policy.Explain(req, set)
-	e := &DeniedError{Caller: who.ARN().String(), Action: req.Action, Resource: req.Resource, Explicit: x.Effect == policy.ExplicitDeny}
+func (q Question) denied(role iam.Role, x policy.Explanation, by sources) error {
+	e := &DeniedError{Caller: q.Caller.ARN().String(), Action: x.Request.Action, Resource: x.Request.Resource, Explicit: x.Effect == policy.ExplicitDeny}
+	if shown, err := q.context(role, q.Keys); err == nil && q.Seal != nil {
+		e.Encoded = encode(newMessage(q.Caller, x, by, shown), q.Caller.Account, q.Seal)
+	}
 	if !e.Explicit {
 		for _, l := range []policy.Layer{policy.LayerIdentity, policy.LayerResource, policy.LayerBoundary, policy.LayerSession} {
 			if slices.Contains(x.Silent, l) {
@@ -151,14 +177,14 @@ func denied(who session.Principal, req policy.Request, set policy.Set) error {
 
 // context is what the policies are told: what is known of the request, of the
 // caller, of what it asks for and of what it is about.
-func (q Question) context(role iam.Role) (policy.Context, error) {
+func (q Question) context(role iam.Role, sets []Keys) (policy.Context, error) {
 	var b policy.ContextBuilder
 	for k, v := range q.Info.Keys() {
 		b.Set(k, v)
 	}
 	CallerKeys(&b, q.Caller, role)
 	b.Set("aws:ResourceAccount", string(q.Caller.Account))
-	for _, set := range q.Keys {
+	for _, set := range sets {
 		if set != nil {
 			set(&b)
 		}
@@ -189,16 +215,14 @@ func CallerKeys(b *policy.ContextBuilder, who session.Principal, role iam.Role) 
 			}
 		}
 	}
+	for _, t := range s.Tags {
+		b.Set("aws:PrincipalTag/"+t.Key, t.Value)
+	}
 	// A session tag stands in for the role's tag of the same key, whatever its
 	// case (IAM User Guide, "Pass session tags in AWS STS").
-	tags := map[string]session.Tag{}
 	for _, t := range role.Tags {
-		tags[strings.ToLower(t.Key)] = session.Tag{Key: t.Key, Value: t.Value}
-	}
-	for _, t := range s.Tags {
-		tags[strings.ToLower(t.Key)] = t
-	}
-	for _, t := range tags {
-		b.Set("aws:PrincipalTag/"+t.Key, t.Value)
+		if !slices.ContainsFunc(s.Tags, func(own session.Tag) bool { return policy.SameKey(own.Key, t.Key) }) {
+			b.Set("aws:PrincipalTag/"+t.Key, t.Value)
+		}
 	}
 }

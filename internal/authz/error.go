@@ -16,6 +16,26 @@ type DeniedError struct {
 	// Layer is where the policy stands that denies, or that does not allow. The
 	// zero value stands for the role's own.
 	Layer policy.Layer
+	// Encoded is the message that DecodeAuthorizationMessage makes clear, or "".
+	Encoded string
+}
+
+// Message is what the caller is told: the sentence, and behind it the encoded
+// message, as EC2 has it.
+func (e *DeniedError) Message() string { return e.Error() + e.Attachment() }
+
+// Attachment is the encoded message as it stands behind a sentence.
+func (e *DeniedError) Attachment() string {
+	if e.Encoded == "" {
+		return ""
+	}
+	return ". Encoded authorization failure message: " + e.Encoded
+}
+
+// Bare is the sentence without the reason: the same for a resource that does not
+// exist.
+func (e *DeniedError) Bare() string {
+	return fmt.Sprintf("User: %s is not authorized to perform: %s on resource: %s", e.Caller, e.Action, e.Resource)
 }
 
 func (e *DeniedError) Error() string {
@@ -32,5 +52,5 @@ func (e *DeniedError) Error() string {
 	if e.Explicit {
 		why = "with an explicit deny in " + an + kind
 	}
-	return fmt.Sprintf("User: %s is not authorized to perform: %s on resource: %s %s", e.Caller, e.Action, e.Resource, why)
+	return e.Bare() + " " + why
 }

@@ -11,18 +11,18 @@ import (
 
 // authorize asks the caller's policies, as they are now. The caller's session
 // must still stand.
-func authorize(snap *registry.Snapshot, c Call, op operation, on object, now time.Time) error {
+func (s *Service) authorize(snap *registry.Snapshot, c Call, op operation, on object, now time.Time) error {
 	who, err := snap.Principal(c.Caller.Session, now)
 	if err != nil {
 		return &authz.DeniedError{Caller: c.Caller.ARN().String(), Action: op.action, Resource: on.arn}
 	}
 	_, err = authz.Authorize(snap, authz.Question{Caller: who, Info: c.Info, Actions: append([]string{op.action}, op.also...), Resource: on.arn,
-		Keys: []authz.Keys{tagKeys(op, on), op.keys, on.keys}})
+		Keys: []authz.Keys{requestTags(op), op.keys}, About: []authz.Keys{resourceTags(op, on), on.keys}, Seal: s.sealer})
 	return err
 }
 
-// tagKeys are the tags that are asked for and those the resource has.
-func tagKeys(op operation, on object) authz.Keys {
+// resourceTags are the tags that the resource has.
+func resourceTags(op operation, on object) authz.Keys {
 	return func(b *policy.ContextBuilder) {
 		service, _, _ := strings.Cut(op.action, ":")
 		for k, v := range on.tags {
@@ -31,6 +31,12 @@ func tagKeys(op operation, on object) authz.Keys {
 				b.Set("iam:ResourceTag/"+k, v)
 			}
 		}
+	}
+}
+
+// requestTags are the tags that are asked for.
+func requestTags(op operation) authz.Keys {
+	return func(b *policy.ContextBuilder) {
 		if len(op.tags) == 0 {
 			return
 		}

@@ -115,7 +115,7 @@ func (s *Service) change(ctx context.Context, c Call, op operation, decide func(
 		snap, now := s.store.Snapshot(), s.now()
 		on := op.on(snap)
 		ev = op.event(c, on, now)
-		if err := first(op.unambiguous(on), authorize(snap, c, op, on, now)); err != nil {
+		if err := first(op.unambiguous(on), s.authorize(snap, c, op, on, now)); err != nil {
 			return s.refuse(ctx, ev, err)
 		}
 		d, err := decide(snap, now)
@@ -139,7 +139,7 @@ func (s *Service) change(ctx context.Context, c Call, op operation, decide func(
 func (s *Service) read(ctx context.Context, c Call, op operation) (*registry.Snapshot, error) {
 	snap, now := s.store.Snapshot(), s.now()
 	on := op.on(snap)
-	if err := authorize(snap, c, op, on, now); err != nil {
+	if err := s.authorize(snap, c, op, on, now); err != nil {
 		return nil, s.refuse(ctx, op.event(c, on, now), err)
 	}
 	return snap, nil

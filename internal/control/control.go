@@ -47,6 +47,8 @@ type Config struct {
 	Stale func(error) bool // whether a Commit failed because it must be decided anew
 	Now   func() time.Time
 	Rand  io.Reader
+	// Sealer seals what a refusal tells those who may decode it.
+	Sealer session.Sealer
 	// Quotas bound what may be made. What is 0 has AWS's default.
 	Quotas Quotas
 }
@@ -63,16 +65,18 @@ type Service struct {
 	stale func(error) bool
 	clock func() time.Time
 	rand  io.Reader
-	quota Quotas
+
+	sealer session.Sealer
+	quota  Quotas
 }
 
 // New makes a Service.
 func New(c Config) (*Service, error) {
-	if c.Store == nil || c.Stale == nil || c.Now == nil || c.Rand == nil {
-		return nil, errors.New("control: Store, Stale, Now and Rand are required")
+	if c.Store == nil || c.Stale == nil || c.Now == nil || c.Rand == nil || c.Sealer == nil {
+		return nil, errors.New("control: Store, Stale, Now, Rand and Sealer are required")
 	}
 	quota := Quotas{Roles: cmp.Or(c.Quotas.Roles, iam.MaxRoles), Providers: cmp.Or(c.Quotas.Providers, iam.MaxProviders)}
-	return &Service{c.Store, c.Stale, c.Now, c.Rand, quota}, nil
+	return &Service{c.Store, c.Stale, c.Now, c.Rand, c.Sealer, quota}, nil
 }
 
 // now is the time as it is stored: what is in force and what is loaded after a

@@ -17,6 +17,7 @@ import (
 	"mayfly.internal/internal/fault"
 	"mayfly.internal/internal/iam"
 	"mayfly.internal/internal/registry"
+	"mayfly.internal/internal/session/sessiontest"
 	"mayfly.internal/internal/store"
 	"mayfly.internal/internal/store/storetest"
 )
@@ -49,7 +50,7 @@ func (p port) Record(ctx context.Context, e audit.Event) error {
 // over is the same world seen through another port.
 func (w *world) over(p control.Store, random io.Reader) *world {
 	w.t.Helper()
-	s, err := control.New(control.Config{Store: p, Stale: func(err error) bool { return errors.Is(err, store.ErrStale) }, Now: time.Now, Rand: random})
+	s, err := control.New(control.Config{Store: p, Stale: func(err error) bool { return errors.Is(err, store.ErrStale) }, Now: time.Now, Rand: random, Sealer: sessiontest.NewSealer(w.t)})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -157,9 +158,10 @@ func TestNoEntropy(t *testing.T) {
 
 func TestNewNeeds(t *testing.T) {
 	w := start(t)
-	good := control.Config{Store: w.db, Stale: func(error) bool { return false }, Now: time.Now, Rand: zeros{}}
+	good := control.Config{Store: w.db, Stale: func(error) bool { return false }, Now: time.Now, Rand: zeros{}, Sealer: sessiontest.NewSealer(t)}
 	for name, take := range map[string]func(*control.Config){
 		"store": func(c *control.Config) { c.Store = nil }, "stale": func(c *control.Config) { c.Stale = nil }, "now": func(c *control.Config) { c.Now = nil }, "rand": func(c *control.Config) { c.Rand = nil },
+		"sealer": func(c *control.Config) { c.Sealer = nil },
 	} {
 		c := good
 		take(&c)

@@ -17,6 +17,7 @@ import (
 	"mayfly.internal/internal/iam"
 	"mayfly.internal/internal/policy"
 	"mayfly.internal/internal/registry"
+	"mayfly.internal/internal/session/sessiontest"
 )
 
 // reason is an error's reason and sentence: "no such entity: The role …".
@@ -849,7 +850,7 @@ func TestQuotas(t *testing.T) {
 func TestOtherQuotas(t *testing.T) {
 	w := newWorld(t)
 	roles, providers := len(w.db.Snapshot().Roles()), len(w.db.Snapshot().Providers())
-	ctl, err := control.New(control.Config{Store: w.db, Stale: func(error) bool { return false }, Now: time.Now, Rand: rand.Reader, Quotas: control.Quotas{Roles: roles, Providers: providers + 1}})
+	ctl, err := control.New(control.Config{Store: w.db, Stale: func(error) bool { return false }, Now: time.Now, Rand: rand.Reader, Sealer: sessiontest.NewSealer(t), Quotas: control.Quotas{Roles: roles, Providers: providers + 1}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -54,7 +54,7 @@ func Failure(err error) awsrest.Failure {
 		return f
 	}
 	if e, ok := errors.AsType[*authz.DeniedError](err); ok {
-		return awsrest.Failure{Status: http.StatusForbidden, Code: "AccessDeniedException", Message: e.Error()}
+		return awsrest.Failure{Status: http.StatusForbidden, Code: "AccessDeniedException", Message: e.Message()}
 	}
 	if e, ok := errors.AsType[*sts.CallerError](err); ok {
 		return CallerFailure(e)

@@ -39,7 +39,7 @@ func Failure(err error) awsquery.Failure {
 		return f
 	}
 	if e, ok := errors.AsType[*authz.DeniedError](err); ok {
-		return awsquery.Failure{Status: http.StatusForbidden, Code: "AccessDenied", Message: e.Error()}
+		return awsquery.Failure{Status: http.StatusForbidden, Code: "AccessDenied", Message: e.Message()}
 	}
 	if e, ok := errors.AsType[*fault.Error](err); ok && e.Kind == fault.Unavailable {
 		return awsquery.Failure{Status: http.StatusServiceUnavailable, Code: "ServiceUnavailable", Message: e.Public}

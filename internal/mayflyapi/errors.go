@@ -66,7 +66,7 @@ func explain(err error) (int, mayflywire.Error) {
 		return clusterCodes[e.Reason].with(e.Detail)
 	}
 	if e, ok := errors.AsType[*authz.DeniedError](err); ok {
-		return http.StatusForbidden, mayflywire.Error{Code: "AccessDenied", Message: e.Error()}
+		return http.StatusForbidden, mayflywire.Error{Code: "AccessDenied", Message: e.Message()}
 	}
 	if e, ok := errors.AsType[*sts.CallerError](err); ok && callerCodes[e.Reason] != "" {
 		return http.StatusForbidden, mayflywire.Error{Code: callerCodes[e.Reason], Message: callerMessage(e)}

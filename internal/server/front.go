@@ -112,16 +112,18 @@ func clean(s string) string {
 func (f *front) serveSTS(w http.ResponseWriter, r *http.Request, q *awsquery.Request, body []byte) {
 	var result any
 	var err error
+	if stsapi.GivesCredentials(q.Action) && r.Method != http.MethodPost {
+		f.refuseQuery(w, r, stswire.Namespace, awsquery.Failure{Status: http.StatusMethodNotAllowed, Code: "InvalidAction", Message: "What gives credentials belongs into the body of a POST: a URL is logged on its way"})
+		return
+	}
 	if stsapi.Unsigned(q.Action) {
-		if r.Method != http.MethodPost {
-			f.refuseQuery(w, r, stswire.Namespace, awsquery.Failure{Status: http.StatusMethodNotAllowed, Code: "InvalidAction", Message: "A token belongs into the body of a POST: a URL is logged on its way"})
-			return
-		}
 		result, err = f.stsA.AssumeRoleWithWebIdentity(r.Context(), httpedge.Info(r), q)
 	} else {
-		who, _, cerr := f.sts.Caller(httpedge.Signed(r, body), "sts")
+		who, region, cerr := f.sts.Caller(httpedge.Signed(r, body), "sts")
 		if err = cerr; err == nil {
-			result, err = f.stsA.Do(who, q)
+			info := httpedge.Info(r)
+			info.Region = region
+			result, err = f.stsA.Do(r.Context(), sts.Call{Caller: who, Info: info}, q)
 		}
 	}
 	if err != nil {

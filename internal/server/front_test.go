@@ -68,7 +68,7 @@ func TestFront(t *testing.T) {
 		{"no body", raw("POST", "/", formType, ""), 400, "<Code>MissingAction</Code>"},
 		{"JSON where a form belongs", raw("POST", "/", "application/json", `{"Action":"GetCallerIdentity"}`), 400, "<Code>MissingAction</Code>"},
 		{"an unknown action", raw("POST", "/", formType, "Action=CreateBucket&Version=2011-06-15"), 400, "<Code>InvalidAction</Code>"},
-		{"an action of STS we do not serve", raw("POST", "/", formType, "Action=AssumeRole&Version=2011-06-15"), 400, "<Code>InvalidAction</Code>"},
+		{"an action of STS we do not serve", raw("POST", "/", formType, "Action=AssumeRoot&Version=2011-06-15"), 400, "<Code>InvalidAction</Code>"},
 		{"an action in other case", raw("POST", "/", formType, "Action=getcalleridentity&Version=2011-06-15"), 400, "<Code>InvalidAction</Code>"},
 		{"an action under the other service's version", raw("POST", "/", formType, "Action=GetCallerIdentity&Version=2010-05-08"), 400, "<Code>InvalidAction</Code>"},
 		{"an unknown version", raw("POST", "/", formType, "Action=GetCallerIdentity&Version=2099-01-01"), 400, "<Code>InvalidAction</Code>"},

@@ -238,7 +238,7 @@ func (s *Server) assemble(seal sealer, auditKey string, aws http.RoundTripper) e
 	if err != nil {
 		return err
 	}
-	ctl, err := control.New(control.Config{Store: s.db, Stale: func(err error) bool { return errors.Is(err, store.ErrStale) }, Now: s.now, Rand: rand.Reader,
+	ctl, err := control.New(control.Config{Store: s.db, Stale: func(err error) bool { return errors.Is(err, store.ErrStale) }, Now: s.now, Rand: rand.Reader, Sealer: seal,
 		Quotas: control.Quotas{Roles: s.config.Quotas.Roles, Providers: s.config.Quotas.Providers}})
 	if err != nil {
 		return err

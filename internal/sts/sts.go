@@ -1,10 +1,10 @@
-// Package sts turns a web identity into a role session, and says who signed a
-// request.
+// Package sts turns a web identity, or a role session, into a session of a role,
+// and says who signed a request.
 //
 // Every exchange walks the same five beats: plan what is asked, gather what
 // must be known, decide, record, answer. Credentials leave only after their
-// audit event is durable. The two decisions in it, planWebIdentity and
-// decideWebIdentity, are plain functions on values.
+// audit event is durable. What is planned and what is decided are plain
+// functions on values.
 //
 // It knows no protocol; stsapi does. It decides nothing about clusters;
 // clusterauth does.
@@ -12,7 +12,7 @@ package sts
 
 import (
 	"context"
-	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -21,6 +21,7 @@ import (
 	"mayfly.internal/internal/audit"
 	"mayfly.internal/internal/eks"
 	"mayfly.internal/internal/fault"
+	"mayfly.internal/internal/iam"
 	"mayfly.internal/internal/jwt"
 	"mayfly.internal/internal/oidc"
 	"mayfly.internal/internal/registry"
@@ -91,9 +92,12 @@ const (
 	NotTrusted                         // the role does not trust it, or there is no such role
 	NotRecorded                        // the audit log could not be written
 	NotForSessions                     // only an IAM user may ask it, and there are none
+	InvalidTags                        // session tags that cannot be the session's
+	NotAllowed                         // the caller's policies, the role's trust policy or, for all it is told, there is no such role
+	InvalidMessage                     // not an encoded authorization message
 )
 
-var reasonNames = [...]string{"", "invalid parameter", "malformed session policy", "session too large", "invalid token", "expired token", "issuer keys unavailable", "not trusted by the role", "not recorded", "not for sessions"}
+var reasonNames = [...]string{"", "invalid parameter", "malformed session policy", "session too large", "invalid token", "expired token", "issuer keys unavailable", "not trusted by the role", "not recorded", "not for sessions", "invalid tags", "not authorized", "invalid message"}
 
 // String is the reason in words, for the audit log and metrics.
 func (r Reason) String() string {
@@ -130,155 +134,99 @@ func RefuseSession(action string) error {
 	return refuse(NotForSessions, nil, "Cannot call %s with session credentials", action)
 }
 
-// WebIdentityInput is what AssumeRoleWithWebIdentity is asked.
-type WebIdentityInput struct {
-	RoleARN     string
-	SessionName string
-	Token       string
-	ProviderID  string
-	PolicyARNs  []string
-	Policy      string
-	Duration    time.Duration // 0: one hour, or the server's ceiling if that is less
-	Info        request.Info
+// Call is a signed request: who asks, and what else is known of it.
+type Call struct {
+	Caller session.Principal
+	Info   request.Info
 }
 
-// WebIdentityOutput is what it gives.
-type WebIdentityOutput struct {
+// Assumed is a role session that was made.
+type Assumed struct {
 	Credentials session.Credentials
 	Session     session.Session
 	Principal   session.Principal
-	Provider    oidc.Provider
-	Subject     string
-	Audience    string
-	// PackedPercent is how much of the room for a session policy is used; 0
-	// without one.
-	PackedPercent int
 }
 
-// AssumeRoleWithWebIdentity exchanges an ID token of a registered provider for
-// a role session. Every refusal is a *Refusal; the audit event is durable
-// before any credential leaves this function.
-func (s *Service) AssumeRoleWithWebIdentity(ctx context.Context, in WebIdentityInput) (WebIdentityOutput, error) {
-	now := s.Now()
-	plan, err := planWebIdentity(in) // plan
+// give makes the session of a grant. Its event is durable before it leaves this
+// function.
+func (s *Service) give(ctx context.Context, ev audit.Event, g grant, snap *registry.Snapshot) (Assumed, error) {
+	made, creds, err := session.Issue(g.session, snap.Account, s.Sealer, s.Rand)
 	if err != nil {
-		return s.count(err)
+		return Assumed{}, s.deny(ctx, ev, g.tooLarge(err))
 	}
-	known, err := s.gather(ctx, plan) // gather
-	if err != nil {
-		return s.count(err)
+	who := session.Principal{Session: made, Role: g.role.ARN(), Account: snap.Account}
+	ev.Outcome, ev.Issued, ev.As, ev.Expires, ev.Matched = audit.Allowed, made.ID.String(), who.ARN().String(), made.Expires, g.matched
+	describe(ev.Detail, made)
+	if err := s.Audit.Record(ctx, ev); err != nil {
+		return Assumed{}, refuse(NotRecorded, err, "The exchange could not be recorded, so no credentials were issued. Try again.")
 	}
-	token, err := verify(plan, known, now) // decide: whose token it is
-	if err != nil {
-		if !verified(err) {
-			return s.count(err)
-		}
-		return s.deny(ctx, newEvent(in, plan, known, nil, now), err)
-	}
-	ev := newEvent(in, plan, known, &token, now)
-	grant, err := decideWebIdentity(plan, known, token, in.Info, s.MaxSession, now) // decide: what it may have
-	if err != nil {
-		return s.deny(ctx, ev, err)
-	}
-	made, creds, err := session.Issue(grant.session, known.snapshot.Account, s.Sealer, s.Rand)
-	if err != nil {
-		return s.deny(ctx, ev, issueRefusal(err))
-	}
-	who := session.Principal{Session: made, Role: known.role.ARN(), Account: known.snapshot.Account}
-	ev.Outcome, ev.Issued, ev.As, ev.Expires, ev.Matched = audit.Allowed, made.ID.String(), who.ARN().String(), made.Expires, grant.matched
-	if err := s.Audit.Record(ctx, ev); err != nil { // record
-		return WebIdentityOutput{}, refuse(NotRecorded, err, "The exchange could not be recorded, so no credentials were issued. Try again.")
-	}
-	return WebIdentityOutput{Credentials: creds, Session: made, Principal: who, Provider: known.provider, Subject: token.Subject(), Audience: made.Claims.Audience, PackedPercent: grant.packedPercent}, nil // answer
+	return Assumed{creds, made, who}, nil
 }
 
 // count notes a refusal of somebody whose token did not verify.
-func (s *Service) count(err error) (WebIdentityOutput, error) {
+func (s *Service) count(err error) error {
 	if r, ok := errors.AsType[*Refusal](err); ok {
 		s.Count(r.Reason.String())
 	} else {
 		s.Count("internal")
 	}
-	return WebIdentityOutput{}, err
+	return err
 }
 
 // deny records a refusal and gives it back; one that cannot be recorded is
 // still a refusal.
-func (s *Service) deny(ctx context.Context, ev audit.Event, err error) (WebIdentityOutput, error) {
+func (s *Service) deny(ctx context.Context, ev audit.Event, err error) error {
 	ev.Outcome, ev.Reason = audit.Denied, fault.Internal.String()
 	if r, ok := errors.AsType[*Refusal](err); ok {
 		ev.Reason = r.Reason.String()
 		if r.Err != nil {
-			ev.Detail = map[string]string{"cause": r.Err.Error()}
+			ev.Detail["cause"] = r.Err.Error()
 		}
 	}
 	s.Count(ev.Reason)
-	if rerr := s.Audit.Record(ctx, ev); rerr != nil {
+	if rerr := s.Audit.Record(context.WithoutCancel(ctx), ev); rerr != nil {
 		err = errors.Join(err, fmt.Errorf("record the refusal: %w", rerr))
 	}
-	return WebIdentityOutput{}, err
+	return err
 }
 
-func issueRefusal(err error) error {
-	large, ok := errors.AsType[*session.TooLargeError](err)
-	switch {
-	case !ok:
-		return err
-	case large.Part == session.PartPolicy || large.Part == session.PartTags:
-		return refuse(TooLarge, err, "Packed policy consumes %d%% of allotted space, please use smaller policy.", large.Percent)
-	}
-	return refuse(InvalidToken, err, "The claim %s of the token is too long to be kept in a session", large.Part)
-}
-
-func newEvent(in WebIdentityInput, p webIdentityPlan, k webIdentityFacts, b *believed, now time.Time) audit.Event {
-	digest := p.token.Digest()
-	ev := audit.Event{Time: now, Action: actionWebIdentity, Request: in.Info.ID, Resource: p.role.String(), Provider: k.provider.ARN().String(), Token: hex.EncodeToString(digest[:]),
-		Detail: map[string]string{"session_name": in.SessionName}}
-	if in.Info.Source.IsValid() {
-		ev.Source = in.Info.Source.String()
-	}
-	if b != nil {
-		ev.Claims = make(map[string]string, 16)
-		for name, value := range b.kept.All() {
-			ev.Claims[name] = value
+// describe adds to an event what a session brings along, as it is sealed.
+func describe(detail map[string]string, s session.Session) {
+	add := func(name, value string) {
+		if value != "" && value != "null" {
+			detail[name] = value
 		}
 	}
-	return ev
-}
-
-// webIdentityFacts is what must be known to decide.
-type webIdentityFacts struct {
-	snapshot *registry.Snapshot
-	provider oidc.Provider
-	settings oidc.Settings
-	keys     *jwt.KeySet
-	role     registryRole
-}
-
-// gather finds the provider of the token's issuer, its keys and the role. An
-// issuer that is not registered stops here: no packet is sent to it.
-func (s *Service) gather(ctx context.Context, p webIdentityPlan) (webIdentityFacts, error) {
-	issuer := p.token.UnverifiedIssuer()
-	asked, ok := s.Registry.Snapshot().Provider(issuer)
-	if !ok {
-		return webIdentityFacts{}, noProvider(issuer)
+	add("source_identity", s.SourceIdentity)
+	add("policy", s.Policy)
+	add("policy_ids", toJSON(s.PolicyIDs))
+	add("chain", toJSON(s.Chain))
+	tags, transitive := map[string]string{}, []string(nil)
+	for _, t := range s.Tags {
+		tags[t.Key] = t.Value
+		if t.Transitive {
+			transitive = append(transitive, t.Key)
+		}
 	}
-	keys, err := s.Keys.Keys(ctx, issuer, p.token.KeyID())
+	if len(tags) > 0 {
+		add("tags", toJSON(tags))
+	}
+	add("transitive_tag_keys", toJSON(transitive))
+}
+
+func toJSON(value any) string {
+	out, err := json.Marshal(value)
 	if err != nil {
-		return webIdentityFacts{}, refuse(NoKeys, err, "Couldn't retrieve verification key from your identity provider, please reference AssumeRoleWithWebIdentity documentation for requirements")
+		panic("sts: " + err.Error()) // unreachable: lists and maps of strings
 	}
-	// What is decided on is what is in force now: the fetch may have taken
-	// seconds, in which a trust policy was tightened.
-	k := webIdentityFacts{snapshot: s.Registry.Snapshot(), keys: keys, settings: s.Settings(issuer)}
-	if k.provider, ok = k.snapshot.Provider(issuer); !ok || k.provider.ID != asked.ID {
-		return k, noProvider(issuer)
-	}
-	k.role.Role, k.role.exists = k.snapshot.RoleByARN(p.role)
-	return k, nil
+	return string(out)
 }
 
-func noProvider(issuer string) error {
-	return refuse(InvalidToken, nil, "No OpenIDConnect provider found in your account for %s", clip(issuer))
+func sourceText(i request.Info) string {
+	if !i.Source.IsValid() {
+		return ""
+	}
+	return i.Source.String()
 }
 
 func clip(s string) string {
@@ -286,6 +234,11 @@ func clip(s string) string {
 		return s[:200] + "…"
 	}
 	return s
+}
+
+func adminRole(snap *registry.Snapshot) iam.Role {
+	r, _ := snap.RoleByID(iam.AdminID)
+	return r
 }
 
 // AdminCredentials makes a session of the administrator's role for a user of

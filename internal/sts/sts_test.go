@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -29,7 +30,7 @@ func TestExchange(t *testing.T) {
 	if got := out.Principal.ARN().String(); got != "arn:aws:sts::111122223333:assumed-role/deployer/run-1" {
 		t.Error("the session is", got)
 	}
-	if out.Subject != "project_path:acme/web:ref_type:branch:ref:main" || out.Audience != audience || out.Provider.URL != gitlab || out.PackedPercent != 0 {
+	if out.Subject != "project_path:acme/web:ref_type:branch:ref:main" || out.Audience != audience || out.Provider.URL != gitlab || out.Credentials.PackedPercent != 0 {
 		t.Errorf("the answer is %+v", out)
 	}
 	if want := now.Add(time.Hour); !out.Credentials.Expires.Equal(want) {
@@ -79,7 +80,14 @@ func TestRefusals(t *testing.T) {
 		{"session name with a slash", ask(func(in *WebIdentityInput) { in.SessionName = "a/b" }), InvalidParameter, "role session name", false},
 		{"session name of 65 characters", ask(func(in *WebIdentityInput) { in.SessionName = strings.Repeat("a", 65) }), InvalidParameter, "role session name", false},
 		{"ProviderId, which is for OAuth", ask(func(in *WebIdentityInput) { in.ProviderID = "www.amazon.com" }), InvalidParameter, "ProviderId", false},
-		{"managed session policies", ask(func(in *WebIdentityInput) { in.PolicyARNs = []string{"arn:aws:iam::aws:policy/ReadOnlyAccess"} }), InvalidParameter, "PolicyArns", false},
+		{"a managed policy of AWS's own", ask(func(in *WebIdentityInput) { in.PolicyARNs = []string{"arn:aws:iam::aws:policy/ReadOnlyAccess"} }), InvalidParameter, "Policy arn:aws:iam::aws:policy/ReadOnlyAccess does not exist or is not attachable.", false},
+		{"eleven managed policies", ask(func(in *WebIdentityInput) {
+			in.PolicyARNs = slices.Repeat([]string{"arn:aws:iam::111122223333:policy/a"}, 11)
+		}), InvalidParameter, "At most 10", false},
+		{"policies of 2049 characters together", ask(func(in *WebIdentityInput) {
+			in.PolicyARNs = []string{"arn:aws:iam::111122223333:policy/a"}
+			in.Policy = strings.Repeat(" ", 2049-len(in.PolicyARNs[0]))
+		}), InvalidParameter, "longer than 2048", false},
 		{"duration under 15 minutes", ask(func(in *WebIdentityInput) { in.Duration = 899 * time.Second }), InvalidParameter, "900", false},
 		{"duration over 12 hours", ask(func(in *WebIdentityInput) { in.Duration = 43201 * time.Second }), InvalidParameter, "43200", false},
 		{"an ARN that is no role's", ask(func(in *WebIdentityInput) { in.RoleARN = "arn:aws:iam::111122223333:user/x" }), InvalidParameter, "Request ARN is invalid", false},
@@ -107,6 +115,7 @@ func TestRefusals(t *testing.T) {
 		{"the role with another path", ask(func(in *WebIdentityInput) { in.RoleARN = "arn:aws:iam::111122223333:role/x/deployer" }), NotTrusted, notAuthorized, true},
 		{"the role of another account", ask(func(in *WebIdentityInput) { in.RoleARN = "arn:aws:iam::999999999999:role/deployer" }), NotTrusted, notAuthorized, true},
 		{"the administrator's role", ask(func(in *WebIdentityInput) { in.RoleARN = "arn:aws:iam::111122223333:role/" + iam.AdminName }), NotTrusted, notAuthorized, true},
+		{"a managed policy that does not exist", ask(func(in *WebIdentityInput) { in.PolicyARNs = []string{"arn:aws:iam::111122223333:policy/none"} }), InvalidParameter, "Policy arn:aws:iam::111122223333:policy/none does not exist", true},
 		{"longer than the role allows", ask(func(in *WebIdentityInput) { in.Duration = time.Hour + time.Second }), InvalidParameter, "MaxSessionDuration set for this role", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -176,6 +185,7 @@ func TestNoOracle(t *testing.T) {
 		{"with a session policy", func(in *WebIdentityInput) {
 			in.Policy = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`
 		}},
+		{"with a managed policy that there is not", func(in *WebIdentityInput) { in.PolicyARNs = []string{"arn:aws:iam::111122223333:policy/none"} }},
 		{"with session tags", func(in *WebIdentityInput) {
 			c := jobOf("other/project", "main")
 			c["https://aws.amazon.com/tags"] = map[string]any{"principal_tags": map[string]any{"a": []string{"b"}}}
@@ -373,20 +383,24 @@ func TestTooLarge(t *testing.T) {
 	w := newWorld(t)
 	role := w.role(t, "own", trust(statement(machine, `["sts:AssumeRoleWithWebIdentity","sts:TagSession"]`, `"StringLike":{"machines.example:sub":"*m*"}`)))
 	var actions strings.Builder
-	for i := range 60 { // digests deflate badly
+	for i := range 27 { // digests deflate badly
 		fmt.Fprintf(&actions, `"sts:%x",`, sha256.Sum256([]byte{byte(i)}))
 	}
-	in := input(role, w.workload(nil))
+	in := input(role, w.workload(map[string]any{"ref": strings.Repeat("m", 700)}))
 	in.Policy = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":[` + strings.TrimSuffix(actions.String(), ",") + `],"Resource":"*"}]}`
 	if _, reason, text := w.exchange(t, in); reason != TooLarge || !strings.Contains(text, "Packed policy consumes 1") {
 		t.Errorf("a policy of %d bytes: %q %q", len(in.Policy), reason, text)
+	}
+	in.Token = w.workload(nil)
+	if out, reason, _ := w.exchange(t, in); reason != 0 || out.Credentials.PackedPercent < 60 {
+		t.Errorf("the same policy under shorter claims: %q, %d%%", reason, out.Credentials.PackedPercent)
 	}
 	principal := map[string]any{}
 	for i := range 10 {
 		principal[fmt.Sprint("tag", i)] = []string{strings.Repeat("v", 250)}
 	}
-	if _, reason, _ := w.exchange(t, input(role, w.workload(map[string]any{"https://aws.amazon.com/tags": map[string]any{"principal_tags": principal}}))); reason != TooLarge {
-		t.Errorf("tags: %q", reason)
+	if _, reason, text := w.exchange(t, input(role, w.workload(map[string]any{"https://aws.amazon.com/tags": map[string]any{"principal_tags": principal}}))); reason != TooLarge || !strings.Contains(text, "Packed size of session tags consumes 1") {
+		t.Errorf("tags: %q %q", reason, text)
 	}
 	if _, reason, text := w.exchange(t, input(role, w.workload(map[string]any{"sub": strings.Repeat("m", 2000)}))); reason != InvalidToken || !strings.Contains(text, "claim sub") {
 		t.Errorf("a long sub: %q %q", reason, text)
@@ -405,8 +419,8 @@ func TestSessionPolicy(t *testing.T) {
 	in := input(role, w.job())
 	in.Policy = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"eks:DescribeCluster","Resource":"*"}]}`
 	out, reason, _ := w.exchange(t, in)
-	if reason != 0 || out.Session.Policy != in.Policy || out.PackedPercent < 1 || out.PackedPercent > 10 {
-		t.Errorf("%q %q %d%%", reason, out.Session.Policy, out.PackedPercent)
+	if reason != 0 || out.Session.Policy != in.Policy || out.Credentials.PackedPercent < 1 || out.Credentials.PackedPercent > 10 {
+		t.Errorf("%q %q %d%%", reason, out.Session.Policy, out.Credentials.PackedPercent)
 	}
 }
 
@@ -454,6 +468,10 @@ func TestFaults(t *testing.T) {
 			out, err := w.AssumeRoleWithWebIdentity(context.Background(), input(role, w.job()))
 			return out.Credentials, err
 		},
+		"AssumeRole": func(w *world, role string) (session.Credentials, error) {
+			out, err := w.AssumeRole(context.Background(), call(administrator(w.db.Snapshot())), asks(role))
+			return out.Credentials, err
+		},
 		"AdminCredentials": func(w *world, _ string) (session.Credentials, error) {
 			c, _, err := w.AdminCredentials(context.Background(), "0", 15*time.Minute)
 			return c, err
@@ -464,8 +482,8 @@ func TestFaults(t *testing.T) {
 		fail   func(*world)
 		spares []string // operations that do not use the port
 	}{
-		"nothing": {func(*world) {}, []string{"AssumeRoleWithWebIdentity", "AdminCredentials", "ReaderCredentials"}},
-		"keys":    {func(w *world) { w.keys.set, w.keys.err = nil, broken }, []string{"AdminCredentials", "ReaderCredentials"}},
+		"nothing": {func(*world) {}, []string{"AssumeRoleWithWebIdentity", "AssumeRole", "AdminCredentials", "ReaderCredentials"}},
+		"keys":    {func(w *world) { w.keys.set, w.keys.err = nil, broken }, []string{"AssumeRole", "AdminCredentials", "ReaderCredentials"}},
 		"store":   {func(w *world) { w.db.FailNext(broken) }, nil},
 		"audit":   {func(w *world) { w.Audit = failing{broken} }, nil},
 		"sealer":  {func(w *world) { w.Sealer.(*sessiontest.Sealer).Err = broken }, nil},
@@ -475,7 +493,7 @@ func TestFaults(t *testing.T) {
 		for name, do := range operations {
 			t.Run(name+" without "+port, func(t *testing.T) {
 				w := newWorld(t)
-				role := w.role(t, "deployer", trust(statement(gitlab, assume, onlyWeb)))
+				role := w.role(t, "deployer", trust(statement(gitlab, assume, onlyWeb), trusts("111122223333", assumeRole, "")))
 				p.fail(w)
 				creds, err := do(w, role)
 				spared := false
@@ -562,7 +580,7 @@ func TestNewRefusesHoles(t *testing.T) {
 
 func TestReasons(t *testing.T) {
 	seen := map[string]bool{}
-	for r := InvalidParameter; r <= NotRecorded; r++ {
+	for r := InvalidParameter; r <= InvalidMessage; r++ {
 		if r.String() == "" || seen[r.String()] {
 			t.Errorf("reason %d is called %q", r, r)
 		}

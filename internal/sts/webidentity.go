@@ -1,14 +1,15 @@
 package sts
 
 import (
+	"context"
 	"encoding/hex"
 	"errors"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"mayfly.internal/internal/arn"
+	"mayfly.internal/internal/audit"
 	"mayfly.internal/internal/iam"
 	"mayfly.internal/internal/jwt"
 	"mayfly.internal/internal/oidc"
@@ -28,39 +29,124 @@ const (
 // exist.
 const notAuthorized = "Not authorized to perform sts:AssumeRoleWithWebIdentity"
 
-// defaultDuration is what STS gives a caller that does not say.
-const defaultDuration = time.Hour
+// WebIdentityInput is what AssumeRoleWithWebIdentity is asked.
+type WebIdentityInput struct {
+	RoleARN     string
+	SessionName string
+	Token       string
+	ProviderID  string
+	PolicyARNs  []string
+	Policy      string
+	Duration    time.Duration // 0: one hour, or the server's ceiling if that is less
+	Info        request.Info
+}
+
+// WebIdentityOutput is what it gives.
+type WebIdentityOutput struct {
+	Assumed
+	Provider oidc.Provider
+	Subject  string
+	Audience string
+}
+
+// AssumeRoleWithWebIdentity exchanges an ID token of a registered provider for
+// a role session. Every refusal is a *Refusal; the audit event is durable
+// before any credential leaves this function.
+func (s *Service) AssumeRoleWithWebIdentity(ctx context.Context, in WebIdentityInput) (WebIdentityOutput, error) {
+	now := s.Now()
+	plan, err := planWebIdentity(in) // plan
+	if err != nil {
+		return WebIdentityOutput{}, s.count(err)
+	}
+	known, err := s.gather(ctx, plan) // gather
+	if err != nil {
+		return WebIdentityOutput{}, s.count(err)
+	}
+	token, err := verify(plan, known, now) // decide: whose token it is
+	if err != nil {
+		if !verified(err) {
+			return WebIdentityOutput{}, s.count(err)
+		}
+		return WebIdentityOutput{}, s.deny(ctx, newEvent(in, plan, known, nil, now), err)
+	}
+	ev := newEvent(in, plan, known, &token, now)
+	grant, err := decideWebIdentity(plan, known, token, in.Info, s.MaxSession, now) // decide: what it may have
+	if err != nil {
+		return WebIdentityOutput{}, s.deny(ctx, ev, err)
+	}
+	made, err := s.give(ctx, ev, grant, known.snapshot) // record
+	if err != nil {
+		return WebIdentityOutput{}, err
+	}
+	return WebIdentityOutput{Assumed: made, Provider: known.provider, Subject: token.Subject(), Audience: made.Session.Claims.Audience}, nil // answer
+}
+
+func newEvent(in WebIdentityInput, p webIdentityPlan, k webIdentityFacts, b *believed, now time.Time) audit.Event {
+	digest := p.token.Digest()
+	ev := audit.Event{Time: now, Action: actionWebIdentity, Request: in.Info.ID, Source: sourceText(in.Info), Resource: p.role.String(), Provider: k.provider.ARN().String(), Token: hex.EncodeToString(digest[:]),
+		Detail: map[string]string{"session_name": in.SessionName}}
+	if b != nil {
+		ev.Claims = make(map[string]string, 16)
+		for name, value := range b.kept.All() {
+			ev.Claims[name] = value
+		}
+	}
+	return ev
+}
+
+// webIdentityFacts is what must be known to decide.
+type webIdentityFacts struct {
+	snapshot *registry.Snapshot
+	provider oidc.Provider
+	settings oidc.Settings
+	keys     *jwt.KeySet
+	role     registryRole
+}
+
+// gather finds the provider of the token's issuer, its keys and the role. An
+// issuer that is not registered stops here: no packet is sent to it.
+func (s *Service) gather(ctx context.Context, p webIdentityPlan) (webIdentityFacts, error) {
+	issuer := p.token.UnverifiedIssuer()
+	asked, ok := s.Registry.Snapshot().Provider(issuer)
+	if !ok {
+		return webIdentityFacts{}, noProvider(issuer)
+	}
+	keys, err := s.Keys.Keys(ctx, issuer, p.token.KeyID())
+	if err != nil {
+		return webIdentityFacts{}, refuse(NoKeys, err, "Couldn't retrieve verification key from your identity provider, please reference AssumeRoleWithWebIdentity documentation for requirements")
+	}
+	// What is decided on is what is in force now: the fetch may have taken
+	// seconds, in which a trust policy was tightened.
+	k := webIdentityFacts{snapshot: s.Registry.Snapshot(), keys: keys, settings: s.Settings(issuer)}
+	if k.provider, ok = k.snapshot.Provider(issuer); !ok || k.provider.ID != asked.ID {
+		return k, noProvider(issuer)
+	}
+	k.role = roleOf(k.snapshot, p.role)
+	return k, nil
+}
+
+func noProvider(issuer string) error {
+	return refuse(InvalidToken, nil, "No OpenIDConnect provider found in your account for %s", clip(issuer))
+}
 
 // webIdentityPlan is a request whose form is right. Nothing in it is verified.
 type webIdentityPlan struct {
-	role     arn.Role
-	name     string
-	token    jwt.Unverified
-	policy   *policy.Document
-	duration time.Duration // 0: not given
+	rolePlan
+	token jwt.Unverified
 }
 
 // planWebIdentity checks all that needs no knowledge.
 func planWebIdentity(in WebIdentityInput) (webIdentityPlan, error) {
-	p := webIdentityPlan{name: in.SessionName, duration: in.Duration}
-	var err error
-	switch {
-	case in.ProviderID != "":
+	var p webIdentityPlan
+	if in.ProviderID != "" {
 		return p, refuse(InvalidParameter, nil, "ProviderId must not be set for an OpenID Connect ID token")
-	case len(in.PolicyARNs) > 0:
-		return p, refuse(InvalidParameter, nil, "PolicyArns are not supported: this server has no managed policies")
-	case !arn.IsName(in.SessionName, 64) || len(in.SessionName) < 2:
-		return p, refuse(InvalidParameter, nil, "The role session name is invalid: 2 to 64 of the characters A-Za-z0-9_+=,.@- are wanted")
-	case in.Duration != 0 && (in.Duration < session.MinDuration || in.Duration > session.MaxDuration):
-		return p, refuse(InvalidParameter, nil, "The requested DurationSeconds is not between 900 and 43200")
 	}
-	if p.role, err = arn.ParseRole(in.RoleARN); err != nil {
+	role, err := arn.ParseRole(in.RoleARN)
+	if err != nil {
 		return p, refuse(InvalidParameter, err, "Request ARN is invalid")
 	}
-	if in.Policy != "" {
-		if p.policy, err = policy.Parse(policy.SessionPolicy, []byte(in.Policy)); err != nil {
-			return p, refuse(MalformedPolicy, nil, "%s", err)
-		}
+	if p.rolePlan, err = planRole(role, in.SessionName, in.Policy, in.PolicyARNs, in.Duration); err != nil {
+		return p, err
 	}
 	// A token file often ends with a line break, which clients send along.
 	if p.token, err = jwt.Parse(strings.TrimRight(in.Token, "\r\n")); err != nil {
@@ -69,22 +155,12 @@ func planWebIdentity(in WebIdentityInput) (webIdentityPlan, error) {
 	return p, nil
 }
 
-// registryRole is a role that may not exist: the exchange goes on without one,
-// so that a stranger cannot tell.
-type registryRole struct {
-	iam.Role
-	exists bool
-}
-
-func adminRole(snap *registry.Snapshot) iam.Role {
-	r, _ := snap.RoleByID(iam.AdminID)
-	return r
-}
-
-// believed is a verified token and what a session keeps of it.
+// believed is a verified token, what a session keeps of it, and what it asks the
+// session to bring along.
 type believed struct {
 	oidc.Claims
-	kept session.Claims
+	kept  session.Claims
+	along brought
 }
 
 // verify believes the token, or says why not.
@@ -93,7 +169,11 @@ func verify(p webIdentityPlan, k webIdentityFacts, now time.Time) (believed, err
 	if err != nil {
 		return believed{}, tokenRefusal(err)
 	}
-	return believed{claims, keptClaims(claims)}, nil
+	b := believed{claims, keptClaims(claims), brought{sourceIdentity: claims.SourceIdentity()}}
+	for _, t := range claims.SessionTags() {
+		b.along.tags = append(b.along.tags, session.Tag{Key: t.Key, Value: t.Value, Transitive: slices.Contains(claims.TransitiveTagKeys(), t.Key)})
+	}
+	return b, nil
 }
 
 // verified reports whether the token of a refusal was signed by its issuer.
@@ -123,23 +203,12 @@ func tokenRefusal(err error) error {
 	return refuse(InvalidToken, err, "%s", r.Detail)
 }
 
-// grant is a decision to issue a session.
-type grant struct {
-	session       session.Session
-	matched       []string // the statements that allowed
-	packedPercent int
-}
-
 // decideWebIdentity decides whether a believed token may become a session of
 // the role, and which. Whether the role trusts the token comes first: what else
 // is wrong with a request would tell a stranger that the role exists.
 func decideWebIdentity(p webIdentityPlan, k webIdentityFacts, b believed, info request.Info, ceiling time.Duration, now time.Time) (grant, error) {
-	allowed := min(k.role.MaxSession, ceiling)
-	asked := p.duration
-	if asked == 0 {
-		asked = min(defaultDuration, allowed)
-	}
-	keys, err := trustContext(p, k, b, info, asked)
+	duration := p.seconds(ceiling)
+	keys, err := trustContext(p, k, b, info, duration)
 	if err != nil {
 		return grant{}, refuse(InvalidToken, err, "The token's claims cannot be condition keys: %v", err)
 	}
@@ -147,37 +216,12 @@ func decideWebIdentity(p webIdentityPlan, k webIdentityFacts, b believed, info r
 	if err != nil {
 		return grant{}, err
 	}
-	if err := checkDuration(asked, k.role.MaxSession, ceiling); err != nil {
+	g, err := p.grant(k.snapshot, k.role.Role, b.along, duration, ceiling, now)
+	if err != nil {
 		return grant{}, err
 	}
-	s := session.Session{
-		RoleID: k.role.ID, ProviderID: k.provider.ID, Name: p.name, Issued: now, Expires: now.Add(asked),
-		SourceIdentity: b.SourceIdentity(), Claims: b.kept,
-	}
-	for _, t := range b.SessionTags() {
-		s.Tags = append(s.Tags, session.Tag{Key: t.Key, Value: t.Value, Transitive: slices.Contains(b.TransitiveTagKeys(), t.Key)})
-	}
-	g := grant{session: s, matched: matched}
-	if p.policy != nil {
-		g.session.Policy = string(p.policy.Text())
-		g.packedPercent = max(1, len(g.session.Policy)*100/maxPackedPolicy)
-	}
+	g.matched, g.session.ProviderID, g.session.Claims = matched, k.provider.ID, b.kept
 	return g, nil
-}
-
-// maxPackedPolicy is what a session policy's size is shown in percent of.
-const maxPackedPolicy = 2048
-
-// checkDuration holds what is asked to what the role allows and to the server's
-// ceiling. More than allowed is refused, not cut.
-func checkDuration(asked, role, ceiling time.Duration) error {
-	switch {
-	case asked > role:
-		return refuse(InvalidParameter, nil, "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
-	case asked > ceiling:
-		return refuse(InvalidParameter, nil, "The requested DurationSeconds exceeds this server's max_session_duration of %d seconds.", int(ceiling/time.Second))
-	}
-	return nil
 }
 
 // trustContext is what the trust policy is asked with: every claim as a
@@ -195,20 +239,7 @@ func trustContext(p webIdentityPlan, k webIdentityFacts, claims believed, info r
 		b.Set(key, v)
 	}
 	b.Set("aws:FederatedProvider", k.provider.ARN().String())
-	b.Set("sts:RoleSessionName", p.name)
-	b.Set("sts:DurationSeconds", strconv.Itoa(int(duration/time.Second)))
-	if id := claims.SourceIdentity(); id != "" {
-		b.Set("sts:SourceIdentity", id)
-	}
-	if tags := claims.SessionTags(); len(tags) > 0 {
-		var names []string
-		for _, t := range tags {
-			b.Set("aws:RequestTag/"+t.Key, t.Value)
-			names = append(names, t.Key)
-		}
-		b.SetMany("aws:TagKeys", names)
-		b.SetMany("sts:TransitiveTagKeys", claims.TransitiveTagKeys())
-	}
+	p.keys(claims.along, duration)(&b)
 	return b.Context()
 }
 
@@ -216,20 +247,13 @@ func trustContext(p webIdentityPlan, k webIdentityFacts, claims believed, info r
 // gives the names of the statements that allow. A role that does not exist and
 // one that does not trust are refused alike.
 func decideTrust(k webIdentityFacts, b believed, keys policy.Context, info request.Info) ([]string, error) {
-	if !k.role.exists || k.role.Account != k.snapshot.Account {
+	if !k.role.exists {
 		return nil, refuse(NotTrusted, errors.New("no such role"), notAuthorized)
-	}
-	actions := []string{actionWebIdentity}
-	if len(b.SessionTags()) > 0 {
-		actions = append(actions, actionTagSession)
-	}
-	if b.SourceIdentity() != "" {
-		actions = append(actions, actionSourceIdentity)
 	}
 	set := policy.Set{Resource: []*policy.Document{k.role.Trust}, ResourceAccount: k.snapshot.Account}
 	req := policy.Request{Principal: policy.FederatedPrincipal(k.provider.ARN()), Resource: k.role.ARN().String(), Context: keys}
 	var matched []string
-	for _, action := range actions {
+	for _, action := range b.along.actions(actionWebIdentity) {
 		req.Action = action
 		d := policy.Evaluate(req, set)
 		names := countingStatements(d, k, b)

@@ -19,6 +19,7 @@ import (
 	"mayfly.internal/internal/policy"
 	"mayfly.internal/internal/registry"
 	"mayfly.internal/internal/request"
+	"mayfly.internal/internal/session"
 	"mayfly.internal/internal/session/sessiontest"
 	"mayfly.internal/internal/store"
 	"mayfly.internal/internal/store/sqlite/sqlitetest"
@@ -84,6 +85,15 @@ func newWorld(t *testing.T) *world {
 		w.put(t, registry.PutProvider{Provider: oidc.Provider{ID: "OIDC-" + url, Account: account, URL: url, ClientIDs: []string{audience, login}, Created: now}})
 	}
 	return w
+}
+
+// administrator is a session of the administrator's.
+func administrator(snap *registry.Snapshot) session.Principal {
+	who, err := snap.Principal(session.Session{RoleID: iam.AdminID, Name: "uid-0", AdminUID: "0", Issued: now, Expires: now.Add(time.Hour)}, now)
+	if err != nil {
+		panic(err)
+	}
+	return who
 }
 
 func (w *world) now() time.Time { return w.at }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 
+	"mayfly.internal/internal/authz"
 	"mayfly.internal/internal/sts"
 	"mayfly.internal/internal/wire/awsquery"
 )
@@ -18,6 +19,9 @@ var codes = map[sts.Reason]awsquery.Failure{
 	sts.NoKeys:           {Status: http.StatusBadRequest, Code: "IDPCommunicationError"},
 	sts.NotTrusted:       {Status: http.StatusForbidden, Code: "AccessDenied"},
 	sts.NotForSessions:   {Status: http.StatusForbidden, Code: "AccessDenied"},
+	sts.NotAllowed:       {Status: http.StatusForbidden, Code: "AccessDenied"},
+	sts.InvalidTags:      {Status: http.StatusBadRequest, Code: "InvalidParameterValue"},
+	sts.InvalidMessage:   {Status: http.StatusBadRequest, Code: "InvalidAuthorizationMessageException"},
 	sts.NotRecorded:      {Status: http.StatusServiceUnavailable, Code: "ServiceUnavailable"},
 }
 
@@ -30,6 +34,9 @@ func Failure(err error) awsquery.Failure {
 	if e, ok := errors.AsType[*sts.Refusal](err); ok && codes[e.Reason].Code != "" {
 		f := codes[e.Reason]
 		f.Message = e.Public
+		if denied, ok := errors.AsType[*authz.DeniedError](e.Err); ok {
+			f.Message += denied.Attachment()
+		}
 		return f
 	}
 	if e, ok := errors.AsType[*sts.CallerError](err); ok {

@@ -16,7 +16,7 @@ func TestEveryReasonHasACode(t *testing.T) {
 	want := map[sts.Reason]string{
 		sts.InvalidParameter: "400 ValidationError", sts.MalformedPolicy: "400 MalformedPolicyDocument", sts.TooLarge: "400 PackedPolicyTooLarge", sts.InvalidToken: "400 InvalidIdentityToken",
 		sts.ExpiredToken: "400 ExpiredTokenException", sts.NoKeys: "400 IDPCommunicationError", sts.NotTrusted: "403 AccessDenied", sts.NotRecorded: "503 ServiceUnavailable",
-		sts.NotForSessions: "403 AccessDenied",
+		sts.NotForSessions: "403 AccessDenied", sts.NotAllowed: "403 AccessDenied", sts.InvalidTags: "400 InvalidParameterValue", sts.InvalidMessage: "400 InvalidAuthorizationMessageException",
 	}
 	for i := range reasontest.Count(t, "../sts", "Reason") {
 		r := sts.Reason(i + 1)
@@ -70,7 +70,7 @@ func TestUnknownErrorsSayNothing(t *testing.T) {
 }
 
 func TestServes(t *testing.T) {
-	for action, want := range map[string][2]bool{"AssumeRoleWithWebIdentity": {true, true}, "GetCallerIdentity": {true, false}, "GetSessionToken": {true, false}, "GetAccessKeyInfo": {true, false}, "AssumeRole": {}, "getcalleridentity": {}, "": {}} {
+	for action, want := range map[string][2]bool{"AssumeRoleWithWebIdentity": {true, true}, "GetCallerIdentity": {true, false}, "GetSessionToken": {true, false}, "GetAccessKeyInfo": {true, false}, "AssumeRole": {true, false}, "DecodeAuthorizationMessage": {true, false}, "AssumeRoleWithSAML": {}, "assumerole": {}, "getcalleridentity": {}, "": {}} {
 		if got := [2]bool{Serves(action), Unsigned(action)}; got != want {
 			t.Errorf("%q: %v", action, got)
 		}

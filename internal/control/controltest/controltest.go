@@ -10,13 +10,14 @@ import (
 	"mayfly.internal/internal/control"
 	"mayfly.internal/internal/iam"
 	"mayfly.internal/internal/session"
+	"mayfly.internal/internal/session/sessiontest"
 	"mayfly.internal/internal/store"
 )
 
 // New is the control plane of a store, with the clock and AWS's quotas.
 func New(t testing.TB, db *store.DB) *control.Service {
 	t.Helper()
-	s, err := control.New(control.Config{Store: db, Stale: func(err error) bool { return errors.Is(err, store.ErrStale) }, Now: time.Now, Rand: rand.Reader})
+	s, err := control.New(control.Config{Store: db, Stale: func(err error) bool { return errors.Is(err, store.ErrStale) }, Now: time.Now, Rand: rand.Reader, Sealer: sessiontest.NewSealer(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"mayfly.internal/internal/wire/awsquery"
 )
@@ -27,21 +28,109 @@ type AssumeRoleWithWebIdentity struct {
 	Duration    time.Duration // 0: not given
 }
 
+// Rules of the STS model that several operations have.
+var (
+	arnRule    = awsquery.Rule{Required: true, Min: 20, Max: 2048}
+	nameRule   = awsquery.Rule{Required: true, Min: 2, Max: 64, Form: awsquery.Of(awsquery.IsWord), Pattern: `[\w+=,.@-]*`}
+	policyRule = awsquery.Rule{Min: 1, Max: 2048, Form: awsquery.Of(awsquery.IsDocument), Pattern: `[\u0009\u000A\u000D\u0020-\u00FF]+`}
+	keyRule    = awsquery.Rule{Required: true, Min: 1, Max: 128, Form: awsquery.Of(isTag), Pattern: `[\p{L}\p{Z}\p{N}_.:/=+\-@]+`}
+	valueRule  = awsquery.Rule{Required: true, Max: 256, Form: awsquery.Of(isTag), Pattern: `[\p{L}\p{Z}\p{N}_.:/=+\-@]*`}
+)
+
+// maxTags is of the model's tagListType and tagKeyListType.
+const maxTags = 50
+
+// isTag is [\p{L}\p{Z}\p{N}_.:/=+\-@], of which tags are made.
+func isTag(c rune) bool {
+	return unicode.In(c, unicode.L, unicode.Z, unicode.N) || strings.ContainsRune("_.:/=+-@", c)
+}
+
+func policyARNs(r *awsquery.Request) []string {
+	var out []string
+	for _, item := range r.Each("PolicyArns", 10) {
+		out = append(out, r.Text(item+".arn", arnRule))
+	}
+	return out
+}
+
+// duration is DurationSeconds, 0 where it is not given.
+func duration(r *awsquery.Request) time.Duration {
+	return time.Duration(r.Int("DurationSeconds", 900, 43200)) * time.Second
+}
+
 // DecodeAssumeRoleWithWebIdentity reads the request's parameters; limits as in
 // the STS model.
 func DecodeAssumeRoleWithWebIdentity(r *awsquery.Request) (AssumeRoleWithWebIdentity, error) {
 	in := AssumeRoleWithWebIdentity{
-		RoleARN:     r.Text("RoleArn", awsquery.Rule{Required: true, Min: 20, Max: 2048}),
-		SessionName: r.Text("RoleSessionName", awsquery.Rule{Required: true, Min: 2, Max: 64, Form: awsquery.Of(awsquery.IsWord), Pattern: `[\w+=,.@-]*`}),
+		RoleARN:     r.Text("RoleArn", arnRule),
+		SessionName: r.Text("RoleSessionName", nameRule),
 		Token:       r.Text("WebIdentityToken", awsquery.Rule{Required: true, Min: 4, Max: 20000, Secret: true}),
 		ProviderID:  r.Text("ProviderId", awsquery.Rule{Min: 4, Max: 2048}),
-		Policy:      r.Text("Policy", awsquery.Rule{Min: 1, Max: 2048, Form: awsquery.Of(awsquery.IsDocument), Pattern: `[\u0009\u000A\u000D\u0020-\u00FF]+`}),
-		Duration:    time.Duration(r.Int("DurationSeconds", 900, 43200)) * time.Second,
-	}
-	for _, item := range r.Each("PolicyArns", 10) {
-		in.PolicyARNs = append(in.PolicyARNs, r.Text(item+".arn", awsquery.Rule{Required: true, Min: 20, Max: 2048}))
+		Policy:      r.Text("Policy", policyRule),
+		Duration:    duration(r),
+		PolicyARNs:  policyARNs(r),
 	}
 	return in, r.Check()
+}
+
+// Tag is a session tag on the wire.
+type Tag struct{ Key, Value string }
+
+// AssumeRole is the request of that operation.
+type AssumeRole struct {
+	RoleARN        string
+	SessionName    string
+	PolicyARNs     []string
+	Policy         string
+	Duration       time.Duration // 0: not given
+	Tags           []Tag
+	TransitiveKeys []string
+	ExternalID     string
+	SourceIdentity string
+}
+
+// DecodeAssumeRole reads the request's parameters; limits as in the STS model,
+// and Policy no longer than in the other operations. SerialNumber, TokenCode and
+// ProvidedContexts are refused by name: there are no such devices and no such
+// contexts.
+func DecodeAssumeRole(r *awsquery.Request) (AssumeRole, error) {
+	source := nameRule
+	source.Required = false
+	in := AssumeRole{
+		RoleARN:        r.Text("RoleArn", arnRule),
+		SessionName:    r.Text("RoleSessionName", nameRule),
+		PolicyARNs:     policyARNs(r),
+		Policy:         r.Text("Policy", policyRule),
+		Duration:       duration(r),
+		TransitiveKeys: r.List("TransitiveTagKeys", maxTags, keyRule),
+		ExternalID:     r.Text("ExternalId", awsquery.Rule{Min: 2, Max: 1224, Form: awsquery.Of(isExternal), Pattern: `[\w+=,.@:\/-]*`}),
+		SourceIdentity: r.Text("SourceIdentity", source),
+	}
+	for _, p := range r.Pairs("Tags", maxTags, keyRule, valueRule) {
+		in.Tags = append(in.Tags, Tag{p[0], p[1]})
+	}
+	return in, r.Check()
+}
+
+func isExternal(c rune) bool { return awsquery.IsWord(c) || c == ':' || c == '/' }
+
+// AssumeRoleResult is the answer to AssumeRole.
+type AssumeRoleResult struct {
+	SourceIdentity   string          `xml:"SourceIdentity,omitempty" json:"SourceIdentity,omitempty"`
+	PackedPolicySize int             `xml:"PackedPolicySize,omitempty" json:"PackedPolicySize,omitempty"`
+	AssumedRoleUser  AssumedRoleUser `xml:"AssumedRoleUser" json:"AssumedRoleUser"`
+	Credentials      Credentials     `xml:"Credentials" json:"Credentials"`
+}
+
+// DecodeAuthorizationMessage reads the parameters of that operation.
+func DecodeAuthorizationMessage(r *awsquery.Request) (string, error) {
+	message := r.Text("EncodedMessage", awsquery.Rule{Required: true, Min: 1, Max: 10240, Secret: true})
+	return message, r.Check()
+}
+
+// AuthorizationMessageResult is the answer to DecodeAuthorizationMessage.
+type AuthorizationMessageResult struct {
+	DecodedMessage string `xml:"DecodedMessage" json:"DecodedMessage"`
 }
 
 // AssumedRoleUser names a role session.
