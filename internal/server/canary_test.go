@@ -28,6 +28,7 @@ func TestCanary(t *testing.T) {
 		return got
 	}
 	w.teach()
+	w.makeRole("next", `{"Effect":"Allow","Principal":{"AWS":"`+testAccount+`"},"Action":"sts:AssumeRole","Condition":{"StringEquals":{"sts:ExternalId":"canary-external-id"}}}`, "")
 	tokens := map[string]string{
 		"a token that is allowed": w.job("acme/web", "main"), "a token of another branch": w.job("acme/web", "feature-canary"), "a token of a stranger": w.job("other/canary", "main"),
 	}
@@ -65,6 +66,12 @@ func TestCanary(t *testing.T) {
 			do(w.signed(who, "iam", "POST", "/", "Version=2010-05-08&Action="+action))
 		}
 		do(w.signed(who, "sts", "POST", "/", "Action=GetCallerIdentity&Version=2011-06-15"))
+		if next, got := w.assume(who, "next", url.Values{"ExternalId": {"canary-external-id"}}); got.status == http.StatusOK {
+			secrets["an assumed role's secret key"], secrets["an assumed role's session token"] = next.Credentials.SecretAccessKey, next.Credentials.SessionToken
+		} else {
+			errorBodies.WriteString(got.body)
+			do(w.signed(who, "sts", "POST", "/", "Action=DecodeAuthorizationMessage&Version=2011-06-15&EncodedMessage="+between(got.body, "failure message: ", "<")))
+		}
 		do(w.signed(who, "mayfly", "POST", "/mayfly/v1/clusters", `{"name":"prod","region":"us-east-1","endpoint":"https://10.0.0.5:6443","ca":"`+strings.ReplaceAll(string(w.ca.pem), "\n", `\n`)+`"}`))
 		webhook := do(w.signed(who, "mayfly", "POST", "/mayfly/v1/clusters/prod/webhook-config", ""))
 		if key := between(webhook.body, `"clientKey":"`, `"`); key != "" {
@@ -93,7 +100,7 @@ func TestCanary(t *testing.T) {
 		do(forged)
 	}
 
-	if secrets["a webhook's key"] == "" || secrets["the job's secret key"] == "" {
+	if secrets["a webhook's key"] == "" || secrets["the job's secret key"] == "" || secrets["an assumed role's secret key"] == "" {
 		t.Fatal("an operation that gives a secret did not run")
 	}
 	resp, err := http.Get("http://" + w.scrape.Addr().String() + "/metrics")

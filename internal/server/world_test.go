@@ -246,3 +246,29 @@ func (w *world) exchange(token string) answer {
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	return w.send(req)
 }
+
+// makeRole makes a role of a statement of its trust policy, and of its permission
+// policy unless that is empty.
+func (w *world) makeRole(name, trust, permission string) {
+	w.t.Helper()
+	w.query("iam", "2010-05-08", "CreateRole", url.Values{"RoleName": {name}, "AssumeRolePolicyDocument": {`{"Version":"2012-10-17","Statement":[` + trust + `]}`}})
+	if permission != "" {
+		w.query("iam", "2010-05-08", "PutRolePolicy", url.Values{"RoleName": {name}, "PolicyName": {"inline"}, "PolicyDocument": {`{"Version":"2012-10-17","Statement":[` + permission + `]}`}})
+	}
+}
+
+// assume asks for a session of a role of a name.
+func (w *world) assume(who AdminCredentials, role string, params url.Values) (AdminCredentials, answer) {
+	w.t.Helper()
+	form := url.Values{"Action": {"AssumeRole"}, "Version": {"2011-06-15"}, "RoleArn": {"arn:aws:iam::" + testAccount + ":role/" + role}, "RoleSessionName": {"hop-1"}}
+	maps.Copy(form, params)
+	got := w.send(w.signed(who, "sts", http.MethodPost, "/", form.Encode()))
+	return w.given(got), got
+}
+
+// given are the credentials of an answer.
+func (w *world) given(got answer) AdminCredentials {
+	out := w.admin
+	out.Credentials.AccessKeyID, out.Credentials.SecretAccessKey, out.Credentials.SessionToken = between(got.body, "<AccessKeyId>", "<"), between(got.body, "<SecretAccessKey>", "<"), between(got.body, "<SessionToken>", "<")
+	return out
+}
