@@ -41,6 +41,10 @@ type Target struct {
 	// times and jti are filled in.
 	Claims map[string]any
 
+	// Next is the ARN of a role that gives itself to sessions of Role, for
+	// sts:AssumeRole and nothing else; empty: AssumeRole is not attacked.
+	Next string
+
 	// Webhook is the TokenReview webhook of a cluster in which the role has an
 	// identity; nil: none is attacked.
 	Webhook *Webhook
@@ -109,7 +113,7 @@ func Run(ctx context.Context, t Target, seen func(r Result, done, all int)) ([]R
 	if err := g.control(ctx); err != nil {
 		return nil, err
 	}
-	all := attempts(t.Webhook != nil)
+	all := attempts(t)
 	var results []Result
 	for i, a := range all {
 		verdict, answer := a.try(ctx, g)
@@ -125,10 +129,13 @@ func Run(ctx context.Context, t Target, seen func(r Result, done, all int)) ([]R
 	return results, g.control(ctx) // it still works for those it is for
 }
 
-// attempts are all attacks there are.
-func attempts(webhook bool) []attempt {
+// attempts are all attacks there are on a target.
+func attempts(t Target) []attempt {
 	list := slices.Concat(tokenAttempts(), requestAttempts(), signatureAttempts())
-	if webhook {
+	if t.Next != "" {
+		list = append(list, assumeAttempts()...)
+	}
+	if t.Webhook != nil {
 		list = append(list, bearerAttempts()...)
 	}
 	return list
@@ -146,6 +153,11 @@ func (g *good) control(ctx context.Context) error {
 	}
 	if verdict, answer := g.callerIdentity(ctx, g.signed()); verdict != Accepted {
 		return &ControlError{"the unbent signature", answer}
+	}
+	if g.Next != "" {
+		if verdict, answer := g.assumes(ctx, g.assume()); verdict != Accepted {
+			return &ControlError{"the unbent AssumeRole", answer}
+		}
 	}
 	if g.Webhook == nil {
 		return nil

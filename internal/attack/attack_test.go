@@ -47,7 +47,7 @@ func house(t *testing.T) attack.Target {
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(ca)
 	key, id := h.IssuerKey()
-	return attack.Target{Endpoint: h.URL, HTTP: web(t, &tls.Config{RootCAs: pool}), Role: housetest.Role, Region: housetest.Region, Key: key, KeyID: id, Claims: h.JobClaims(),
+	return attack.Target{Endpoint: h.URL, HTTP: web(t, &tls.Config{RootCAs: pool}), Role: housetest.Role, Region: housetest.Region, Key: key, KeyID: id, Claims: h.JobClaims(), Next: housetest.Next,
 		Webhook: &attack.Webhook{URL: w.AuthenticateURL, HTTP: web(t, &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{pair}}), Cluster: "prod"}}
 }
 
@@ -75,7 +75,7 @@ func TestDocs(t *testing.T) {
 		group, _, _ := strings.Cut(id, "/")
 		ids, count[group] = append(ids, id), count[group]+1
 	}
-	for _, m := range regexp.MustCompile("`((token|request|signature|bearer)/[^`]+)`").FindAllStringSubmatch(string(doc), -1) {
+	for _, m := range regexp.MustCompile("`((token|request|signature|assume|bearer)/[^`]+)`").FindAllStringSubmatch(string(doc), -1) {
 		if !slices.ContainsFunc(ids, func(id string) bool { ok, err := path.Match(m[1], id); return ok && err == nil }) {
 			t.Errorf("there is no attack %s", m[1])
 		}
@@ -138,6 +138,7 @@ func TestCredulous(t *testing.T) {
 	t.Cleanup(everything.Close)
 	for name, key := range keys(t) {
 		target := job(everything.URL, key)
+		target.Next = "arn:aws:iam::111122223333:role/next"
 		target.Webhook = &attack.Webhook{URL: everything.URL, HTTP: http.DefaultClient, Cluster: "prod"}
 		seen := 0
 		results, err := attack.Run(t.Context(), target, func(_ attack.Result, done, all int) {

@@ -134,6 +134,11 @@ func (s *signed) send() *sent {
 
 // callerIdentity asks who the signer is.
 func (g *good) callerIdentity(ctx context.Context, s *signed) (Verdict, string) {
+	return g.sendSigned(ctx, s, func(body string) bool { return element(body, "Arn") != "" })
+}
+
+// sendSigned signs a request and sends it; lets marks an answer that lets it in.
+func (g *good) sendSigned(ctx context.Context, s *signed, lets func(body string) bool) (Verdict, string) {
 	out := s.send()
 	u, err := url.Parse(g.Endpoint)
 	if err != nil {
@@ -148,7 +153,7 @@ func (g *good) callerIdentity(ctx context.Context, s *signed) (Verdict, string) 
 	for _, h := range out.headers {
 		req.Header.Add(h[0], h[1])
 	}
-	verdict, answer, _ := send(g.HTTP, req, func(body string) bool { return element(body, "Arn") != "" })
+	verdict, answer, _ := send(g.HTTP, req, lets)
 	return verdict, answer
 }
 

@@ -32,12 +32,14 @@ import (
 	"mayfly.internal/internal/wire/stswire"
 )
 
-// Account is the server's account, Issuer the provider it knows, and Role the
-// role that main of the project acme/web may assume; it may do nothing.
+// Account is the server's account, Issuer the provider it knows, Role the role
+// that main of the project acme/web may assume, and Next the one that sessions of
+// Role may; both may do nothing.
 const (
 	Account = "111122223333"
 	Issuer  = "https://gitlab.example"
 	Role    = "arn:aws:iam::" + Account + ":role/deployer"
+	Next    = "arn:aws:iam::" + Account + ":role/next"
 	Region  = "us-east-1"
 )
 
@@ -202,6 +204,7 @@ func (h *House) teach() {
 	h.iam("CreateRole", url.Values{"RoleName": {"deployer"}, "AssumeRolePolicyDocument": {`{"Version":"2012-10-17","Statement":[{"Effect":"Allow",
 		"Principal":{"Federated":"arn:aws:iam::` + Account + `:oidc-provider/` + host + `"},"Action":"sts:AssumeRoleWithWebIdentity",
 		"Condition":{"StringEquals":{"` + host + `:sub":"project_path:acme/web:ref_type:branch:ref:main"}}}]}`}})
+	h.iam("CreateRole", url.Values{"RoleName": {"next"}, "AssumeRolePolicyDocument": {`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"` + Role + `"},"Action":"sts:AssumeRole"}]}`}})
 }
 
 func (h *House) iam(action string, params url.Values) {

@@ -20,6 +20,7 @@ import (
 func TestAttacks(t *testing.T) {
 	w := newWorld(t)
 	w.teach(t)
+	w.makeRole(t, "attacked-next", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"`+w.role("gitlab-deployer")+`"},"Action":"sts:AssumeRole"}]}`)
 	hooks := filepath.Join(t.TempDir(), "hooks")
 	w.register(t, "attacked")
 	if _, err := eks.NewFromConfig(w.config).CreateAccessEntry(t.Context(), &eks.CreateAccessEntryInput{ClusterName: aws.String("attacked"), PrincipalArn: aws.String(w.role("gitlab-deployer"))}); err != nil {
@@ -28,7 +29,7 @@ func TestAttacks(t *testing.T) {
 	w.mayfly(t, "cluster", "webhook-config", "attacked", "--out", hooks)
 	kid, claims := w.jobClaims(t)
 	out := w.mayfly(t, "attack", "--issuer-key", filepath.Join(w.Dir, "gitlab", "ci-signing-key.pem"), "--key-id", kid, "--claims", claims, "--role", w.role("gitlab-deployer"),
-		"--webhook-kubeconfig", filepath.Join(hooks, "authentication-webhook.kubeconfig"), "--cluster", "attacked")
+		"--assume-role", w.role("attacked-next"), "--webhook-kubeconfig", filepath.Join(hooks, "authentication-webhook.kubeconfig"), "--cluster", "attacked")
 	if !strings.Contains(out, " refuses all of ") {
 		t.Error(out)
 	}
