@@ -152,6 +152,45 @@ func TestSessionClaims(t *testing.T) {
 	}
 }
 
+// TestFlatSessionTags: an issuer that cannot nest claims gives each tag one of its
+// own, and what begins like them and is none is refused.
+func TestFlatSessionTags(t *testing.T) {
+	w := newWorld(t)
+	const tags = "https://aws.amazon.com/tags"
+	for _, tt := range []struct {
+		members    string
+		want       []oidc.Tag // nil: refused
+		transitive []string
+	}{
+		{`"TAGS/principal_tags/Team":"a","TAGS/principal_tags/Cost/Centre":["7"],"TAGS/transitive_tag_keys":["Team"]`, []oidc.Tag{{Key: "Team", Value: "a"}, {Key: "Cost/Centre", Value: "7"}}, []string{"Team"}},
+		{`"TAGS/principal_tags/Team":""`, []oidc.Tag{{Key: "Team"}}, nil},
+		{`"TAGS/principal_tags/Team":["a","b"]`, nil, nil},
+		{`"TAGS/principal_tags/Team":1`, nil, nil},
+		{`"TAGS/principal_tags/":"a"`, nil, nil},
+		{`"TAGS/principal_tags/aws:Team":"a"`, nil, nil},
+		{`"TAGS/principal_tags/Team":"a*"`, nil, nil},
+		{`"TAGS/principal_tags":{"Team":"a"}`, nil, nil},
+		{`"TAGS/transitive_tag_keys":["Team"]`, nil, nil},
+		{`"TAGS/principal_tags/Team":"a","TAGS/transitive_tag_keys":"Team"`, nil, nil},
+		{`"TAGS/principal_tag/Team":"a"`, nil, nil},
+		{`"TAGS/":"a"`, nil, nil},
+		{`"TAGS":{"principal_tags":{"Team":"a"}},"TAGS/principal_tags/Cost":"7"`, nil, nil},
+		{`"TAGS":{"principal_tags":{"Team":"a"}},"TAGS/transitive_tag_keys":["Team"]`, nil, nil},
+		{`"TAGS":{},"TAGS/other":1`, nil, nil},
+	} {
+		t.Run(tt.members, func(t *testing.T) {
+			c, err := w.verifyPayload(t, `{"iss":"`+w.issuer.URL+`","aud":"`+audience+`","sub":"s","iat":1795435140,"exp":1795438740,`+strings.ReplaceAll(tt.members, "TAGS", tags)+`}`)
+			if tt.want == nil {
+				wantRejected(t, c, err, oidc.MalformedClaim, tags)
+				return
+			}
+			if err != nil || !cmp.Equal(tt.want, c.SessionTags()) || !cmp.Equal(tt.transitive, c.TransitiveTagKeys()) {
+				t.Errorf("%v %v, %v", c.SessionTags(), c.TransitiveTagKeys(), err)
+			}
+		})
+	}
+}
+
 // FuzzClaims: whatever an issuer signs, either it is refused and says nothing,
 // or its keys all lie under the provider's prefix with one name each, and those
 // AWS fills hold what AWS would put there.
@@ -160,7 +199,7 @@ func FuzzClaims(f *testing.F) {
 	w.settings.AllowMultipleAudiences = true
 	for _, seed := range []string{
 		`"ref":"main"`, `"azp":"` + login + `","amr":["x",1]`, `"aud":["` + audience + `","b"]`, `"a:b":"c","oaud":"d"`,
-		`"https://aws.amazon.com/tags":{"principal_tags":{"k":["v"]}}`, `"SUB":"x"`, `"é":null,"É":1`,
+		`"https://aws.amazon.com/tags":{"principal_tags":{"k":["v"]}}`, `"https://aws.amazon.com/tags/principal_tags/k":"v"`, `"SUB":"x"`, `"é":null,"É":1`,
 	} {
 		f.Add(seed)
 	}

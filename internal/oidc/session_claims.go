@@ -14,6 +14,9 @@ const (
 	claimTags           = "https://aws.amazon.com/tags"
 	claimSourceIdentity = "https://aws.amazon.com/source_identity"
 
+	memberTags       = "principal_tags"
+	memberTransitive = "transitive_tag_keys"
+
 	maxTags         = 50  // STS quota
 	maxTagKey       = 128 // characters, STS
 	maxTagValue     = 256 // characters, STS
@@ -40,7 +43,12 @@ func (c Claims) SourceIdentity() string { return c.sourceIdentity }
 //	}
 //	"https://aws.amazon.com/source_identity": "name"
 //
-// What is not of this form is refused, not left out: a policy may rest on a tag
+// or, for issuers that cannot nest claims, the tags each in a claim of its own:
+//
+//	"https://aws.amazon.com/tags/principal_tags/Team": "a",
+//	"https://aws.amazon.com/tags/transitive_tag_keys": ["Team"]
+//
+// What is not of these forms is refused, not left out: a policy may rest on a tag
 // being there.
 func (c *Claims) readSessionClaims() error {
 	if v := c.values.Get(claimSourceIdentity); v.Kind() != strictjson.Missing {
@@ -50,39 +58,74 @@ func (c *Claims) readSessionClaims() error {
 		}
 		c.sourceIdentity = text
 	}
-	tags := c.values.Get(claimTags)
-	if tags.Kind() == strictjson.Missing {
-		return nil
+	tags, transitive, err := c.tagClaims()
+	if err != nil {
+		return err
 	}
-	if tags.Kind() != strictjson.Object {
-		return rejectTags("is not an object")
+	if err := c.readTags(tags); err != nil {
+		return err
 	}
-	for _, m := range tags.Members() {
-		var err error
-		switch m.Name {
-		case "principal_tags":
-			err = c.readTags(m.Value)
-		case "transitive_tag_keys":
-			err = c.readTransitive(m.Value, tags.Get("principal_tags"))
-		default:
-			err = rejectTags("holds the unknown member %q", clip(m.Name))
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return c.readTransitive(transitive)
 }
 
 func rejectTags(format string, args ...any) error {
 	return reject(MalformedClaim, claimTags, "the claim "+claimTags+" "+format, args...)
 }
 
-func (c *Claims) readTags(v strictjson.Value) error {
-	if v.Kind() != strictjson.Object || len(v.Members()) > maxTags {
-		return rejectTags("does not hold principal_tags as an object of at most %d tags", maxTags)
+// tagClaims are the members that are tags and the list of transitive keys, from
+// one claim or from several, not from both.
+func (c *Claims) tagClaims() (tags []strictjson.Member, transitive strictjson.Value, err error) {
+	nested := c.values.Get(claimTags)
+	switch nested.Kind() {
+	case strictjson.Missing:
+		return c.flatTagClaims()
+	case strictjson.Object:
+	default:
+		return nil, transitive, rejectTags("is not an object")
 	}
-	for i, m := range v.Members() {
+	for _, m := range nested.Members() {
+		switch {
+		case m.Name == memberTransitive:
+			transitive = m.Value
+		case m.Name == memberTags && m.Value.Kind() == strictjson.Object:
+			tags = m.Value.Members()
+		case m.Name == memberTags:
+			return nil, transitive, rejectTags("does not hold principal_tags as an object")
+		default:
+			return nil, transitive, rejectTags("holds the unknown member %q", clip(m.Name))
+		}
+	}
+	if slices.ContainsFunc(c.values.Members(), func(m strictjson.Member) bool { return strings.HasPrefix(m.Name, claimTags+"/") }) {
+		return nil, transitive, rejectTags("stands beside claims that begin with it")
+	}
+	return tags, transitive, nil
+}
+
+// flatTagClaims are the tags that have a claim each.
+func (c *Claims) flatTagClaims() (tags []strictjson.Member, transitive strictjson.Value, err error) {
+	for _, m := range c.values.Members() {
+		name, ok := strings.CutPrefix(m.Name, claimTags+"/")
+		if !ok {
+			continue
+		}
+		key, isTag := strings.CutPrefix(name, memberTags+"/")
+		switch {
+		case isTag:
+			tags = append(tags, strictjson.Member{Name: key, NameOffset: m.NameOffset, Value: m.Value})
+		case name == memberTransitive:
+			transitive = m.Value
+		default:
+			return nil, transitive, rejectTags("stands there as the unknown claim %q", clip(m.Name))
+		}
+	}
+	return tags, transitive, nil
+}
+
+func (c *Claims) readTags(tags []strictjson.Member) error {
+	if len(tags) > maxTags {
+		return rejectTags("holds %d tags, at most %d are allowed", len(tags), maxTags)
+	}
+	for i, m := range tags {
 		text, ok := m.Value.Text()
 		if items := m.Value.Items(); len(items) == 1 { // AWS writes an array of one
 			text, ok = items[0].Text()
@@ -94,7 +137,7 @@ func (c *Claims) readTags(v strictjson.Value) error {
 			return rejectTags("holds the tag key %q, which is not of STS's form", clip(m.Name))
 		case !isTagText(text, maxTagValue):
 			return rejectTags("gives the tag %q a value not of STS's form", clip(m.Name))
-		case hasFold(v.Members()[:i], m.Name):
+		case hasFold(tags[:i], m.Name):
 			return rejectTags("holds two tags %q but for upper and lower case", clip(m.Name))
 		}
 		c.sessionTags = append(c.sessionTags, Tag{Key: m.Name, Value: text})
@@ -102,13 +145,17 @@ func (c *Claims) readTags(v strictjson.Value) error {
 	return nil
 }
 
-func (c *Claims) readTransitive(v, tags strictjson.Value) error {
-	if v.Kind() != strictjson.Array {
+func (c *Claims) readTransitive(v strictjson.Value) error {
+	switch v.Kind() {
+	case strictjson.Missing:
+		return nil
+	case strictjson.Array:
+	default:
 		return rejectTags("does not hold transitive_tag_keys as an array")
 	}
 	for _, item := range v.Items() {
 		text, ok := item.Text()
-		if !ok || tags.Get(text).Kind() == strictjson.Missing || slices.Contains(c.transitiveKeys, text) {
+		if !ok || !slices.ContainsFunc(c.sessionTags, func(t Tag) bool { return t.Key == text }) || slices.Contains(c.transitiveKeys, text) {
 			return rejectTags("holds a transitive key that is not one of its tags, or is there twice")
 		}
 		c.transitiveKeys = append(c.transitiveKeys, text)
