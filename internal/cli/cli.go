@@ -178,11 +178,24 @@ func explain(err error) error {
 	case e.Code == "ExpiredToken", e.Code == "InvalidClientTokenId":
 		return hint(err, "get new credentials; on the server's machine: eval \"$(mayflyd admin credentials)\"")
 	case e.Status == http.StatusForbidden && e.Code == "AccessDenied":
-		return hint(err, "the role's permission policy must allow the action named")
+		return denied(err, e)
 	case e.Code == "AccessPolicyInUse":
 		return hint(err, "aws eks list-access-entries --cluster-name CLUSTER --associated-policy-arn ARN names them; aws eks disassociate-access-policy takes it from one")
 	}
 	return err
+}
+
+// denied is a refusal by policies: the sentence first, what only some may decode
+// last.
+func denied(err error, e *client.Error) error {
+	const why = "the role's permission policy must allow the action named"
+	sentence, encoded, found := strings.Cut(e.Message, ". Encoded authorization failure message: ")
+	if !found || err != error(e) {
+		return hint(err, why)
+	}
+	short := *e
+	short.Message = sentence
+	return hint(&short, why, "more of why, for a role that may: aws sts decode-authorization-message --encoded-message "+encoded)
 }
 
 func (a *app) json(v any) error {

@@ -30,7 +30,7 @@ func (s *Service) DecodeAuthorizationMessage(ctx context.Context, c Call, encode
 	}
 	text, err := authz.Decode(encoded, snap.Account, s.Sealer)
 	if err != nil {
-		return "", refuse(InvalidMessage, err, "The message passed is not an encoded authorization message of this account.")
+		return "", refuse(InvalidMessage, nil, "The message passed is not an encoded authorization message of this account.")
 	}
 	return text, nil
 }
