@@ -112,8 +112,8 @@ type Session struct {
 	// Reader is the id of the one cluster whose aws-auth ConfigMap this
 	// session may read; such a session has no role and may do nothing else.
 	Reader string
-	// AdminUID is set for an administrator's session: the uid that asked at
-	// the admin socket.
+	// AdminUID is set for an administrator's session, and for those assumed through
+	// one: the uid that asked at the admin socket.
 	AdminUID string
 
 	secret secret.String
