@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	account arn.AccountID = "111122223333"
-	on                    = "arn:aws:iam::111122223333:role/r"
+	account = arn.AccountID("111122223333")
+	on      = "arn:aws:iam::111122223333:role/r"
 )
 
 // document is a policy of some statements, or nil for none.
