@@ -16,7 +16,6 @@
 package control
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -50,13 +49,7 @@ type Config struct {
 	// Sealer seals what a refusal tells those who may decode it.
 	Sealer session.Sealer
 	// Quotas bound what may be made. What is 0 has AWS's default.
-	Quotas Quotas
-}
-
-// Quotas are how many of each there may be.
-type Quotas struct {
-	Roles     int // the administrator's is not counted
-	Providers int
+	Quotas iam.Quotas
 }
 
 // Service is the control plane. It is safe for concurrent use.
@@ -67,7 +60,7 @@ type Service struct {
 	rand  io.Reader
 
 	sealer session.Sealer
-	quota  Quotas
+	quota  iam.Quotas
 }
 
 // New makes a Service.
@@ -75,8 +68,7 @@ func New(c Config) (*Service, error) {
 	if c.Store == nil || c.Stale == nil || c.Now == nil || c.Rand == nil || c.Sealer == nil {
 		return nil, errors.New("control: Store, Stale, Now, Rand and Sealer are required")
 	}
-	quota := Quotas{Roles: cmp.Or(c.Quotas.Roles, iam.MaxRoles), Providers: cmp.Or(c.Quotas.Providers, iam.MaxProviders)}
-	return &Service{c.Store, c.Stale, c.Now, c.Rand, c.Sealer, quota}, nil
+	return &Service{c.Store, c.Stale, c.Now, c.Rand, c.Sealer, c.Quotas.OrDefault()}, nil
 }
 
 // now is the time as it is stored: what is in force and what is loaded after a

@@ -175,7 +175,7 @@ func replayRole(t *testing.T, s *registry.Snapshot, e audit.Event) []registry.Ch
 		if err != nil {
 			t.Fatal(err)
 		}
-		r, _ = r.WithInline(d["policy"], doc)
+		r, _ = r.WithInline(d["policy"], doc, iam.DefaultQuotas)
 	case "iam:DeleteRolePolicy":
 		r, _ = r.WithoutInline(d["policy"])
 	case "iam:DeleteRole":

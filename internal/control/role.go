@@ -39,7 +39,7 @@ func (s *Service) CreateRole(ctx context.Context, c Call, in RoleInput) (iam.Rol
 		if role.Trust, err = parseTrust(snap, in.Trust); err != nil {
 			return decision{}, err
 		}
-		if role, err = iam.CheckRole(role); err != nil {
+		if role, err = iam.CheckRole(role, s.quota); err != nil {
 			return decision{}, err
 		}
 		if _, taken := snap.Role(role.Name); taken {
@@ -187,7 +187,7 @@ func (s *Service) UpdateTrust(ctx context.Context, c Call, name, trust string) e
 		}
 		d := put(r)
 		d.made = trusted(r.Trust)
-		return d, iam.CheckTrust(r.Trust)
+		return d, iam.CheckTrust(r.Trust, s.quota)
 	})
 }
 
@@ -213,7 +213,7 @@ func (s *Service) PutRolePolicy(ctx context.Context, c Call, name, policyName, t
 		if err != nil {
 			return decision{}, err
 		}
-		r, err = r.WithInline(policyName, d)
+		r, err = r.WithInline(policyName, d, s.quota)
 		return put(r), err
 	})
 }

@@ -821,7 +821,7 @@ func TestAnotherRegionIsNoOracle(t *testing.T) {
 func TestQuotas(t *testing.T) {
 	w := newWorld(t)
 	ctx, admin := t.Context(), w.admin()
-	for n := len(w.db.Snapshot().Providers()); n < iam.MaxProviders; n++ {
+	for n := len(w.db.Snapshot().Providers()); n < iam.DefaultQuotas.Providers; n++ {
 		if _, err := w.CreateProvider(ctx, admin, control.ProviderInput{URL: fmt.Sprintf("https://p%d.example", n)}); err != nil {
 			t.Fatal(err)
 		}
@@ -831,7 +831,7 @@ func TestQuotas(t *testing.T) {
 	}
 	second, _ := w.db.Snapshot().Role("second")
 	var many []registry.Change
-	for n := len(w.db.Snapshot().Roles()); n < iam.MaxRoles; n++ { // one less than fit beside the administrator's
+	for n := len(w.db.Snapshot().Roles()); n < iam.DefaultQuotas.Roles; n++ { // one less than fit beside the administrator's
 		second.Name, second.ID = fmt.Sprint("r", n), fmt.Sprint("AROA", n)
 		many = append(many, registry.PutRole{Role: second})
 	}
@@ -850,7 +850,7 @@ func TestQuotas(t *testing.T) {
 func TestOtherQuotas(t *testing.T) {
 	w := newWorld(t)
 	roles, providers := len(w.db.Snapshot().Roles()), len(w.db.Snapshot().Providers())
-	ctl, err := control.New(control.Config{Store: w.db, Stale: func(error) bool { return false }, Now: time.Now, Rand: rand.Reader, Sealer: sessiontest.NewSealer(t), Quotas: control.Quotas{Roles: roles, Providers: providers + 1}})
+	ctl, err := control.New(control.Config{Store: w.db, Stale: func(error) bool { return false }, Now: time.Now, Rand: rand.Reader, Sealer: sessiontest.NewSealer(t), Quotas: iam.Quotas{Roles: roles, Providers: providers + 1}})
 	if err != nil {
 		t.Fatal(err)
 	}

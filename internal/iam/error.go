@@ -1,6 +1,11 @@
 package iam
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+
+	"mayfly.internal/internal/arn"
+)
 
 // Reason says which rule of this room was broken. The edge turns it into IAM's
 // error code. The zero value is none.
@@ -50,6 +55,27 @@ func NoSuchRole(name string) error {
 // NoSuchPolicy is AWS's words for an inline policy that does not exist.
 func NoSuchPolicy(name string) error {
 	return Refuse(NoSuchEntity, "The role policy with name %s cannot be found.", name)
+}
+
+// NoSuchManagedPolicy is AWS's words for a managed policy that does not exist.
+// AWS's own policies do not exist here, and whoever asks for one learns what to
+// do.
+func NoSuchManagedPolicy(name string) error {
+	return Refuse(NoSuchEntity, "Policy %s does not exist or is not attachable.%s", name, notOurs(name))
+}
+
+// NoSuchBoundary is AWS's words for a managed policy that does not exist and is
+// to bound a role.
+func NoSuchBoundary(name string) error {
+	return Refuse(NoSuchEntity, "Scope ARN: %s does not exist or is not attachable.%s", name, notOurs(name))
+}
+
+// notOurs is what to do instead of asking for one of AWS's own policies.
+func notOurs(name string) string {
+	if !strings.HasPrefix(name, "arn:"+arn.Partition+":iam::aws:policy/") {
+		return ""
+	}
+	return " AWS's own managed policies do not exist here: create it as a customer managed policy of this account (aws iam create-policy), and use its ARN."
 }
 
 // NoSuchProvider is AWS's words for a provider that does not exist.

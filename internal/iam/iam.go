@@ -1,4 +1,4 @@
-// Package iam is roles and the limits of what IAM keeps: names, paths, sizes,
+// Package iam is roles, managed policies and the limits of what IAM keeps: names, paths, sizes,
 // quotas, and which trust a role may carry at all. (IAM API reference
 // 2010-05-08; IAM User Guide, "IAM and STS quotas".)
 //
@@ -12,12 +12,8 @@ import (
 	"io"
 )
 
-// Quotas. Each is AWS's default.
+// Quotas that nobody may change. Each is AWS's. Quotas has the others.
 const (
-	MaxRoles       = 1000 // the administrator's is not counted
-	MaxProviders   = 100
-	maxTrustLen    = 2048  // characters without white space
-	maxInlineLen   = 10240 // all inline policies of a role together, likewise
 	maxClientIDs   = 100
 	maxThumbprints = 5
 	maxTags        = 50

@@ -116,7 +116,7 @@ func TestCheckRole(t *testing.T) {
 		{"nothing", iam.Role{}, iam.InvalidValue},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := iam.CheckRole(tt.role)
+			got, err := iam.CheckRole(tt.role, iam.DefaultQuotas)
 			if reason(err) != int(tt.want) {
 				t.Fatalf("got %v, want %v", err, tt.want)
 			}
@@ -128,7 +128,7 @@ func TestCheckRole(t *testing.T) {
 			}
 		})
 	}
-	if got, _ := iam.CheckRole(iam.Role{Name: "r", Trust: good.Trust}); got.Path != "/" || got.MaxSession != time.Hour {
+	if got, _ := iam.CheckRole(iam.Role{Name: "r", Trust: good.Trust}, iam.DefaultQuotas); got.Path != "/" || got.MaxSession != time.Hour {
 		t.Errorf("the defaults are %q and %v", got.Path, got.MaxSession)
 	}
 }
@@ -228,22 +228,22 @@ func TestInline(t *testing.T) {
 		return permission(t, head+strings.Repeat("x", n-len(head)-len(tail))+tail+"\n ")
 	}
 	none := iam.Role{Name: "r"}
-	one, err := none.WithInline("a", big(5120))
+	one, err := none.WithInline("a", big(5120), iam.DefaultQuotas)
 	if err != nil || len(one.Inline) != 1 || len(none.Inline) != 0 {
 		t.Fatalf("%v, %d, %d", err, len(one.Inline), len(none.Inline))
 	}
-	two, err := one.WithInline("b", big(5120))
+	two, err := one.WithInline("b", big(5120), iam.DefaultQuotas)
 	if err != nil || len(two.Inline) != 2 || len(one.Inline) != 1 {
 		t.Fatalf("exactly the quota: %v", err)
 	}
-	if _, err := one.WithInline("b", big(5121)); reason(err) != int(iam.LimitExceeded) {
+	if _, err := one.WithInline("b", big(5121), iam.DefaultQuotas); reason(err) != int(iam.LimitExceeded) {
 		t.Errorf("one over the quota: %v", err)
 	}
-	if again, err := two.WithInline("b", big(200)); err != nil || len(again.Inline) != 2 {
+	if again, err := two.WithInline("b", big(200), iam.DefaultQuotas); err != nil || len(again.Inline) != 2 {
 		t.Errorf("a policy put in place of another: %v", err)
 	}
 	for name, want := range map[string]iam.Reason{"": iam.InvalidValue, "a/b": iam.InvalidValue, strings.Repeat("n", 129): iam.InvalidValue, strings.Repeat("n", 128): 0, "a b": iam.InvalidValue} {
-		if _, err := none.WithInline(name, big(200)); reason(err) != int(want) {
+		if _, err := none.WithInline(name, big(200), iam.DefaultQuotas); reason(err) != int(want) {
 			t.Errorf("policy name %q: %v", name, err)
 		}
 	}

@@ -3,6 +3,7 @@ package iam
 import (
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"mayfly.internal/internal/arn"
@@ -44,31 +45,98 @@ func (p ManagedPolicy) ARN() arn.Policy {
 // Document is what the policy says: its default version. The zero value says
 // nothing that anyone can read.
 func (p ManagedPolicy) Document() *policy.Document {
-	v, _ := p.numbered(p.Default)
-	return v.Document
-}
-
-func (p ManagedPolicy) numbered(n int) (PolicyVersion, bool) {
 	for _, v := range p.Versions {
-		if v.Number == n {
-			return v, true
+		if v.Number == p.Default {
+			return v.Document
 		}
 	}
-	return PolicyVersion{}, false
+	return nil
 }
 
-// WithAttached is the role with a managed policy attached; one that is attached
-// stays so.
-func (r Role) WithAttached(id string) Role {
-	at, there := slices.BinarySearch(r.Attached, id)
-	if !there {
-		r.Attached = slices.Insert(slices.Clone(r.Attached), at, id)
+// Version is the version of a name.
+func (p ManagedPolicy) Version(id string) (PolicyVersion, error) {
+	for _, v := range p.Versions {
+		if v.ID() == id {
+			return v, nil
+		}
 	}
-	return r
+	return PolicyVersion{}, Refuse(NoSuchEntity, "Policy %s version %s does not exist or is not attachable.", p.ARN(), id)
 }
 
-// WithoutAttached is the role without a managed policy.
-func (r Role) WithoutAttached(id string) Role {
-	r.Attached = slices.DeleteFunc(slices.Clone(r.Attached), func(have string) bool { return have == id })
-	return r
+// CheckManaged checks a managed policy that is about to be made and fills in the
+// path / where none is given. Its document is checked with its first version.
+func CheckManaged(p ManagedPolicy) (ManagedPolicy, error) {
+	if p.Path == "" {
+		p.Path = "/"
+	}
+	switch {
+	case !arn.IsName(p.Name, maxPolicyNameLen):
+		return ManagedPolicy{}, badPolicyName()
+	case !isPolicyPath(p.Path):
+		return ManagedPolicy{}, Refuse(InvalidValue, "The specified value for path is invalid. It must begin and end with / and contain only alphanumeric characters and/or / characters.")
+	}
+	return p, CheckTags(p.Tags)
+}
+
+func badPolicyName() error {
+	return Refuse(InvalidValue, "The specified value for policyName is invalid. It must contain only alphanumeric characters and/or the following: +=,.@_-")
+}
+
+// isPolicyPath is the IAM model's policyPathType, narrower than a role's path.
+func isPolicyPath(path string) bool {
+	if path == "/" {
+		return true
+	}
+	if !arn.IsPath(path) {
+		return false
+	}
+	for name := range strings.SplitSeq(path[1:len(path)-1], "/") {
+		if !arn.IsName(name, len(path)) {
+			return false
+		}
+	}
+	return true
+}
+
+// WithVersion is the policy with another version, and that version. The first
+// one is the default.
+func (p ManagedPolicy) WithVersion(d *policy.Document, asDefault bool, now time.Time, q Quotas) (ManagedPolicy, PolicyVersion, error) {
+	switch {
+	case d == nil || d.Kind() != policy.Managed:
+		return ManagedPolicy{}, PolicyVersion{}, Refuse(Malformed, "A managed policy needs a document")
+	case lengthWithoutSpace(d.Text()) > q.PolicyLength:
+		return ManagedPolicy{}, PolicyVersion{}, Refuse(LimitExceeded, "Cannot exceed quota for PolicySize: %d", q.PolicyLength)
+	case len(p.Versions) >= q.VersionsPerPolicy:
+		return ManagedPolicy{}, PolicyVersion{}, Refuse(LimitExceeded, "A managed policy can have up to %d versions. Before you create a new version, you must delete an existing version.", q.VersionsPerPolicy)
+	}
+	v := PolicyVersion{Number: p.Latest + 1, Document: d, Created: now}
+	p.Versions, p.Latest, p.Updated = append(slices.Clone(p.Versions), v), v.Number, now
+	if asDefault || len(p.Versions) == 1 {
+		p.Default = v.Number
+	}
+	return p, v, nil
+}
+
+// WithoutVersion is the policy without one of its versions, which is not the
+// default one.
+func (p ManagedPolicy) WithoutVersion(id string) (ManagedPolicy, error) {
+	v, err := p.Version(id)
+	switch {
+	case err != nil:
+		return ManagedPolicy{}, err
+	case v.Number == p.Default:
+		return ManagedPolicy{}, Refuse(InUse, "Cannot delete the default version of a policy.")
+	}
+	p.Versions = slices.DeleteFunc(slices.Clone(p.Versions), func(have PolicyVersion) bool { return have.Number == v.Number })
+	return p, nil
+}
+
+// WithDefault is the policy with another of its versions as the default one.
+func (p ManagedPolicy) WithDefault(id string) (ManagedPolicy, error) {
+	v, err := p.Version(id)
+	if err != nil {
+		return ManagedPolicy{}, err
+	}
+	p.Default = v.Number
+	return p, nil
 }

@@ -2,6 +2,7 @@ package iam
 
 import (
 	"maps"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -47,7 +48,7 @@ const DefaultMaxSession = time.Hour
 // CheckRole checks a role that is about to be made and fills in what was not
 // given: the path / and a maximum session of one hour. Its trust policy is
 // parsed already.
-func CheckRole(r Role) (Role, error) {
+func CheckRole(r Role, q Quotas) (Role, error) {
 	if r.Path == "" {
 		r.Path = "/"
 	}
@@ -62,7 +63,7 @@ func CheckRole(r Role) (Role, error) {
 	case strings.EqualFold(r.Name, AdminName):
 		return Role{}, Refuse(Unmodifiable, "The role name %s is Mayfly's own", AdminName)
 	}
-	for _, err := range []error{CheckMaxSession(r.MaxSession), CheckTags(r.Tags), CheckTrust(r.Trust)} {
+	for _, err := range []error{CheckMaxSession(r.MaxSession), CheckTags(r.Tags), CheckTrust(r.Trust, q)} {
 		if err != nil {
 			return Role{}, err
 		}
@@ -80,21 +81,21 @@ func CheckMaxSession(d time.Duration) error {
 
 // CheckTrust checks a trust policy's size and that no statement trusts a shared
 // issuer without saying whose jobs it means. A role without one is refused.
-func CheckTrust(trust *policy.Document) error {
+func CheckTrust(trust *policy.Document, q Quotas) error {
 	if trust == nil || trust.Kind() != policy.Trust {
 		return Refuse(Malformed, "A role needs a trust policy")
 	}
-	if n := lengthWithoutSpace(trust.Text()); n > maxTrustLen {
-		return Refuse(LimitExceeded, "Cannot exceed quota for ACLSizePerRole: %d", maxTrustLen)
+	if n := lengthWithoutSpace(trust.Text()); n > q.TrustLength {
+		return Refuse(LimitExceeded, "Cannot exceed quota for ACLSizePerRole: %d", q.TrustLength)
 	}
 	return CheckShared(trust)
 }
 
 // WithInline is the role with an inline policy put in place of one of the same
 // name.
-func (r Role) WithInline(name string, d *policy.Document) (Role, error) {
+func (r Role) WithInline(name string, d *policy.Document, q Quotas) (Role, error) {
 	if !arn.IsName(name, maxPolicyNameLen) {
-		return Role{}, Refuse(InvalidValue, "The specified value for policyName is invalid. It must contain only alphanumeric characters and/or the following: +=,.@_-")
+		return Role{}, badPolicyName()
 	}
 	inline := maps.Clone(r.Inline)
 	if inline == nil {
@@ -105,8 +106,8 @@ func (r Role) WithInline(name string, d *policy.Document) (Role, error) {
 	for _, d := range inline {
 		total += lengthWithoutSpace(d.Text())
 	}
-	if total > maxInlineLen {
-		return Role{}, Refuse(LimitExceeded, "Maximum policy size of %d bytes exceeded for role %s", maxInlineLen, r.Name)
+	if total > q.InlineLength {
+		return Role{}, Refuse(LimitExceeded, "Maximum policy size of %d bytes exceeded for role %s", q.InlineLength, r.Name)
 	}
 	r.Inline = inline
 	return r, nil
@@ -120,6 +121,29 @@ func (r Role) WithoutInline(name string) (Role, error) {
 	r.Inline = maps.Clone(r.Inline)
 	delete(r.Inline, name)
 	return r, nil
+}
+
+// WithAttached is the role with a managed policy attached; one that is attached
+// stays so.
+func (r Role) WithAttached(id string, q Quotas) (Role, error) {
+	at, there := slices.BinarySearch(r.Attached, id)
+	switch {
+	case there:
+		return r, nil
+	case len(r.Attached) >= q.AttachedPerRole:
+		return Role{}, Refuse(LimitExceeded, "Cannot exceed quota for PoliciesPerRole: %d", q.AttachedPerRole)
+	}
+	r.Attached = slices.Insert(slices.Clone(r.Attached), at, id)
+	return r, nil
+}
+
+// WithoutAttached is the role without a managed policy, and whether it had it.
+func (r Role) WithoutAttached(id string) (Role, bool) {
+	at, there := slices.BinarySearch(r.Attached, id)
+	if there {
+		r.Attached = slices.Delete(slices.Clone(r.Attached), at, at+1)
+	}
+	return r, there
 }
 
 // lengthWithoutSpace counts characters as the quotas do: white space is free.

@@ -106,6 +106,43 @@ type QuotasConfig struct {
 	Roles int `yaml:"roles"`
 	// Providers is how many identity providers there may be. Default 100.
 	Providers int `yaml:"providers"`
+	// Policies is how many managed policies there may be. Default 1500, at most
+	// 5000.
+	Policies int `yaml:"policies"`
+	// AttachedPerRole is how many managed policies one role may have, its
+	// boundary not counted. Default 10, at most 20.
+	AttachedPerRole int `yaml:"policies_per_role"`
+	// VersionsPerPolicy is how many versions one managed policy may have.
+	// Default and at most 5.
+	VersionsPerPolicy int `yaml:"versions_per_policy"`
+	// PolicyLength is how many characters that are not white space a managed
+	// policy may have. Default and at most 6144.
+	PolicyLength int `yaml:"policy_length"`
+	// TrustLength is the same of a trust policy. Default 2048, at most 4096.
+	TrustLength int `yaml:"trust_policy_length"`
+	// InlineLength is the same of all inline policies of a role together. Default
+	// and at most 10240.
+	InlineLength int `yaml:"inline_policies_length"`
+}
+
+// check says of each quota that is out of its bounds what they are.
+func (q QuotasConfig) check(bad func(format string, args ...any)) {
+	most := iam.MaxQuotas
+	for _, one := range []struct {
+		key      string
+		is, upTo int
+	}{
+		{"roles", q.Roles, most.Roles}, {"providers", q.Providers, most.Providers}, {"policies", q.Policies, most.Policies}, {"policies_per_role", q.AttachedPerRole, most.AttachedPerRole},
+		{"versions_per_policy", q.VersionsPerPolicy, most.VersionsPerPolicy}, {"policy_length", q.PolicyLength, most.PolicyLength}, {"trust_policy_length", q.TrustLength, most.TrustLength},
+		{"inline_policies_length", q.InlineLength, most.InlineLength},
+	} {
+		switch {
+		case one.is < 1:
+			bad("quotas.%s: a number below 1", one.key)
+		case one.upTo > 0 && one.is > one.upTo:
+			bad("quotas.%s: %d is more than AWS gives anybody, which is %d", one.key, one.is, one.upTo)
+		}
+	}
 }
 
 // AWSSTSConfig is about asking real AWS who signed a bearer token.
@@ -268,7 +305,7 @@ const defaultReserve = 512 << 20
 // Default is the configuration of no file at all.
 func Default() Config {
 	return Config{Listen: "127.0.0.1:8443", Region: "us-east-1", MetricsListen: "127.0.0.1:9464", Limits: LimitsConfig{Refusals: 100, Connections: 1024},
-		Quotas: QuotasConfig{Roles: iam.MaxRoles, Providers: iam.MaxProviders}, MaxSessionDuration: Duration(time.Hour),
+		Quotas: QuotasConfig(iam.DefaultQuotas), MaxSessionDuration: Duration(time.Hour),
 		Audit: AuditConfig{Reserve: defaultReserve}, AWSAuthMaxAge: Duration(10 * time.Minute), AWSSTS: AWSSTSConfig{RequestsPerSecond: awssts.DefaultPerSecond}, JWKS: JWKSConfig{MaxStale: Duration(time.Hour)}}
 }
 
@@ -353,9 +390,7 @@ func (c Config) Check() error {
 	if n := max(c.Limits.Refusals, c.Limits.Connections); c.Limits.Refusals < 0 || c.Limits.Connections < 0 || n > maxLimit {
 		bad("limits: a number below 0 or above %d; 0 is no limit", maxLimit)
 	}
-	if c.Quotas.Roles < 1 || c.Quotas.Providers < 1 {
-		bad("quotas: a number below 1")
-	}
+	c.Quotas.check(bad)
 	if len(c.Admin.AllowUIDs) > 0 && (c.Admin.Socket == "" || c.Admin.Socket == "off") {
 		bad("admin.allow_uids: name admin.socket too, in a folder these users can enter; the data directory is closed to them")
 	}

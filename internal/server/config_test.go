@@ -34,7 +34,7 @@ account_id: "111122223333"
 metrics_listen: "off"
 trusted_proxies: [10.0.0.0/8, "fd00::/8"]
 limits: {refusals: 7, connections: 0}
-quotas: {roles: 5000}
+quotas: {roles: 5000, trust_policy_length: 4096}
 admin: {socket: /run/mayfly.sock, allow_uids: [1000]}
 max_session_duration: 2h
 audit: {reserve: 1GiB}
@@ -55,7 +55,7 @@ issuers:
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Listen != "http://127.0.0.1:8080" || time.Duration(c.MaxSessionDuration) != 2*time.Hour || c.Audit.Reserve != 1<<30 || len(c.TrustedProxies) != 2 || c.Limits != (LimitsConfig{7, 0}) || c.Quotas != (QuotasConfig{5000, 100}) || c.Admin.AllowUIDs[0] != 1000 {
+	if c.Listen != "http://127.0.0.1:8080" || time.Duration(c.MaxSessionDuration) != 2*time.Hour || c.Audit.Reserve != 1<<30 || len(c.TrustedProxies) != 2 || c.Limits != (LimitsConfig{7, 0}) || c.Quotas != (QuotasConfig{5000, 100, 1500, 10, 5, 6144, 4096, 10240}) || c.Admin.AllowUIDs[0] != 1000 {
 		t.Errorf("%+v", c)
 	}
 	s := c.settings()["https://gitlab.example:8443/path"]
@@ -112,7 +112,7 @@ issuers:
 	}
 	for _, want := range []string{
 		"line 2: unknown key listn", "listen: http:// is allowed on a loopback address only", `public_url: "mayfly.example.com"`, `region: "Europe"`, "account_id:", "cert_file and key_file go together",
-		`metrics_listen: "http" is no port`, `"10.0.0.0" is no block`, "10.0.0.0/8 is meant", "believes everyone", "limits: a number below 0", "quotas: a number below 1", "admin.socket: the path is longer", `a str does not belong here: root`, "max_session_duration: 13h0m0s",
+		`metrics_listen: "http" is no port`, `"10.0.0.0" is no block`, "10.0.0.0/8 is meant", "believes everyone", "limits: a number below 0", "quotas.roles: a number below 1", "admin.socket: the path is longer", `a str does not belong here: root`, "max_session_duration: 13h0m0s",
 		`"lots" is no size`, `"-5m" is no time span`, `"0s" is no time span`, "unknown key use", "issuers[0] (http://gitlab.example): url:", "ca_file:", "no PEM certificate", "jwks_file:", `algorithms: "HS256"`, `explain: "everything"`,
 		"issuers[1] (https://ci.example): login_client_ids", "unknown key one_use", "issuers[2] (https://ci.example): the issuer stands twice",
 	} {
@@ -158,9 +158,22 @@ func TestLimits(t *testing.T) {
 		{func(c *Config) { c.Limits.Connections = -1 }, "limits: "},
 		{func(c *Config) { c.Limits.Refusals = maxLimit + 1 }, "limits: "},
 		{func(c *Config) { c.Limits.Connections = maxLimit + 1 }, "limits: "},
-		{func(c *Config) { c.Quotas = QuotasConfig{1, 1} }, ""},
-		{func(c *Config) { c.Quotas.Roles = 0 }, "quotas: "},
-		{func(c *Config) { c.Quotas.Providers = 0 }, "quotas: "},
+		{func(c *Config) { c.Quotas = QuotasConfig{1, 1, 1, 1, 1, 1, 1, 1} }, ""},
+		{func(c *Config) { c.Quotas = QuotasConfig{100_000, 100_000, 5000, 20, 5, 6144, 4096, 10240} }, ""},
+		{func(c *Config) { c.Quotas.Roles = 0 }, "quotas.roles: "},
+		{func(c *Config) { c.Quotas.Providers = 0 }, "quotas.providers: "},
+		{func(c *Config) { c.Quotas.Policies = 0 }, "quotas.policies: "},
+		{func(c *Config) { c.Quotas.Policies = 5001 }, "quotas.policies: 5001 is more than AWS gives anybody, which is 5000"},
+		{func(c *Config) { c.Quotas.AttachedPerRole = -1 }, "quotas.policies_per_role: "},
+		{func(c *Config) { c.Quotas.AttachedPerRole = 21 }, "quotas.policies_per_role: "},
+		{func(c *Config) { c.Quotas.VersionsPerPolicy = 0 }, "quotas.versions_per_policy: "},
+		{func(c *Config) { c.Quotas.VersionsPerPolicy = 6 }, "quotas.versions_per_policy: "},
+		{func(c *Config) { c.Quotas.PolicyLength = 0 }, "quotas.policy_length: "},
+		{func(c *Config) { c.Quotas.PolicyLength = 6145 }, "quotas.policy_length: "},
+		{func(c *Config) { c.Quotas.TrustLength = 0 }, "quotas.trust_policy_length: "},
+		{func(c *Config) { c.Quotas.TrustLength = 4097 }, "quotas.trust_policy_length: "},
+		{func(c *Config) { c.Quotas.InlineLength = 0 }, "quotas.inline_policies_length: "},
+		{func(c *Config) { c.Quotas.InlineLength = 10241 }, "quotas.inline_policies_length: "},
 	} {
 		c := quiet()
 		tt.change(&c)

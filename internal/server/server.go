@@ -33,6 +33,7 @@ import (
 	"mayfly.internal/internal/eks"
 	"mayfly.internal/internal/eksapi"
 	"mayfly.internal/internal/httpedge"
+	"mayfly.internal/internal/iam"
 	"mayfly.internal/internal/iamapi"
 	"mayfly.internal/internal/kubeapi"
 	"mayfly.internal/internal/mayflyapi"
@@ -239,7 +240,7 @@ func (s *Server) assemble(seal sealer, auditKey string, aws http.RoundTripper) e
 		return err
 	}
 	ctl, err := control.New(control.Config{Store: s.db, Stale: func(err error) bool { return errors.Is(err, store.ErrStale) }, Now: s.now, Rand: rand.Reader, Sealer: seal,
-		Quotas: control.Quotas{Roles: s.config.Quotas.Roles, Providers: s.config.Quotas.Providers}})
+		Quotas: iam.Quotas(s.config.Quotas)})
 	if err != nil {
 		return err
 	}

@@ -77,10 +77,8 @@ func managed(t testing.TB, name string) iam.ManagedPolicy {
 
 // with is a role that has managed policies and is bounded by one.
 func with(r iam.Role, boundary string, attached ...string) iam.Role {
-	r.Boundary = boundary
-	for _, id := range attached {
-		r = r.WithAttached(id)
-	}
+	slices.Sort(attached)
+	r.Boundary, r.Attached = boundary, attached
 	return r
 }
 
