@@ -82,6 +82,7 @@ type Statement struct {
 	kind       Kind // the document's
 	index      int
 	position   Position
+	end        Position
 	sid        string
 	deny       bool
 	principals *principals
@@ -119,6 +120,9 @@ func (s *Statement) Index() int { return s.index }
 
 // Position is where the statement stands.
 func (s *Statement) Position() Position { return s.position }
+
+// End is the place just behind the statement.
+func (s *Statement) End() Position { return s.end }
 
 // Sid is the statement's identifier, or "".
 func (s *Statement) Sid() string { return s.sid }

@@ -180,7 +180,7 @@ func (e *evaluation) missing(set Set) (m layers) {
 		return m.with(LayerResource, who.kind == nobody || e.resource != namesCaller)
 	}
 	both := set.ResourceAccount == "" || string(set.ResourceAccount) != who.account || needsBoth(e.req.Action)
-	m = m.with(LayerResource, e.resource == notNamed && (both || needsTrust(e.req.Action)))
+	m = m.with(LayerResource, e.resource == notNamed && (both || NeedsTrust(e.req.Action)))
 	if both || e.resource <= namesAccount {
 		m = m.with(LayerIdentity, !e.allowed[LayerIdentity])
 		m = m.with(LayerResource, m.has(LayerIdentity) && e.resource == notNamed && len(set.Resource) > 0)

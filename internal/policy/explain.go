@@ -124,7 +124,7 @@ func (x Explanation) headline() string {
 	}
 	for _, l := range x.Silent {
 		name := l.String()
-		if l == LayerResource && needsTrust(x.Request.Action) {
+		if l == LayerResource && NeedsTrust(x.Request.Action) {
 			name = Trust.String()
 		}
 		by = append(by, "the "+name+" does not allow it")

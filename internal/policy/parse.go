@@ -244,7 +244,7 @@ func (p *parser) uniqueSids(all []*Statement) {
 
 func (p *parser) statement(index int, v strictjson.Value) *Statement {
 	p.where = fmt.Sprintf("statement %d", index+1)
-	s := (&Statement{kind: p.kind, index: index, position: p.position(v.Offset())}).settled()
+	s := (&Statement{kind: p.kind, index: index, position: p.position(v.Offset()), end: p.position(v.End())}).settled()
 	if v.Kind() != strictjson.Object {
 		p.syntax(v.Offset(), ReasonStructure, "a statement is an object, this is %s", articled(v.Kind()))
 		return s

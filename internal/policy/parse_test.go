@@ -337,6 +337,70 @@ func TestViewOfAStatement(t *testing.T) {
 	}
 }
 
+// TestWhereAStatementStands: from its brace to just behind the other.
+func TestWhereAStatementStands(t *testing.T) {
+	for name, tt := range map[string]struct{ text, want string }{
+		"one":             {`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`, "1:37-1:83"},
+		"in a list":       {`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`, "1:38-1:84"}, // as AWS's API reference has it
+		"two, over lines": {"{\"Statement\": [\n {\"Effect\":\"Allow\",\n\"Action\":\"*\",\"Resource\":\"*\" } ,\n{\"Effect\":\"Deny\",\"Action\":\"*\",\"Resource\":[\"*\"]}\n]}", "2:2-3:30 4:1-4:48"},
+	} {
+		var got []string
+		for _, s := range mustParse(t, policy.Permission, tt.text).Statements() {
+			from, to := s.Position(), s.End()
+			got = append(got, fmt.Sprintf("%d:%d-%d:%d", from.Line, from.Column, to.Line, to.Column))
+			if part := tt.text[from.Offset:to.Offset]; part[0] != '{' || part[len(part)-1] != '}' {
+				t.Errorf("%s: it is said to be %s", name, part)
+			}
+		}
+		if strings.Join(got, " ") != tt.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+func TestKeysOfAStatement(t *testing.T) {
+	d := mustParse(t, policy.Permission, `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"a:b","Resource":["*","arn:aws:s3:::${a:bucket}/${a:bucket}${*}"],
+		"Condition":{"StringEquals":{"a:key":["x","${a:value, 'y'}"],"A:BUCKET":"z"},"ArnLike":{"a:arn":"arn:aws:iam::${a:account}:role/*"},"StringLike":{"a:like":"*${a:value}"},"Bool":{"a:bool":"true"},"Null":{"a:null":"true"}}},
+		{"Effect":"Allow","Action":"a:b","Resource":"*"}]}`)
+	if got, want := strings.Join(d.Statements()[0].Keys(), " "), "a:bucket a:key a:value a:arn a:account a:like a:bool a:null"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if got := d.Statements()[1].Keys(); len(got) != 0 {
+		t.Errorf("one that asks about none asks about %v", got)
+	}
+	old := mustParse(t, policy.Permission, `{"Statement":{"Effect":"Allow","Action":"a:b","Resource":"arn:aws:s3:::${a:bucket}"}}`)
+	if got := old.Statements()[0].Keys(); len(got) != 0 {
+		t.Errorf("before 2012 there are no variables: %v", got)
+	}
+}
+
+func TestTestCompares(t *testing.T) {
+	for _, tt := range []struct {
+		test     policy.Test
+		yes, not []string
+	}{
+		{policy.StringEquals, []string{"", "x"}, nil},
+		{policy.NumericEquals, []string{"1", "-0.5"}, []string{"", "x", "1e3"}},
+		{policy.NumericLessThan, []string{"1"}, []string{"x"}},
+		{policy.DateEquals, []string{"2026-11-23T03:00:00Z", "1700000000"}, []string{"", "tomorrow"}},
+		{policy.DateGreaterThanEquals, []string{"2026-11-23T03:00:00Z"}, []string{"x"}},
+		{policy.Bool, []string{"true", "False"}, []string{"", "yes"}},
+		{policy.BinaryEquals, []string{"", "QQ=="}, []string{"QQ", "?"}},
+		{policy.IPAddress, []string{"192.0.2.1", "::1"}, []string{"", "192.0.2.0/24", "fe80::1%eth0"}},
+	} {
+		for _, v := range tt.yes {
+			if !tt.test.Compares(v) {
+				t.Errorf("%v does not compare %q", tt.test, v)
+			}
+		}
+		for _, v := range tt.not {
+			if tt.test.Compares(v) {
+				t.Errorf("%v compares %q", tt.test, v)
+			}
+		}
+	}
+}
+
 func TestPartsOfAValue(t *testing.T) {
 	d := mustParse(t, policy.Permission, statement(permissionBase+`, "Condition": {"StringLike": {"a:b": "x*${aws:userid, 'me'}?${*}y"}, "StringEquals": {"a:b": "x*"}, "Bool": {"a:c": true}}`))
 	c := d.Statements()[0].Conditions()

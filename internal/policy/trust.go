@@ -33,11 +33,11 @@ func trustable(pattern string) bool {
 	return false
 }
 
-// needsTrust reports whether the resource's own policy must allow an action,
+// NeedsTrust reports whether the resource's own policy must allow an action,
 // whatever identity policies say: no one becomes a role that does not trust
 // them, and no one brings along into its sessions what it does not let in.
 // (IAM User Guide, "Permissions required to add session tags".)
-func needsTrust(action string) bool {
+func NeedsTrust(action string) bool {
 	return slices.ContainsFunc(trustActions, func(name string) bool { return equalFold(name, action) })
 }
 

@@ -56,6 +56,7 @@ type Value struct {
 type parts struct {
 	items   []Value
 	members []Member
+	end     int
 }
 
 // Member is one name and value of an object, in the order written.
@@ -70,6 +71,15 @@ func (v Value) Kind() Kind { return v.kind }
 
 // Offset is the 0-based byte offset of the value in the text it came from.
 func (v Value) Offset() int { return v.offset }
+
+// End is the 0-based offset just behind an array or object that holds something;
+// of any other value it is 0.
+func (v Value) End() int {
+	if v.parts == nil {
+		return 0
+	}
+	return v.parts.end
+}
 
 // Text is the decoded text of a string, "" and false for any other kind.
 func (v Value) Text() (string, bool) {
@@ -289,7 +299,7 @@ func (p *parser) object(depth int) Value {
 		p.space()
 		if p.peek() == '}' {
 			p.pos++
-			v.parts = &parts{members: p.take(first)}
+			v.parts = &parts{members: p.take(first), end: p.pos}
 			return v
 		}
 		p.expect(',', "a comma or the end of the object is expected here")
@@ -346,7 +356,7 @@ func (p *parser) array(depth int) Value {
 		p.space()
 		if p.peek() == ']' {
 			p.pos++
-			v.parts = &parts{items: items}
+			v.parts = &parts{items: items, end: p.pos}
 			return v
 		}
 		p.expect(',', "a comma or the end of the array is expected here")

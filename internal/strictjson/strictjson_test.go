@@ -76,6 +76,29 @@ func TestPositions(t *testing.T) {
 	}
 }
 
+func TestEnd(t *testing.T) {
+	const text = ` {"a": [1, {"b": {}} ] , "c":{}, "d":[], "e":1} `
+	v, err := strictjson.Parse([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := text[v.Offset():v.End()]; got != strings.TrimSpace(text) {
+		t.Errorf("the whole is %s", got)
+	}
+	list := v.Get("a")
+	if got := text[list.Offset():list.End()]; got != `[1, {"b": {}} ]` {
+		t.Errorf("the list is %s", got)
+	}
+	if o := list.Items()[1]; text[o.Offset():o.End()] != `{"b": {}}` {
+		t.Errorf("the object ends at %d", o.End())
+	}
+	for _, name := range []string{"c", "d", "e", "f"} {
+		if end := v.Get(name).End(); end != 0 {
+			t.Errorf("%s ends at %d", name, end)
+		}
+	}
+}
+
 func TestAccepted(t *testing.T) {
 	v, err := strictjson.Parse([]byte(` {"s":"a\u00e9\ud83d\ude00\/\"","n":-12.50e+3,"i":9007199254740993,"b":true,"z":null,"l":[1,[]],"o":{},"S":"other"} `))
 	if err != nil {
