@@ -197,11 +197,10 @@ func (q Question) context(role iam.Role, sets []Keys) (policy.Context, error) {
 // as in the exchange; AWS keeps aud, sub and amr alone.
 func CallerKeys(b *policy.ContextBuilder, who session.Principal, role iam.Role) {
 	s := who.Session
-	b.Set("aws:PrincipalArn", who.Role.String())
-	b.Set("aws:PrincipalAccount", string(who.Account))
-	b.Set("aws:PrincipalType", "AssumedRole")
-	b.Set("aws:PrincipalIsAWSService", "false")
-	b.Set("aws:ViaAWSService", "false")
+	role.Tags = withSessionTags(role.Tags, s.Tags)
+	for key, value := range RoleKeys(role) {
+		b.Set(key, value)
+	}
 	b.Set("aws:userid", who.UserID())
 	b.Set("aws:TokenIssueTime", s.Issued.UTC().Format(time.RFC3339))
 	if s.SourceIdentity != "" {
@@ -215,14 +214,28 @@ func CallerKeys(b *policy.ContextBuilder, who session.Principal, role iam.Role) 
 			}
 		}
 	}
-	for _, t := range s.Tags {
-		b.Set("aws:PrincipalTag/"+t.Key, t.Value)
+}
+
+// withSessionTags are a role's tags in a session: a session tag stands in for
+// the role's tag of the same key, whatever its case (IAM User Guide, "Pass
+// session tags in AWS STS").
+func withSessionTags(of []iam.Tag, in []session.Tag) []iam.Tag {
+	out := slices.Clone(of)
+	for _, t := range in {
+		out = slices.DeleteFunc(out, func(have iam.Tag) bool { return policy.SameKey(have.Key, t.Key) })
+		out = append(out, iam.Tag{Key: t.Key, Value: t.Value})
 	}
-	// A session tag stands in for the role's tag of the same key, whatever its
-	// case (IAM User Guide, "Pass session tags in AWS STS").
+	return out
+}
+
+// RoleKeys are the condition keys that every session of a role brings along.
+func RoleKeys(role iam.Role) map[string]string {
+	keys := map[string]string{
+		"aws:PrincipalArn": role.ARN().String(), "aws:PrincipalAccount": string(role.Account), "aws:PrincipalType": "AssumedRole",
+		"aws:PrincipalIsAWSService": "false", "aws:ViaAWSService": "false",
+	}
 	for _, t := range role.Tags {
-		if !slices.ContainsFunc(s.Tags, func(own session.Tag) bool { return policy.SameKey(own.Key, t.Key) }) {
-			b.Set("aws:PrincipalTag/"+t.Key, t.Value)
-		}
+		keys["aws:PrincipalTag/"+t.Key] = t.Value
 	}
+	return keys
 }

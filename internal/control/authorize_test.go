@@ -220,6 +220,32 @@ func TestConditionKeys(t *testing.T) {
 			return err
 		}
 	}
+	// Each is refused after authorisation.
+	refused := func(err error) error {
+		if _, ok := errors.AsType[*iam.Error](err); ok {
+			return nil
+		}
+		return err
+	}
+	const none = "arn:aws:iam::111122223333:policy/none"
+	attach := func(role string) func(control.Call) error {
+		return func(c control.Call) error { return refused(w.AttachPolicy(ctx, c, role, none)) }
+	}
+	detach := func(c control.Call) error { return refused(w.DetachPolicy(ctx, c, "deployer", none)) }
+	bound := func(c control.Call) error { return refused(w.PutBoundary(ctx, c, "deployer", none)) }
+	createBound := func(name string) func(control.Call) error {
+		return func(c control.Call) error {
+			_, err := w.CreateRole(ctx, c, control.RoleInput{Name: "deployer", Trust: trust, BoundaryARN: name})
+			return refused(err)
+		}
+	}
+	getPolicy := func(c control.Call) error { _, err := w.Policy(ctx, c, givenARN); return err }
+	inline := func(c control.Call) error { return refused(w.PutRolePolicy(ctx, c, "deployer", "a/b", describe)) }
+	takeInline := func(c control.Call) error { return refused(w.DeleteRolePolicy(ctx, c, "deployer", "none")) }
+	simulateRole := func(c control.Call) error {
+		_, _, err := w.SimulatePrincipal(ctx, c, roleARN, control.SimulateInput{Actions: []string{"iam:GetRole"}, Max: 1})
+		return err
+	}
 	scoped := eks.Scope{Type: eks.NamespaceScope, Namespaces: []string{"production", "stage"}}
 	for _, tt := range []struct {
 		condition string
@@ -268,6 +294,29 @@ func TestConditionKeys(t *testing.T) {
 		{`"StringEquals":{"aws:RequestTag/k":"v"}`, createRole(), false},
 		{`"ForAllValues:StringEquals":{"aws:TagKeys":["k","l"]}`, createRole(iam.Tag{Key: "k"}, iam.Tag{Key: "l"}), true},
 		{`"ForAllValues:StringEquals":{"aws:TagKeys":["k","l"]}`, createRole(iam.Tag{Key: "k"}, iam.Tag{Key: "m"}), false},
+
+		{`"ArnEquals":{"iam:PolicyARN":"` + none + `"}`, attach("deployer"), true},
+		{`"ArnEquals":{"iam:PolicyARN":"` + givenARN + `"}`, attach("deployer"), false},
+		{`"ArnEquals":{"iam:PolicyARN":"` + none + `"}`, detach, true},
+		{`"ArnLike":{"iam:PolicyARN":"arn:aws:iam::*:policy/other/*"}`, detach, false},
+		{`"Null":{"iam:PolicyARN":"true"}`, inline, true},
+		{`"StringEquals":{"iam:PermissionsBoundary":"` + limitARN + `"}`, attach("deployer"), true},
+		{`"StringEquals":{"iam:PermissionsBoundary":"` + limitARN + `"}`, attach("second"), false},
+		{`"StringEquals":{"iam:PermissionsBoundary":"` + limitARN + `"}`, detach, true},
+		{`"StringEquals":{"iam:PermissionsBoundary":"` + limitARN + `"}`, inline, true},
+		{`"StringEquals":{"iam:PermissionsBoundary":"` + givenARN + `"}`, inline, false},
+		{`"StringEquals":{"iam:PermissionsBoundary":"` + limitARN + `"}`, takeInline, true},
+		{`"StringEquals":{"iam:PermissionsBoundary":"` + none + `"}`, bound, true},
+		{`"StringEquals":{"iam:PermissionsBoundary":"` + limitARN + `"}`, bound, false}, // it is what bounds the role now
+		{`"StringEquals":{"iam:PermissionsBoundary":"` + limitARN + `"}`, createBound(limitARN), true},
+		{`"StringEquals":{"iam:PermissionsBoundary":"` + limitARN + `"}`, createBound(none), false},
+		{`"StringEquals":{"iam:PermissionsBoundary":"` + limitARN + `"}`, createBound(""), false},
+		{`"Null":{"iam:PermissionsBoundary":"true"}`, role, true},
+		{`"StringEquals":{"aws:ResourceTag/team":"web"}`, getPolicy, true},
+		{`"StringEquals":{"iam:ResourceTag/team":"web"}`, getPolicy, true},
+		{`"StringEquals":{"iam:ResourceTag/team":"data"}`, getPolicy, false},
+		{`"StringEquals":{"iam:ResourceTag/team":"web"}`, simulateRole, true},
+		{`"StringEquals":{"iam:ResourceTag/team":"data"}`, simulateRole, false},
 
 		{`"ForAllValues:StringEquals":{"aws:TagKeys":["k","l"]}`, untag("k"), true},
 		{`"ForAllValues:StringEquals":{"aws:TagKeys":["k","l"]}`, untag("k", "team"), false},

@@ -61,11 +61,13 @@ func fixed(arn string) resource { return func(*registry.Snapshot) object { retur
 // detail is what an audit event says beyond the fields all events have: enough,
 // with the resource, to make the change again. Lists and maps are JSON.
 //
-//	a provider     url client_ids thumbprints tags tag_keys client_id; id
-//	a role         trust_policy description max_session (seconds) tags tag_keys policy document; id trusted_roles (ARN → id)
-//	a cluster      endpoint ca authentication_mode bearer_max_age trust_aws_accounts tags tag_keys; id update repeated
-//	an entry       principal groups username type tags tag_keys policy scope namespaces; id principal_id cluster_id repeated warning
-//	a policy       rules; warning
+//	a provider        url client_ids thumbprints tags tag_keys client_id; id
+//	a role            trust_policy description max_session (seconds) tags tag_keys policy document policy_arn permissions_boundary; id trusted_roles (ARN → id) policy_id boundary_id
+//	a managed policy  document description tags tag_keys set_as_default version; id version
+//	the account       alias
+//	a cluster         endpoint ca authentication_mode bearer_max_age trust_aws_accounts tags tag_keys; id update repeated
+//	an entry          principal groups username type tags tag_keys policy scope namespaces; id principal_id cluster_id repeated warning
+//	an access policy  rules; warning
 //
 // What stands before the semicolon was asked for, what follows was made here.
 type detail map[string]string

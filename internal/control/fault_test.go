@@ -138,7 +138,7 @@ func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
 
 // TestNoEntropy: what needs an id is refused where none can be drawn.
 func TestNoEntropy(t *testing.T) {
-	drawing := map[string]bool{"iam:CreateOpenIDConnectProvider": true, "iam:CreateRole": true, "mayfly:RegisterCluster": true, "eks:CreateAccessEntry": true, "eks:UpdateClusterConfig": true}
+	drawing := map[string]bool{"iam:CreateOpenIDConnectProvider": true, "iam:CreateRole": true, "iam:CreatePolicy": true, "mayfly:RegisterCluster": true, "eks:CreateAccessEntry": true, "eks:UpdateClusterConfig": true}
 	for _, o := range changing() {
 		w := newWorld(t)
 		before, n := w.text(), w.count()

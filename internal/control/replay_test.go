@@ -54,6 +54,12 @@ func replay(t *testing.T, s *registry.Snapshot, e audit.Event) []registry.Change
 		return replayRole(t, s, e)
 	case strings.HasPrefix(e.Resource, customARN):
 		return replayAccessPolicy(t, s, e)
+	case strings.HasPrefix(e.Resource, "arn:aws:iam::111122223333:policy/"):
+		return replayPolicy(t, s, e)
+	case e.Action == "iam:CreateAccountAlias":
+		return []registry.Change{registry.SetAlias{Alias: d["alias"]}}
+	case e.Action == "iam:DeleteAccountAlias":
+		return []registry.Change{registry.SetAlias{}}
 	case e.Action == "mayfly:RegisterCluster":
 		k := eks.Cluster{ID: d["id"], Account: account, Name: e.Cluster, Region: strings.Split(e.Resource, ":")[3], Endpoint: d["endpoint"], CA: []byte(d["ca"]),
 			Mode: eks.AuthenticationMode(d["authentication_mode"]), Created: e.Time}
@@ -155,7 +161,7 @@ func replayRole(t *testing.T, s *registry.Snapshot, e audit.Event) []registry.Ch
 	}
 	switch e.Action {
 	case "iam:CreateRole":
-		r = iam.Role{ID: d["id"], Account: account, Path: name.Path, Name: name.Name, Description: d["description"], MaxSession: time.Hour, Created: e.Time}
+		r = iam.Role{Boundary: d["boundary_id"], ID: d["id"], Account: account, Path: name.Path, Name: name.Name, Description: d["description"], MaxSession: time.Hour, Created: e.Time}
 		decode(t, d["tags"], &r.Tags)
 		maxSession()
 		bind()
@@ -178,6 +184,14 @@ func replayRole(t *testing.T, s *registry.Snapshot, e audit.Event) []registry.Ch
 		r, _ = r.WithInline(d["policy"], doc, iam.DefaultQuotas)
 	case "iam:DeleteRolePolicy":
 		r, _ = r.WithoutInline(d["policy"])
+	case "iam:AttachRolePolicy":
+		r, _ = r.WithAttached(d["policy_id"], iam.DefaultQuotas)
+	case "iam:DetachRolePolicy":
+		r, _ = r.WithoutAttached(d["policy_id"])
+	case "iam:PutRolePermissionsBoundary":
+		r.Boundary = d["boundary_id"]
+	case "iam:DeleteRolePermissionsBoundary":
+		r.Boundary = ""
 	case "iam:DeleteRole":
 		return []registry.Change{registry.DeleteRole{Name: r.Name}}
 	}
@@ -185,6 +199,48 @@ func replayRole(t *testing.T, s *registry.Snapshot, e audit.Event) []registry.Ch
 		t.Errorf("%s: the role's id is %s, recorded is %s", e.Action, r.ID, d["id"])
 	}
 	return []registry.Change{registry.PutRole{Role: r}}
+}
+
+func replayPolicy(t *testing.T, s *registry.Snapshot, e audit.Event) []registry.Change {
+	t.Helper()
+	d := e.Detail
+	name, err := arn.ParsePolicy(e.Resource)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, _ := s.PolicyByARN(name)
+	add := func(asDefault bool) {
+		doc, err := policy.Parse(policy.Managed, []byte(d["document"]))
+		if err == nil {
+			p, _, err = p.WithVersion(doc, asDefault, e.Time, iam.DefaultQuotas)
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", e.Action, err)
+		}
+	}
+	switch e.Action {
+	case "iam:CreatePolicy":
+		p = iam.ManagedPolicy{ID: d["id"], Account: account, Path: name.Path, Name: name.Name, Description: d["description"], Created: e.Time}
+		decode(t, d["tags"], &p.Tags)
+		add(true)
+	case "iam:CreatePolicyVersion":
+		add(d["set_as_default"] == "true")
+		if v := p.Versions[len(p.Versions)-1].ID(); v != d["version"] {
+			t.Errorf("the version is %s, recorded is %s", v, d["version"])
+		}
+	case "iam:DeletePolicyVersion":
+		p, err = p.WithoutVersion(d["version"])
+	case "iam:SetDefaultPolicyVersion":
+		p, err = p.WithDefault(d["version"])
+	case "iam:TagPolicy", "iam:UntagPolicy":
+		p.Tags = retag(t, p.Tags, d)
+	case "iam:DeletePolicy":
+		return []registry.Change{registry.DeletePolicy{ID: d["id"]}}
+	}
+	if p.ID != d["id"] || err != nil {
+		t.Errorf("%s: the policy's id is %s, recorded is %s: %v", e.Action, p.ID, d["id"], err)
+	}
+	return []registry.Change{registry.PutPolicy{Policy: p}}
 }
 
 func retagMap(t *testing.T, tags, d map[string]string) map[string]string {

@@ -20,6 +20,7 @@ type RoleInput struct {
 	Description string
 	MaxSession  time.Duration
 	Trust       string // the text of the trust policy
+	BoundaryARN string // of the managed policy that is to bound it
 	Tags        []iam.Tag
 }
 
@@ -29,8 +30,8 @@ func (s *Service) CreateRole(ctx context.Context, c Call, in RoleInput) (iam.Rol
 		in.Path = "/"
 	}
 	role := iam.Role{Account: c.Caller.Account, Path: in.Path, Name: in.Name, Description: in.Description, MaxSession: in.MaxSession, Tags: in.Tags}
-	op := operation{action: "iam:CreateRole", on: fixed(role.ARN().String()), tags: tagMap(in.Tags),
-		asked: detail{}.with("trust_policy", in.Trust).with("description", in.Description).with("max_session", seconds(in.MaxSession)).withJSON("tags", in.Tags)}
+	op := operation{action: "iam:CreateRole", on: fixed(role.ARN().String()), tags: tagMap(in.Tags), keys: boundaryKey(in.BoundaryARN),
+		asked: detail{}.with("trust_policy", in.Trust).with("permissions_boundary", in.BoundaryARN).with("description", in.Description).with("max_session", seconds(in.MaxSession)).withJSON("tags", in.Tags)}
 	if len(in.Tags) > 0 { // IAM User Guide, "Tag IAM roles"
 		op.also = []string{"iam:TagRole"}
 	}
@@ -48,11 +49,16 @@ func (s *Service) CreateRole(ctx context.Context, c Call, in RoleInput) (iam.Rol
 		if len(snap.Roles()) > s.quota.Roles { // the administrator's is not counted
 			return decision{}, iam.Refuse(iam.LimitExceeded, "Cannot exceed quota for RolesPerAccount: %d", s.quota.Roles)
 		}
+		if in.BoundaryARN != "" {
+			if role.Boundary, err = findBoundary(snap, in.BoundaryARN); err != nil {
+				return decision{}, err
+			}
+		}
 		if role.ID, err = iam.NewID("AROA", s.rand); err != nil {
 			return decision{}, err
 		}
 		role.Created = now
-		return decision{[]registry.Change{registry.PutRole{Role: role}}, trusted(role.Trust).with("id", role.ID)}, nil
+		return decision{[]registry.Change{registry.PutRole{Role: role}}, trusted(role.Trust).with("id", role.ID).with("boundary_id", role.Boundary)}, nil
 	})
 	if err != nil {
 		return iam.Role{}, err
@@ -78,17 +84,21 @@ func trusted(trust *policy.Document) detail {
 }
 
 // Role is IAM GetRole.
-func (s *Service) Role(ctx context.Context, c Call, name string) (iam.Role, error) {
+func (s *Service) Role(ctx context.Context, c Call, name string) (Role, error) {
 	return s.readRole(ctx, c, "iam:GetRole", name)
 }
 
 // readRole authorises a read of one role and finds it.
-func (s *Service) readRole(ctx context.Context, c Call, action, name string) (iam.Role, error) {
+func (s *Service) readRole(ctx context.Context, c Call, action, name string) (Role, error) {
 	snap, err := s.read(ctx, c, operation{action: action, on: role(c, name)})
 	if err != nil {
-		return iam.Role{}, err
+		return Role{}, err
 	}
-	return findRole(snap, name)
+	r, err := findRole(snap, name)
+	if err != nil {
+		return Role{}, err
+	}
+	return bounded(snap, r), nil
 }
 
 // role is the resource of an operation on one role: with the path of the role
@@ -121,7 +131,10 @@ func (s *Service) Roles(ctx context.Context, c Call, prefix string) ([]iam.Role,
 func (s *Service) DeleteRole(ctx context.Context, c Call, name string) error {
 	op := operation{action: "iam:DeleteRole", on: role(c, name)}
 	return s.changeRole(ctx, c, op, name, func(_ *registry.Snapshot, r iam.Role) (decision, error) {
-		if len(r.Inline) > 0 {
+		switch {
+		case len(r.Attached) > 0:
+			return decision{}, iam.Refuse(iam.InUse, "Cannot delete entity, must detach all policies first.")
+		case len(r.Inline) > 0:
 			return decision{}, iam.Refuse(iam.InUse, "Cannot delete entity, must delete policies first.")
 		}
 		return decision{changes: []registry.Change{registry.DeleteRole{Name: r.Name}}}, nil
@@ -148,25 +161,18 @@ func (s *Service) UpdateRole(ctx context.Context, c Call, name string, descripti
 }
 
 // DescribeRole is IAM UpdateRoleDescription.
-func (s *Service) DescribeRole(ctx context.Context, c Call, name, description string) (iam.Role, error) {
+func (s *Service) DescribeRole(ctx context.Context, c Call, name, description string) (Role, error) {
 	op := operation{action: "iam:UpdateRoleDescription", on: role(c, name), asked: detail{"description": description}}
-	var out iam.Role
-	err := s.changeRole(ctx, c, op, name, func(_ *registry.Snapshot, r iam.Role) (decision, error) {
+	var out Role
+	err := s.changeRole(ctx, c, op, name, func(snap *registry.Snapshot, r iam.Role) (decision, error) {
 		r.Description = description
-		out = r
+		out = bounded(snap, r)
 		return put(r), nil
 	})
 	return out, err
 }
 
-// AttachedPolicies is IAM ListAttachedRolePolicies: there are no managed policies
-// here, so that a role that exists has none.
-func (s *Service) AttachedPolicies(ctx context.Context, c Call, name string) error {
-	_, err := s.readRole(ctx, c, "iam:ListAttachedRolePolicies", name)
-	return err
-}
-
-// InstanceProfiles is IAM ListInstanceProfilesForRole: there are none here either.
+// InstanceProfiles is IAM ListInstanceProfilesForRole: there are none here.
 func (s *Service) InstanceProfiles(ctx context.Context, c Call, name string) error {
 	_, err := s.readRole(ctx, c, "iam:ListInstanceProfilesForRole", name)
 	return err
@@ -207,7 +213,7 @@ func parseTrust(snap *registry.Snapshot, text string) (*policy.Document, error) 
 
 // PutRolePolicy is IAM PutRolePolicy.
 func (s *Service) PutRolePolicy(ctx context.Context, c Call, name, policyName, text string) error {
-	op := operation{action: "iam:PutRolePolicy", on: role(c, name), asked: detail{"policy": policyName, "document": text}}
+	op := operation{action: "iam:PutRolePolicy", on: boundRole(c, name), asked: detail{"policy": policyName, "document": text}}
 	return s.changeRole(ctx, c, op, name, func(_ *registry.Snapshot, r iam.Role) (decision, error) {
 		d, err := policy.Parse(policy.Permission, []byte(text))
 		if err != nil {
@@ -220,7 +226,7 @@ func (s *Service) PutRolePolicy(ctx context.Context, c Call, name, policyName, t
 
 // DeleteRolePolicy is IAM DeleteRolePolicy.
 func (s *Service) DeleteRolePolicy(ctx context.Context, c Call, name, policyName string) error {
-	op := operation{action: "iam:DeleteRolePolicy", on: role(c, name), asked: detail{"policy": policyName}}
+	op := operation{action: "iam:DeleteRolePolicy", on: boundRole(c, name), asked: detail{"policy": policyName}}
 	return s.changeRole(ctx, c, op, name, func(_ *registry.Snapshot, r iam.Role) (decision, error) {
 		r, err := r.WithoutInline(policyName)
 		return put(r), err
@@ -237,7 +243,7 @@ func (s *Service) RolePolicy(ctx context.Context, c Call, name, policyName strin
 	if d == nil {
 		return iam.Role{}, nil, iam.NoSuchPolicy(policyName)
 	}
-	return r, d.Text(), nil
+	return r.Role, d.Text(), nil
 }
 
 // RolePolicies is IAM ListRolePolicies: the names of the inline policies.

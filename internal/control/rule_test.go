@@ -81,6 +81,28 @@ func TestRefusals(t *testing.T) {
 			return err
 		}
 	}
+	const noPolicy, awsPolicy, twoARN = "arn:aws:iam::111122223333:policy/none", "arn:aws:iam::aws:policy/AdministratorAccess", "arn:aws:iam::111122223333:policy/two"
+	long := strings.Replace(describe, `"Effect"`, `"Sid":"`+strings.Repeat("x", 6100)+`","Effect"`, 1)
+	makeManaged := func(change func(*control.PolicyInput)) func() error {
+		return func() error {
+			in := control.PolicyInput{Name: "new", Document: describe}
+			change(&in)
+			_, err := w.CreatePolicy(ctx, admin, in)
+			return err
+		}
+	}
+	if err := makeManaged(func(p *control.PolicyInput) { p.Name = "two" })(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.CreatePolicyVersion(ctx, admin, twoARN, describe, true); err != nil {
+		t.Fatal(err)
+	}
+	if err := makeRole(func(r *control.RoleInput) { r.Name = "inline" })(); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.PutRolePolicy(ctx, admin, "inline", "p", describe); err != nil {
+		t.Fatal(err)
+	}
 	makeProvider := func(change func(*control.ProviderInput)) func() error {
 		return func() error {
 			in := control.ProviderInput{URL: "https://new.example"}
@@ -138,7 +160,56 @@ func TestRefusals(t *testing.T) {
 		{"a role whose sessions are too long", "invalid value: ", makeRole(func(r *control.RoleInput) { r.MaxSession = 13 * time.Hour }), false},
 		{"no such role", "no such entity: The role with name none cannot be found.", func() error { _, err := w.Role(ctx, admin, "none"); return err }, true},
 		{"deleting no such role", "no such entity: The role with name none cannot be found.", func() error { return w.DeleteRole(ctx, admin, "none") }, false},
-		{"deleting a role with a policy", "in use: Cannot delete entity, must delete policies first.", func() error { return w.DeleteRole(ctx, admin, "deployer") }, false},
+		{"deleting a role with an attached policy", "in use: Cannot delete entity, must detach all policies first.", func() error { return w.DeleteRole(ctx, admin, "deployer") }, false},
+		{"deleting a role with an inline policy", "in use: Cannot delete entity, must delete policies first.", func() error { return w.DeleteRole(ctx, admin, "inline") }, false},
+		{"a role bounded by no such policy", "no such entity: Scope ARN: " + noPolicy + " does not exist or is not attachable.", makeRole(func(r *control.RoleInput) { r.BoundaryARN = noPolicy }), false},
+		{"a role bounded by one of AWS's", "no such entity: Scope ARN: " + awsPolicy + " does not exist or is not attachable. AWS's own managed policies do not exist here: create it as a customer managed policy", makeRole(func(r *control.RoleInput) { r.BoundaryARN = awsPolicy }), false},
+		{"a role bounded by what is no ARN", "invalid value: Invalid ARN:  Could not be parsed!", makeRole(func(r *control.RoleInput) { r.BoundaryARN = "limit" }), false},
+
+		{"a policy twice", "already exists: A policy called limit already exists. Duplicate names are not allowed.", makeManaged(func(p *control.PolicyInput) { p.Name = "limit" }), false},
+		{"a policy in other case", "already exists: ", makeManaged(func(p *control.PolicyInput) { p.Name = "LIMIT" }), false},
+		{"a policy under another path", "already exists: ", makeManaged(func(p *control.PolicyInput) { p.Name, p.Path = "limit", "/other/" }), false},
+		{"a policy without a name", "invalid value: ", makeManaged(func(p *control.PolicyInput) { p.Name = "" }), false},
+		{"a policy with a path of other characters", "invalid value: ", makeManaged(func(p *control.PolicyInput) { p.Path = "/a!b/" }), false},
+		{"a policy without a document", "malformed: ", makeManaged(func(p *control.PolicyInput) { p.Document = "" }), false},
+		{"a trust policy", "malformed: ", makeManaged(func(p *control.PolicyInput) { p.Document = trust }), false},
+		{"a policy of the old version", "malformed: Policy document must be version 2012-10-17 or greater.", makeManaged(func(p *control.PolicyInput) { p.Document = strings.Replace(describe, "2012", "2008", 1) }), false},
+		{"a policy that is too long", "limit exceeded: Cannot exceed quota for PolicySize: 6144", makeManaged(func(p *control.PolicyInput) { p.Document = long }), false},
+		{"a policy with a tag twice", "invalid input: Duplicate tag keys found.", makeManaged(func(p *control.PolicyInput) { p.Tags = []iam.Tag{{Key: "a"}, {Key: "A"}} }), false},
+		{"no such managed policy", "no such entity: Policy " + noPolicy + " was not found.", func() error { _, err := w.Policy(ctx, admin, noPolicy); return err }, true},
+		{"a managed policy in other case", "no such entity: ", func() error { return w.DeletePolicy(ctx, admin, strings.Replace(spareARN, "spare", "Spare", 1)) }, false},
+		{"a managed policy without its path", "no such entity: ", func() error { return w.DeletePolicy(ctx, admin, strings.Replace(givenARN, "/ci/", "/", 1)) }, false},
+		{"a managed policy of another account", "no such entity: ", func() error { return w.DeletePolicy(ctx, admin, strings.Replace(spareARN, "1111", "9999", 1)) }, false},
+		{"a managed policy of AWS's", "no such entity: Policy " + awsPolicy + " was not found. AWS's own", func() error { _, err := w.Policy(ctx, admin, awsPolicy); return err }, true},
+		{"a role's ARN for a policy's", "invalid value: Invalid ARN:  Could not be parsed!", func() error { return w.DeletePolicy(ctx, admin, roleARN) }, false},
+		{"deleting an attached policy", "in use: Cannot delete a policy attached to entities.", func() error { return w.DeletePolicy(ctx, admin, givenARN) }, false},
+		{"deleting a boundary", "in use: Cannot delete a policy attached to entities.", func() error { return w.DeletePolicy(ctx, admin, limitARN) }, false},
+		{"deleting a policy of two versions", "in use: This policy has more than one version. Before you delete a policy, you must delete the policy's versions. The default version is deleted with the policy.", func() error { return w.DeletePolicy(ctx, admin, twoARN) }, false},
+		{"a version of no such policy", "no such entity: ", func() error { _, err := w.CreatePolicyVersion(ctx, admin, noPolicy, describe, false); return err }, false},
+		{"a version that is none", "malformed: ", func() error { _, err := w.CreatePolicyVersion(ctx, admin, spareARN, "{}", true); return err }, false},
+		{"a version that is too long", "limit exceeded: Cannot exceed quota for PolicySize: 6144", func() error { _, err := w.CreatePolicyVersion(ctx, admin, spareARN, long, true); return err }, false},
+		{"no such version", "no such entity: Policy " + spareARN + " version v2 does not exist or is not attachable.", func() error { _, err := w.PolicyVersion(ctx, admin, spareARN, "v2"); return err }, true},
+		{"a version called otherwise", "no such entity: ", func() error { _, err := w.PolicyVersion(ctx, admin, spareARN, "V1"); return err }, true},
+		{"no such version as the default", "no such entity: ", func() error { return w.SetDefaultPolicyVersion(ctx, admin, spareARN, "v2") }, false},
+		{"deleting no such version", "no such entity: ", func() error { return w.DeletePolicyVersion(ctx, admin, spareARN, "v0") }, false},
+		{"deleting the default version", "in use: Cannot delete the default version of a policy.", func() error { return w.DeletePolicyVersion(ctx, admin, limitARN, "v1") }, false},
+		{"attaching no such policy", "no such entity: Policy " + noPolicy + " does not exist or is not attachable.", func() error { return w.AttachPolicy(ctx, admin, "second", noPolicy) }, false},
+		{"attaching one of AWS's", "no such entity: Policy " + awsPolicy + " does not exist or is not attachable. AWS's own managed policies do not exist here: create it as a customer managed policy of this account (aws iam create-policy), and use its ARN.", func() error { return w.AttachPolicy(ctx, admin, "second", awsPolicy) }, false},
+		{"attaching an access policy", "invalid value: Invalid ARN:  Could not be parsed!", func() error { return w.AttachPolicy(ctx, admin, "second", editPolicy) }, false},
+		{"attaching a name", "invalid value: Invalid ARN:  Could not be parsed!", func() error { return w.AttachPolicy(ctx, admin, "second", "spare") }, false},
+		{"attaching to no such role", "no such entity: The role with name none cannot be found.", func() error { return w.AttachPolicy(ctx, admin, "none", spareARN) }, false},
+		{"detaching what is not attached", "no such entity: Policy " + spareARN + " was not found.", func() error { return w.DetachPolicy(ctx, admin, "deployer", spareARN) }, false},
+		{"detaching the boundary", "no such entity: ", func() error { return w.DetachPolicy(ctx, admin, "deployer", limitARN) }, false},
+		{"detaching no such policy", "no such entity: Policy " + noPolicy + " was not found.", func() error { return w.DetachPolicy(ctx, admin, "deployer", noPolicy) }, false},
+		{"what is attached to no such role", "no such entity: ", func() error { _, err := w.AttachedPolicies(ctx, admin, "none", ""); return err }, true},
+		{"a boundary that does not exist", "no such entity: Scope ARN: " + noPolicy + " does not exist or is not attachable.", func() error { return w.PutBoundary(ctx, admin, "deployer", noPolicy) }, false},
+		{"a boundary of AWS's", "no such entity: Scope ARN: " + awsPolicy, func() error { return w.PutBoundary(ctx, admin, "deployer", awsPolicy) }, false},
+		{"a boundary of no such role", "no such entity: The role with name none cannot be found.", func() error { return w.PutBoundary(ctx, admin, "none", limitARN) }, false},
+		{"taking the boundary of no such role", "no such entity: ", func() error { return w.DeleteBoundary(ctx, admin, "none") }, false},
+		{"the alias there is", "already exists: The account alias acme already exists.", func() error { return w.CreateAlias(ctx, admin, "acme") }, false},
+		{"an alias that is none", "invalid value: ", func() error { return w.CreateAlias(ctx, admin, "Acme") }, false},
+		{"deleting another alias", "no such entity: The account alias acm does not exist.", func() error { return w.DeleteAlias(ctx, admin, "acm") }, false},
+		{"deleting no alias", "no such entity: ", func() error { return w.DeleteAlias(ctx, admin, "") }, false},
 		{"sessions that are too short", "invalid value: ", func() error { return w.UpdateRole(ctx, admin, "deployer", nil, time.Minute) }, false},
 		{"a trust policy that is none", "malformed: ", func() error { return w.UpdateTrust(ctx, admin, "deployer", "{}") }, false},
 		{"a trust policy that is too long", "limit exceeded: Cannot exceed quota for ACLSizePerRole: 2048", func() error {
@@ -157,6 +228,10 @@ func TestRefusals(t *testing.T) {
 		{"describing the administrator", unmodifiable, func() error { s := "x"; return w.UpdateRole(ctx, admin, ours, &s, 0) }, false},
 		{"trusting as the administrator", unmodifiable, func() error { return w.UpdateTrust(ctx, admin, ours, trust) }, false},
 		{"giving the administrator a policy", unmodifiable, func() error { return w.PutRolePolicy(ctx, admin, ours, "p", describe) }, false},
+		{"attaching to the administrator", unmodifiable, func() error { return w.AttachPolicy(ctx, admin, ours, spareARN) }, false},
+		{"detaching from the administrator", unmodifiable, func() error { return w.DetachPolicy(ctx, admin, ours, spareARN) }, false},
+		{"bounding the administrator", unmodifiable, func() error { return w.PutBoundary(ctx, admin, ours, limitARN) }, false},
+		{"unbounding the administrator", unmodifiable, func() error { return w.DeleteBoundary(ctx, admin, ours) }, false},
 		{"taking the administrator's policy", unmodifiable, func() error { return w.DeleteRolePolicy(ctx, admin, ours, "everything") }, false},
 
 		{"a cluster twice", "cluster exists: Cluster already exists with name: prod", register(func(k *eks.Cluster) { k.Name = "prod" }), false},
@@ -313,8 +388,18 @@ func TestHostileNames(t *testing.T) {
 				_, err := w.CreateAccessPolicy(ctx, admin, name, []eks.Rule{{APIGroups: []string{name}, Resources: []string{name}, Verbs: []string{name, ""}}})
 				return err
 			},
-			"access policy": func() error { return w.DeleteAccessPolicy(ctx, admin, name) },
-			"association":   func() error { return w.DisassociatePolicy(ctx, admin, "prod", roleARN, name) },
+			"access policy":  func() error { return w.DeleteAccessPolicy(ctx, admin, name) },
+			"association":    func() error { return w.DisassociatePolicy(ctx, admin, "prod", roleARN, name) },
+			"managed policy": func() error { return w.DeletePolicy(ctx, admin, name) },
+			"version":        func() error { return w.DeletePolicyVersion(ctx, admin, limitARN, name) },
+			"attachment":     func() error { return w.AttachPolicy(ctx, admin, "second", name) },
+			"attachment of":  func() error { return w.AttachPolicy(ctx, admin, name, limitARN) },
+			"boundary":       func() error { return w.PutBoundary(ctx, admin, "second", name) },
+			"new policy": func() error {
+				_, err := w.CreatePolicy(ctx, admin, control.PolicyInput{Path: name, Name: name, Document: name})
+				return err
+			},
+			"alias": func() error { return w.DeleteAlias(ctx, admin, name) },
 		} {
 			before, n := w.text(), w.count()
 			err := do()
@@ -495,6 +580,9 @@ func TestEntryStory(t *testing.T) {
 	}
 
 	// An entry is for the role it was made for.
+	if err := w.DetachPolicy(ctx, admin, "deployer", givenARN); err != nil {
+		t.Fatal(err)
+	}
 	if err := w.DeleteRolePolicy(ctx, admin, "deployer", "describe"); err != nil {
 		t.Fatal(err)
 	}

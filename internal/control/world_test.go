@@ -28,6 +28,9 @@ const (
 	roleARN     = "arn:aws:iam::111122223333:role/ci/deployer"
 	secondARN   = "arn:aws:iam::111122223333:role/second"
 	clusterARN  = "arn:aws:eks:eu-central-1:111122223333:cluster/prod"
+	givenARN    = "arn:aws:iam::111122223333:policy/ci/given" // attached to the deployer
+	limitARN    = "arn:aws:iam::111122223333:policy/limit"    // bounds the deployer; has three versions
+	spareARN    = "arn:aws:iam::111122223333:policy/spare"    // of nobody
 	editPolicy  = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSEditPolicy"
 	customARN   = "arn:aws:eks::111122223333:cluster-access-policy/"
 	viewPolicy  = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy"
@@ -52,9 +55,9 @@ func start(t testing.TB) *world {
 	return &world{s, t, db}
 }
 
-// newWorld holds a provider, three roles, a cluster with an entry and a policy,
-// a cluster of the classic sort, one that was, and two custom access policies, of
-// which the entry has one.
+// newWorld holds a provider, three roles, three managed policies, a cluster with
+// an entry and a policy, a cluster of the classic sort, one that was, and two
+// custom access policies, of which the entry has one.
 func newWorld(t testing.TB) *world {
 	w := start(t)
 	ctx, admin := t.Context(), w.admin()
@@ -71,6 +74,21 @@ func newWorld(t testing.TB) *world {
 	must(w.PutRolePolicy(ctx, admin, "deployer", "describe", describe))
 	_, err = w.CreateRole(ctx, admin, control.RoleInput{Name: "second", Trust: trust})
 	must(err)
+	for _, in := range []control.PolicyInput{
+		{Path: "/ci/", Name: "given", Document: describe, Tags: []iam.Tag{{Key: "team", Value: "web"}}},
+		{Name: "limit", Document: `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`},
+		{Name: "spare", Document: describe},
+	} {
+		_, err = w.CreatePolicy(ctx, admin, in)
+		must(err)
+	}
+	for range 2 {
+		_, err = w.CreatePolicyVersion(ctx, admin, limitARN, describe, false)
+		must(err)
+	}
+	must(w.AttachPolicy(ctx, admin, "deployer", givenARN))
+	must(w.PutBoundary(ctx, admin, "deployer", limitARN))
+	must(w.CreateAlias(ctx, admin, "acme"))
 	_, err = w.RegisterCluster(ctx, admin, cluster("prod"))
 	must(err)
 	classic := cluster("classic")
@@ -215,7 +233,7 @@ var operations = []operation{
 		return w.SetThumbprints(ctx, c, providerARN, []string{"cd", "ef"})
 	}},
 	{"iam:CreateRole", []string{"iam:TagRole"}, "arn:aws:iam::111122223333:role/a/b/new", true, func(ctx context.Context, w *world, c control.Call) error {
-		_, err := w.CreateRole(ctx, c, control.RoleInput{Path: "/a/b/", Name: "new", Description: "d", MaxSession: 2 * time.Hour, Tags: []iam.Tag{{Key: "k", Value: "v"}},
+		_, err := w.CreateRole(ctx, c, control.RoleInput{Path: "/a/b/", Name: "new", Description: "d", MaxSession: 2 * time.Hour, BoundaryARN: limitARN, Tags: []iam.Tag{{Key: "k", Value: "v"}},
 			Trust: `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:role/ci/deployer"},"Action":"sts:AssumeRole"}]}`})
 		return err
 	}},
@@ -246,7 +264,93 @@ var operations = []operation{
 		return err
 	}},
 	{"iam:ListAttachedRolePolicies", nil, roleARN, false, func(ctx context.Context, w *world, c control.Call) error {
-		return w.AttachedPolicies(ctx, c, "deployer")
+		_, err := w.AttachedPolicies(ctx, c, "deployer", "")
+		return err
+	}},
+	{"iam:CreatePolicy", []string{"iam:TagPolicy"}, "arn:aws:iam::111122223333:policy/a/b/new", true, func(ctx context.Context, w *world, c control.Call) error {
+		_, err := w.CreatePolicy(ctx, c, control.PolicyInput{Path: "/a/b/", Name: "new", Description: "d", Document: " " + describe, Tags: []iam.Tag{{Key: "k", Value: "v"}}})
+		return err
+	}},
+	{"iam:GetPolicy", nil, givenARN, false, func(ctx context.Context, w *world, c control.Call) error {
+		_, err := w.Policy(ctx, c, givenARN)
+		return err
+	}},
+	{"iam:ListPolicies", nil, "arn:aws:iam::111122223333:policy/", false, func(ctx context.Context, w *world, c control.Call) error {
+		_, err := w.Policies(ctx, c, control.PolicyFilter{})
+		return err
+	}},
+	{"iam:DeletePolicyVersion", nil, limitARN, true, func(ctx context.Context, w *world, c control.Call) error {
+		return w.DeletePolicyVersion(ctx, c, limitARN, "v3")
+	}},
+	{"iam:CreatePolicyVersion", nil, limitARN, true, func(ctx context.Context, w *world, c control.Call) error {
+		_, err := w.CreatePolicyVersion(ctx, c, limitARN, describe+"\n", true)
+		return err
+	}},
+	{"iam:GetPolicyVersion", nil, limitARN, false, func(ctx context.Context, w *world, c control.Call) error {
+		_, err := w.PolicyVersion(ctx, c, limitARN, "v2")
+		return err
+	}},
+	{"iam:ListPolicyVersions", nil, limitARN, false, func(ctx context.Context, w *world, c control.Call) error {
+		_, err := w.PolicyVersions(ctx, c, limitARN)
+		return err
+	}},
+	{"iam:SetDefaultPolicyVersion", nil, limitARN, true, func(ctx context.Context, w *world, c control.Call) error {
+		return w.SetDefaultPolicyVersion(ctx, c, limitARN, "v2")
+	}},
+	{"iam:TagPolicy", nil, givenARN, true, func(ctx context.Context, w *world, c control.Call) error {
+		return w.TagPolicy(ctx, c, givenARN, []iam.Tag{{Key: "Env", Value: "prod"}, {Key: "b", Value: ""}})
+	}},
+	{"iam:UntagPolicy", nil, givenARN, true, func(ctx context.Context, w *world, c control.Call) error {
+		return w.UntagPolicy(ctx, c, givenARN, []string{"B", "missing"})
+	}},
+	{"iam:ListPolicyTags", nil, givenARN, false, func(ctx context.Context, w *world, c control.Call) error {
+		_, err := w.PolicyTags(ctx, c, givenARN)
+		return err
+	}},
+	{"iam:ListEntitiesForPolicy", nil, givenARN, false, func(ctx context.Context, w *world, c control.Call) error {
+		_, err := w.PolicyEntities(ctx, c, givenARN, control.EntityFilter{})
+		return err
+	}},
+	{"iam:AttachRolePolicy", nil, roleARN, true, func(ctx context.Context, w *world, c control.Call) error {
+		return w.AttachPolicy(ctx, c, "deployer", limitARN)
+	}},
+	{"iam:DetachRolePolicy", nil, roleARN, true, func(ctx context.Context, w *world, c control.Call) error {
+		return w.DetachPolicy(ctx, c, "deployer", givenARN)
+	}},
+	{"iam:PutRolePermissionsBoundary", nil, roleARN, true, func(ctx context.Context, w *world, c control.Call) error {
+		return w.PutBoundary(ctx, c, "deployer", givenARN)
+	}},
+	{"iam:DeleteRolePermissionsBoundary", nil, roleARN, true, func(ctx context.Context, w *world, c control.Call) error {
+		return w.DeleteBoundary(ctx, c, "deployer")
+	}},
+	{"iam:DeletePolicy", nil, spareARN, true, func(ctx context.Context, w *world, c control.Call) error {
+		return w.DeletePolicy(ctx, c, spareARN)
+	}},
+	{"iam:GetAccountAuthorizationDetails", nil, "*", false, func(ctx context.Context, w *world, c control.Call) error {
+		_, err := w.AccountDetails(ctx, c)
+		return err
+	}},
+	{"iam:GetAccountSummary", nil, "*", false, func(ctx context.Context, w *world, c control.Call) error {
+		_, err := w.AccountSummary(ctx, c)
+		return err
+	}},
+	{"iam:DeleteAccountAlias", nil, "*", true, func(ctx context.Context, w *world, c control.Call) error {
+		return w.DeleteAlias(ctx, c, "acme")
+	}},
+	{"iam:CreateAccountAlias", nil, "*", true, func(ctx context.Context, w *world, c control.Call) error {
+		return w.CreateAlias(ctx, c, "acme-web")
+	}},
+	{"iam:ListAccountAliases", nil, "*", false, func(ctx context.Context, w *world, c control.Call) error {
+		_, err := w.Alias(ctx, c)
+		return err
+	}},
+	{"iam:SimulateCustomPolicy", nil, "*", false, func(ctx context.Context, w *world, c control.Call) error {
+		_, _, err := w.SimulateCustom(ctx, c, control.SimulateInput{Policies: []string{describe}, Actions: []string{"eks:DescribeCluster"}, Max: 1})
+		return err
+	}},
+	{"iam:SimulatePrincipalPolicy", nil, roleARN, false, func(ctx context.Context, w *world, c control.Call) error {
+		_, _, err := w.SimulatePrincipal(ctx, c, roleARN, control.SimulateInput{Actions: []string{"eks:DescribeCluster"}, Max: 1})
+		return err
 	}},
 	{"iam:ListInstanceProfilesForRole", nil, roleARN, false, func(ctx context.Context, w *world, c control.Call) error {
 		return w.InstanceProfiles(ctx, c, "deployer")

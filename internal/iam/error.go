@@ -1,6 +1,7 @@
 package iam
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -47,6 +48,12 @@ func Refuse(r Reason, format string, args ...any) error {
 	return &Error{Reason: r, Detail: fmt.Sprintf(format, args...)}
 }
 
+// IsReason reports whether an error is a refusal of this room for a reason.
+func IsReason(err error, r Reason) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Reason == r
+}
+
 // NoSuchRole is AWS's words for a role that does not exist.
 func NoSuchRole(name string) error {
 	return Refuse(NoSuchEntity, "The role with name %s cannot be found.", name)
@@ -61,6 +68,12 @@ func NoSuchPolicy(name string) error {
 // AWS's own policies do not exist here, and whoever asks for one learns what to
 // do.
 func NoSuchManagedPolicy(name string) error {
+	return Refuse(NoSuchEntity, "Policy %s was not found.%s", name, notOurs(name))
+}
+
+// NotAttachable is AWS's words for a managed policy that does not exist and is
+// to be attached.
+func NotAttachable(name string) error {
 	return Refuse(NoSuchEntity, "Policy %s does not exist or is not attachable.%s", name, notOurs(name))
 }
 
@@ -72,10 +85,15 @@ func NoSuchBoundary(name string) error {
 
 // notOurs is what to do instead of asking for one of AWS's own policies.
 func notOurs(name string) string {
-	if !strings.HasPrefix(name, "arn:"+arn.Partition+":iam::aws:policy/") {
+	if !IsAWSPolicy(name) {
 		return ""
 	}
 	return " AWS's own managed policies do not exist here: create it as a customer managed policy of this account (aws iam create-policy), and use its ARN."
+}
+
+// IsAWSPolicy reports whether an ARN is of one of AWS's own managed policies.
+func IsAWSPolicy(name string) bool {
+	return strings.HasPrefix(name, "arn:"+arn.Partition+":iam::aws:policy/")
 }
 
 // NoSuchProvider is AWS's words for a provider that does not exist.

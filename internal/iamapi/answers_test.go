@@ -26,6 +26,7 @@ func TestRecordedAnswers(t *testing.T) {
 	const doc = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}`
 	const prefix = "tests/aws/services/iam/test_iam.py::"
 	w := newWorld(t)
+	w.must("CreatePolicy", "PolicyName", "a", "PolicyDocument", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:PutObject","Resource":"*"}]}`)
 	for _, tt := range []struct {
 		test, answer string
 		action       string
@@ -42,6 +43,14 @@ func TestRecordedAnswers(t *testing.T) {
 		{"TestRoles::test_role_with_tags", "create-role-response", "CreateRole", []string{"RoleName", "d", "Path", "/role-with-tags/", "AssumeRolePolicyDocument", doc, "Tags.member.1.Key", "test", "Tags.member.1.Value", "value"}},
 		{"TestRoles::test_role_with_tags", "get-role-response", "GetRole", []string{"RoleName", "d"}},
 		{"TestRoles::test_role_with_tags", "list-role-response", "ListRoles", []string{"PathPrefix", "/role-with-tags/"}},
+		{"TestIAMIntegrations::test_list_roles_with_permission_boundary", "created_role", "CreateRole", []string{"RoleName", "bounded", "Path", "/bounded/", "AssumeRolePolicyDocument", doc, "PermissionsBoundary", policyA}},
+		{"TestIAMIntegrations::test_list_roles_with_permission_boundary", "list_roles_result", "ListRoles", []string{"PathPrefix", "/bounded/"}},
+		{"TestIAMIntegrations::test_role_attach_policy", "create_policy_response", "CreatePolicy", []string{"PolicyName", "b", "PolicyDocument", readOnly}},
+		{"TestIAMIntegrations::test_role_attach_policy", "non_existent_malformed_policy_arn", "AttachRolePolicy", []string{"RoleName", "b", "PolicyArn", "longpolicynamebutnoarn"}},
+		{"TestIAMIntegrations::test_role_attach_policy", "valid_arn_not_existent", "AttachRolePolicy", []string{"RoleName", "b", "PolicyArn", "arn:aws:iam::111122223333:policy/none"}},
+		{"TestIAMIntegrations::test_role_attach_policy", "valid_policy_arn", "AttachRolePolicy", []string{"RoleName", "b", "PolicyArn", policyA}},
+		{"TestIAMIntegrations::test_delete_non_existent_policy_returns_no_such_entity", "delete-non-existent-policy-exc", "DeletePolicy", []string{"PolicyArn", "arn:aws:iam::111122223333:policy/none"}},
+		{"TestIAMIntegrations::test_simulate_principle_policy[role]", "response", "SimulatePrincipalPolicy", []string{"PolicySourceArn", "arn:aws:iam::111122223333:role/b", "ActionNames.member.1", "s3:PutObject", "ActionNames.member.2", "s3:GetObjectVersion", "ResourceArns.member.1", "arn:aws:s3:::bucket"}},
 		{"TestIAMExtensions::test_create_role_with_malformed_assume_role_policy_document", "invalid-json", "CreateRole", []string{"RoleName", "e", "AssumeRolePolicyDocument", "{"}},
 	} {
 		t.Run(tt.test+" "+tt.answer, func(t *testing.T) {
@@ -51,6 +60,11 @@ func TestRecordedAnswers(t *testing.T) {
 			}
 			want := theirs["ResponseMetadata"].(map[string]any)["HTTPStatusCode"].(float64)
 			delete(theirs, "ResponseMetadata")
+			if results, ok := theirs["EvaluationResults"].([]any); ok { // there are no organizations here
+				for _, r := range results {
+					delete(r.(map[string]any), "OrganizationsDecisionDetail")
+				}
+			}
 			status, body := w.do(tt.action, tt.params...)
 			if status != int(want) {
 				t.Fatalf("%d %s, want %v", status, body, want)
@@ -96,6 +110,9 @@ func same(t *testing.T, path string, theirs, ours any) {
 			same(t, path+"/"+k, want[k], got[k])
 		}
 	case []any:
+		if len(want) == 0 && ours == "" {
+			return
+		}
 		list, _ := ours.(map[string]any)
 		got, ok := list["member"].([]any)
 		if !ok || len(got) != len(want) {

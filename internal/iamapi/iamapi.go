@@ -3,10 +3,12 @@
 package iamapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"mayfly.internal/internal/control"
@@ -45,7 +47,31 @@ var operations = map[string]operation{
 	"TagRole":                                 (*API).tagRole,
 	"UntagRole":                               (*API).untagRole,
 	"ListRoleTags":                            (*API).listRoleTags,
+	"CreatePolicy":                            (*API).createPolicy,
+	"GetPolicy":                               (*API).getPolicy,
+	"ListPolicies":                            (*API).listPolicies,
+	"DeletePolicy":                            (*API).deletePolicy,
+	"CreatePolicyVersion":                     (*API).createPolicyVersion,
+	"GetPolicyVersion":                        (*API).getPolicyVersion,
+	"ListPolicyVersions":                      (*API).listPolicyVersions,
+	"DeletePolicyVersion":                     (*API).deletePolicyVersion,
+	"SetDefaultPolicyVersion":                 (*API).setDefaultPolicyVersion,
+	"TagPolicy":                               (*API).tagPolicy,
+	"UntagPolicy":                             (*API).untagPolicy,
+	"ListPolicyTags":                          (*API).listPolicyTags,
+	"ListEntitiesForPolicy":                   (*API).listEntities,
+	"AttachRolePolicy":                        (*API).attachPolicy,
+	"DetachRolePolicy":                        (*API).detachPolicy,
 	"ListAttachedRolePolicies":                (*API).listAttachedPolicies,
+	"PutRolePermissionsBoundary":              (*API).putBoundary,
+	"DeleteRolePermissionsBoundary":           (*API).deleteBoundary,
+	"GetAccountAuthorizationDetails":          (*API).accountDetails,
+	"GetAccountSummary":                       (*API).accountSummary,
+	"CreateAccountAlias":                      (*API).createAlias,
+	"DeleteAccountAlias":                      (*API).deleteAlias,
+	"ListAccountAliases":                      (*API).listAliases,
+	"SimulateCustomPolicy":                    (*API).simulateCustom,
+	"SimulatePrincipalPolicy":                 (*API).simulatePrincipal,
 	"ListInstanceProfilesForRole":             (*API).listInstanceProfiles,
 	"DeleteRole":                              (*API).deleteRole,
 	"UpdateAssumeRolePolicy":                  (*API).updateTrust,
@@ -117,4 +143,15 @@ func paged[T any](items []T, p iamwire.Page, name func(T) string) (shown []T, ma
 		return items, ""
 	}
 	return items[:size], name(items[size-1])
+}
+
+// sectioned is the part of a list that a section asks for. The marker is how
+// many items have been shown.
+func sectioned[T any](items []T, s iamwire.Section) (shown []T, marker string) {
+	items = items[min(s.Skip, len(items)):]
+	size := cmp.Or(s.MaxItems, defaultPage)
+	if len(items) <= size {
+		return items, ""
+	}
+	return items[:size], strconv.Itoa(s.Skip + size)
 }

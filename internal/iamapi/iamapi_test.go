@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -84,7 +85,7 @@ func (w *world) must(action string, params ...string) string {
 	return plain.ReplaceAllString(body, `>$1<`)
 }
 
-var plain = regexp.MustCompile(`>(AROA)[A-Z2-7]{17}<|>\d\d\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ<`)
+var plain = regexp.MustCompile(`>(AROA|ANPA)[A-Z2-7]{17}<|>\d\d\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ<`)
 
 // fails is do for what must fail: its status, code and message.
 func (w *world) fails(action string, params ...string) string {
@@ -188,7 +189,8 @@ func TestTags(t *testing.T) {
 	w := newWorld(t)
 	w.must("CreateRole", "RoleName", "a", "AssumeRolePolicyDocument", trust, "Tags.member.1.Key", "Team", "Tags.member.1.Value", "x")
 	w.must("CreateOpenIDConnectProvider", "Url", "https://gitlab.example:8443/a", "Tags.member.1.Key", "Team", "Tags.member.1.Value", "x")
-	for _, on := range []struct{ kind, name, value string }{{"Role", "RoleName", "a"}, {"OpenIDConnectProvider", "OpenIDConnectProviderArn", provider}} {
+	w.must("CreatePolicy", "PolicyName", "a", "PolicyDocument", readOnly, "Tags.member.1.Key", "Team", "Tags.member.1.Value", "x")
+	for _, on := range []struct{ kind, name, value string }{{"Role", "RoleName", "a"}, {"OpenIDConnectProvider", "OpenIDConnectProviderArn", provider}, {"Policy", "PolicyArn", policyA}} {
 		list := func() string { return w.must("List"+on.kind+"Tags", on.name, on.value) }
 		tag := func(key, value string) string {
 			return `<member><Key>` + key + `</Key><Value>` + value + `</Value></member>`
@@ -197,8 +199,8 @@ func TestTags(t *testing.T) {
 			{list(), `<Tags>` + tag("Team", "x") + `</Tags><IsTruncated>false</IsTruncated>`},
 			{w.must("Tag"+on.kind, on.name, on.value, "Tags.member.1.Key", "b", "Tags.member.1.Value", "", "Tags.member.2.Key", "TEAM", "Tags.member.2.Value", "y"), ``},
 			{list(), `<Tags>` + tag("TEAM", "y") + tag("b", "") + `</Tags><IsTruncated>false</IsTruncated>`},
-			{w.must("List"+on.kind+"Tags", on.name, on.value, "MaxItems", "1"), `<Tags>` + tag("TEAM", "y") + `</Tags><IsTruncated>true</IsTruncated><Marker>TEAM</Marker>`},
-			{w.must("List"+on.kind+"Tags", on.name, on.value, "MaxItems", "1", "Marker", "TEAM"), `<Tags>` + tag("b", "") + `</Tags><IsTruncated>false</IsTruncated>`},
+			{w.must("List"+on.kind+"Tags", on.name, on.value, "MaxItems", "1"), `<Tags>` + tag("TEAM", "y") + `</Tags><IsTruncated>true</IsTruncated><Marker>1</Marker>`},
+			{w.must("List"+on.kind+"Tags", on.name, on.value, "MaxItems", "1", "Marker", "1"), `<Tags>` + tag("b", "") + `</Tags><IsTruncated>false</IsTruncated>`},
 			{w.must("Untag"+on.kind, on.name, on.value, "TagKeys.member.1", "team", "TagKeys.member.2", "missing"), ``},
 			{list(), `<Tags>` + tag("b", "") + `</Tags><IsTruncated>false</IsTruncated>`},
 			{w.fails("Tag"+on.kind, on.name, on.value, "Tags.member.1.Key", "a", "Tags.member.1.Value", "", "Tags.member.2.Key", "A", "Tags.member.2.Value", ""), "400 InvalidInput: Duplicate tag keys found. Please note that Tag keys are case insensitive."},
@@ -259,29 +261,51 @@ func TestPages(t *testing.T) {
 		w.must("CreateRole", "RoleName", name, "Path", "/p/", "AssumeRolePolicyDocument", trust)
 		w.must("PutRolePolicy", "RoleName", "r0", "PolicyName", fmt.Sprint("p", i), "PolicyDocument", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"eks:*","Resource":"*"}}`)
 	}
-	item := map[string]*regexp.Regexp{"ListRoles": regexp.MustCompile(`<RoleName>([^<]*)<`), "ListRolePolicies": regexp.MustCompile(`<member>([^<]*)<`)}
+	for i := range 7 {
+		w.must("CreatePolicy", "PolicyName", fmt.Sprint("p", i), "Path", "/p/", "PolicyDocument", readOnly)
+		w.must("AttachRolePolicy", "RoleName", "r0", "PolicyArn", fmt.Sprint("arn:aws:iam::111122223333:policy/p/p", i))
+		w.must("PutRolePermissionsBoundary", "RoleName", fmt.Sprint("r", i), "PermissionsBoundary", "arn:aws:iam::111122223333:policy/p/p0")
+		w.must("TagRole", "RoleName", "r0", "Tags.member.1.Key", fmt.Sprint("α", i), "Tags.member.1.Value", "") // no marker can hold it
+	}
+	name := regexp.MustCompile(`<PolicyName>([^<]*)<`)
+	item := map[string]*regexp.Regexp{"ListRoles": regexp.MustCompile(`<RoleName>([^<]*)<`), "ListRolePolicies": regexp.MustCompile(`<member>([^<]*)<`), "ListPolicies": name, "ListAttachedRolePolicies": name,
+		"ListEntitiesForPolicy": regexp.MustCompile(`<RoleName>([^<]*)<`), "ListRoleTags": regexp.MustCompile(`<Key>\pL([^<]*)<`), "SimulateCustomPolicy": regexp.MustCompile(`<EvalActionName>r:([^<]*)<`)}
+	simulate := []string{"PolicyInputList.member.1", readOnly}
+	for i := range 7 {
+		simulate = append(simulate, fmt.Sprintf("ActionNames.member.%d", i+1), fmt.Sprint("r:r", i))
+	}
 	marker := regexp.MustCompile(`<IsTruncated>true</IsTruncated><Marker>(.*)</Marker>`)
 	for _, tt := range []struct {
 		action string
 		params []string
-	}{{"ListRoles", []string{"PathPrefix", "/p/"}}, {"ListRolePolicies", []string{"RoleName", "r0"}}} {
+	}{{"ListRoles", []string{"PathPrefix", "/p/"}}, {"ListRolePolicies", []string{"RoleName", "r0"}}, {"ListPolicies", []string{"PathPrefix", "/p/"}}, {"ListAttachedRolePolicies", []string{"RoleName", "r0"}},
+		{"ListEntitiesForPolicy", []string{"PolicyArn", "arn:aws:iam::111122223333:policy/p/p0"}}, {"ListRoleTags", []string{"RoleName", "r0"}}, {"SimulateCustomPolicy", simulate}} {
 		for _, size := range []int{1, 2, 3, 6, 7, 8, 1000} {
 			var got []string
 			params := append(tt.params, "MaxItems", fmt.Sprint(size))
 			for page := 0; page < 9; page++ {
 				body := w.must(tt.action, params...)
 				for _, m := range item[tt.action].FindAllStringSubmatch(body, -1) {
-					got = append(got, "r"+m[1][1:])
+					got = append(got, "r"+m[1][len(m[1])-1:])
 				}
 				next := marker.FindStringSubmatch(body)
 				if next == nil {
 					break
 				}
-				params = append(append(tt.params[:2:2], "MaxItems", fmt.Sprint(size)), "Marker", next[1])
+				params = append(append(slices.Clip(tt.params), "MaxItems", fmt.Sprint(size)), "Marker", next[1])
 			}
 			if strings.Join(got, " ") != strings.Join(want, " ") {
 				t.Errorf("%s by %d: %v", tt.action, size, got)
 			}
+		}
+	}
+	for _, action := range []string{"ListRoleTags", "SimulateCustomPolicy"} {
+		params := map[string][]string{"ListRoleTags": {"RoleName", "r0"}, "SimulateCustomPolicy": simulate}[action]
+		if body := w.must(action, append(slices.Clip(params), "Marker", "999999")...); strings.Contains(body, "<member>") {
+			t.Errorf("%s after the end: %s", action, body)
+		}
+		if got := w.fails(action, append(slices.Clip(params), "Marker", "zzz")...); !strings.HasPrefix(got, "400 ValidationError: ") {
+			t.Errorf("%s with a marker that nobody gave: %s", action, got)
 		}
 	}
 	if body := w.must("ListRoles", "Marker", "zzz"); strings.Contains(body, "<member>") {
@@ -329,13 +353,13 @@ func TestFailure(t *testing.T) {
 }
 
 func TestServes(t *testing.T) {
-	for action, want := range map[string]bool{"CreateRole": true, "createrole": false, "CreateUser": true, "CreateAccessKey": true, "createuser": false, "CreatePolicy": false, "AssumeRoleWithWebIdentity": false, "": false} {
+	for action, want := range map[string]bool{"CreateRole": true, "createrole": false, "CreateUser": true, "CreateAccessKey": true, "createuser": false, "CreatePolicy": true, "CreateSAMLProvider": false, "AssumeRoleWithWebIdentity": false, "": false} {
 		if iamapi.Serves(action) != want {
 			t.Errorf("%q: %v", action, !want)
 		}
 	}
 	w := newWorld(t)
-	r, _ := awsquery.Decode("Action=CreatePolicy", nil)
+	r, _ := awsquery.Decode("Action=CreateSAMLProvider", nil)
 	if result, err := w.Do(t.Context(), w.call, r); err == nil || result != nil || iamapi.Failure(err).Status != 500 {
 		t.Errorf("what is not served: %v, %v", result, err)
 	}

@@ -24,7 +24,7 @@ func (a *API) createRole(ctx context.Context, c control.Call, r *awsquery.Reques
 		return nil, err
 	}
 	role, err := a.Control.CreateRole(ctx, c, control.RoleInput{Path: in.Path, Name: in.Name, Description: in.Description, MaxSession: time.Duration(in.MaxSessionSeconds) * time.Second,
-		Trust: in.Trust, Tags: iamTags(in.Tags)})
+		Trust: in.Trust, BoundaryARN: in.Boundary, Tags: iamTags(in.Tags)})
 	if err != nil {
 		return nil, err
 	}
@@ -42,8 +42,8 @@ func (a *API) getRole(ctx context.Context, c control.Call, r *awsquery.Request) 
 	if err != nil {
 		return nil, err
 	}
-	out := encodeRole(role)
-	out.MaxSession, out.Tags, out.LastUsed = int(role.MaxSession/time.Second), roleTags(role), &iamwire.LastUsed{}
+	out := encodeRole(role.Role)
+	out.MaxSession, out.Boundary, out.Tags, out.LastUsed = int(role.MaxSession/time.Second), iamwire.BoundaryOf(role.BoundaryARN), roleTags(role.Role), &iamwire.LastUsed{}
 	return iamwire.RoleResult{Role: out}, nil
 }
 
@@ -86,17 +86,9 @@ func (a *API) describeRole(ctx context.Context, c control.Call, r *awsquery.Requ
 	if err != nil {
 		return nil, err
 	}
-	out := encodeRole(role)
-	out.MaxSession, out.Tags = int(role.MaxSession/time.Second), roleTags(role)
+	out := encodeRole(role.Role)
+	out.MaxSession, out.Boundary, out.Tags = int(role.MaxSession/time.Second), iamwire.BoundaryOf(role.BoundaryARN), roleTags(role.Role)
 	return iamwire.RoleResult{Role: out}, nil
-}
-
-func (a *API) listAttachedPolicies(ctx context.Context, c control.Call, r *awsquery.Request) (any, error) {
-	name, err := iamwire.DecodeAttachedPage(r)
-	if err != nil {
-		return nil, err
-	}
-	return iamwire.NoAttachedPoliciesResult{}, a.Control.AttachedPolicies(ctx, c, name)
 }
 
 func (a *API) listInstanceProfiles(ctx context.Context, c control.Call, r *awsquery.Request) (any, error) {

@@ -34,12 +34,12 @@ func (a *API) untagRole(ctx context.Context, c control.Call, r *awsquery.Request
 }
 
 func (a *API) listRoleTags(ctx context.Context, c control.Call, r *awsquery.Request) (any, error) {
-	name, page, err := iamwire.DecodeRolePage(r)
+	name, section, err := iamwire.DecodeRoleTags(r)
 	if err != nil {
 		return nil, err
 	}
 	tags, err := a.Control.RoleTags(ctx, c, name)
-	return tagPage(tags, page), err
+	return tagSection(tags, section), err
 }
 
 func (a *API) tagProvider(ctx context.Context, c control.Call, r *awsquery.Request) (any, error) {
@@ -59,15 +59,42 @@ func (a *API) untagProvider(ctx context.Context, c control.Call, r *awsquery.Req
 }
 
 func (a *API) listProviderTags(ctx context.Context, c control.Call, r *awsquery.Request) (any, error) {
-	name, page, err := iamwire.DecodeProviderPage(r)
+	name, section, err := iamwire.DecodeProviderTags(r)
 	if err != nil {
 		return nil, err
 	}
 	tags, err := a.Control.ProviderTags(ctx, c, name)
-	return tagPage(tags, page), err
+	return tagSection(tags, section), err
 }
 
-func tagPage(tags []iam.Tag, page iamwire.Page) iamwire.ListTagsResult {
-	shown, marker := paged(tags, page, func(t iam.Tag) string { return t.Key })
+func (a *API) tagPolicy(ctx context.Context, c control.Call, r *awsquery.Request) (any, error) {
+	name, tags, err := iamwire.DecodeTagPolicy(r)
+	if err != nil {
+		return nil, err
+	}
+	return nil, a.Control.TagPolicy(ctx, c, name, iamTags(tags))
+}
+
+func (a *API) untagPolicy(ctx context.Context, c control.Call, r *awsquery.Request) (any, error) {
+	name, keys, err := iamwire.DecodeUntagPolicy(r)
+	if err != nil {
+		return nil, err
+	}
+	return nil, a.Control.UntagPolicy(ctx, c, name, keys)
+}
+
+func (a *API) listPolicyTags(ctx context.Context, c control.Call, r *awsquery.Request) (any, error) {
+	name, section, err := iamwire.DecodePolicySection(r)
+	if err != nil {
+		return nil, err
+	}
+	tags, err := a.Control.PolicyTags(ctx, c, name)
+	return tagSection(tags, section), err
+}
+
+// tagSection is the part of a list of tags that is asked for. Not every key fits
+// into a marker.
+func tagSection(tags []iam.Tag, s iamwire.Section) iamwire.ListTagsResult {
+	shown, marker := sectioned(tags, s)
 	return iamwire.ListTagsResult{Tags: awsquery.List(wireTags(shown)), IsTruncated: marker != "", Marker: marker}
 }

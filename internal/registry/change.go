@@ -24,6 +24,8 @@ type (
 	// DeletePolicy removes the managed policy of an id. No role may refer to it:
 	// the store refuses it then.
 	DeletePolicy struct{ ID string }
+	// SetAlias gives the account its alias; empty: none.
+	SetAlias struct{ Alias string }
 	// PutCluster adds a cluster or replaces the one of the same name. Entries of
 	// another cluster of that name, one of another id, go with it.
 	PutCluster struct{ Cluster eks.Cluster }
@@ -96,6 +98,8 @@ func (c DeletePolicy) apply(s *Snapshot) {
 	s.policyIDs.remove(fold(old.Name))
 }
 
+func (c SetAlias) apply(s *Snapshot) { s.Alias = c.Alias }
+
 func (c PutCluster) apply(s *Snapshot) {
 	if old, ok := s.clusters.get(c.Cluster.Name); ok && old.ID != c.Cluster.ID {
 		DeleteCluster{old.Name}.apply(s)
@@ -135,7 +139,7 @@ func (c DeleteAccessPolicy) apply(s *Snapshot) {
 
 // With is the snapshot after some changes; s itself stays as it is.
 func (s *Snapshot) With(changes ...Change) *Snapshot {
-	next := &Snapshot{Account: s.Account, Generation: s.Generation + 1, providers: s.providers.next(), roles: s.roles.next(), roleIDs: s.roleIDs.next(),
+	next := &Snapshot{Account: s.Account, Alias: s.Alias, Generation: s.Generation + 1, providers: s.providers.next(), roles: s.roles.next(), roleIDs: s.roleIDs.next(),
 		policies: s.policies.next(), policyIDs: s.policyIDs.next(), usage: s.usage.next(),
 		clusters: s.clusters.next(), entries: s.entries.next(), byPrincipal: s.byPrincipal.next(), accessPolicies: s.accessPolicies.next()}
 	for _, c := range changes {

@@ -25,7 +25,8 @@ import (
 // to share; the zero value has nothing in it.
 type Snapshot struct {
 	Account    arn.AccountID
-	Generation int64 // 1 for a new account; each With adds one
+	Alias      string // of the account, or ""
+	Generation int64  // 1 for a new account; each With adds one
 
 	providers      table[string, oidc.Provider]     // :: "https://…" → provider
 	roles          table[string, iam.Role]          // :: role name in lower case → role

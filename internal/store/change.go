@@ -38,6 +38,8 @@ func writeChange(ctx context.Context, tx execer, change registry.Change) error {
 		return writePolicy(exec, c.Policy)
 	case registry.DeletePolicy:
 		return deletePolicy(exec, c.ID)
+	case registry.SetAlias:
+		return exec(`UPDATE account SET alias = $1`, c.Alias)
 	case registry.PutCluster:
 		return writeCluster(exec, c)
 	case registry.DeleteCluster:

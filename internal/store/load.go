@@ -21,9 +21,9 @@ import (
 // loadSnapshot reads the whole configuration. A row that does not make sense
 // fails the load: half a configuration is not one.
 func loadSnapshot(ctx context.Context, db *sql.DB) (*registry.Snapshot, error) {
-	var id string
+	var id, alias string
 	var created, generation int64
-	switch err := db.QueryRowContext(ctx, `SELECT id, created, generation FROM account`).Scan(&id, &created, &generation); {
+	switch err := db.QueryRowContext(ctx, `SELECT id, alias, created, generation FROM account`).Scan(&id, &alias, &created, &generation); {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil, errors.New("the database holds no account: it is empty, or not Mayfly's")
 	case err != nil:
@@ -33,7 +33,7 @@ func loadSnapshot(ctx context.Context, db *sql.DB) (*registry.Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	var changes []registry.Change
+	changes := []registry.Change{registry.SetAlias{Alias: alias}}
 	for _, read := range []func(context.Context, *sql.DB, arn.AccountID) ([]registry.Change, error){loadProviders, loadPolicies, loadRoles, loadAccessPolicies, loadClusters, loadEntries} {
 		more, err := read(ctx, db, account)
 		if err != nil {

@@ -110,7 +110,7 @@ func happened(action string, o audit.Outcome) audit.Event {
 // text decide alike.
 func Text(s *registry.Snapshot) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "account %s generation %d\n", s.Account, s.Generation)
+	fmt.Fprintf(&b, "account %s %s generation %d\n", s.Account, s.Alias, s.Generation)
 	for _, p := range s.Providers() {
 		fmt.Fprintf(&b, "provider %+v\n", p)
 	}

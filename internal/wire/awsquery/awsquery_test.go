@@ -122,6 +122,10 @@ func TestText(t *testing.T) {
 		{"as long in characters, longer in bytes", "Name=%C3%A4%C3%A4%C3%A4%C3%A4", awsquery.Rule{Max: 4}, ""},
 		{"of other characters", "Name=a:b", rule, `Value 'a:b' at 'name': Member must satisfy regular expression pattern: [\w+=,.@-]*`},
 		{"with a line break at its end", "Name=ab%0A", rule, "Value 'ab\n' at 'name': Member must satisfy regular expression pattern: [\\w+=,.@-]*"},
+		{"one of some", "Name=ab", awsquery.Rule{OneOf: []string{"ab", "c"}}, ""},
+		{"one of some, absent", "", awsquery.Rule{OneOf: []string{"ab", "c"}}, ""},
+		{"none of them", "Name=AB", awsquery.Rule{OneOf: []string{"ab", "c"}}, "Value 'AB' at 'name': Member must satisfy enum value set: [ab, c]"},
+		{"none of them, for it is empty", "Name=", awsquery.Rule{OneOf: []string{"ab", "c"}}, "Value '' at 'name': Member must satisfy enum value set: [ab, c]"},
 		{"a secret that breaks the rule", "Name=s%21crt", secret, "Value at 'name': Member must have length less than or equal to 4"},
 		{"of another name", "%C3%84=abcd", rule, "Value at 'Ä': the parameter is not supported for "},
 		{"of other case", "name=abcd", required, "Value null at 'name': Member must not be null|Value at 'name': the parameter is not supported for "},
@@ -130,6 +134,21 @@ func TestText(t *testing.T) {
 		r.Text("Name", tt.rule)
 		if got := broken(r); got != tt.want {
 			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestBool(t *testing.T) {
+	for form, want := range map[string]bool{"": false, "Is=true": true, "Is=false": false} {
+		r := decode(t, form)
+		if got := r.Bool("Is"); got != want || r.Check() != nil {
+			t.Errorf("%s: %v, %v", form, got, r.Check())
+		}
+	}
+	for _, form := range []string{"Is=", "Is=True", "Is=1", "Is=true%0A"} {
+		r := decode(t, form)
+		if got := r.Bool("Is"); got || r.Check() == nil {
+			t.Errorf("%s: %v, %v", form, got, r.Check())
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package awsquery
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -14,7 +15,8 @@ type Rule struct {
 	// how AWS writes that.
 	Form    func(string) bool
 	Pattern string
-	Secret  bool // the value is not repeated in an error
+	OneOf   []string // if not nil, the values there are
+	Secret  bool     // the value is not repeated in an error
 }
 
 // Of is the form of texts of some characters.
@@ -54,6 +56,8 @@ func (r *Request) Text(name string, rule Rule) string {
 		r.breaks("%s at '%s' failed to satisfy constraint: Member must have length less than or equal to %d", shown, member(name), rule.Max)
 	case rule.Form != nil && !rule.Form(value):
 		r.breaks("%s at '%s' failed to satisfy constraint: Member must satisfy regular expression pattern: %s", shown, member(name), rule.Pattern)
+	case rule.OneOf != nil && !slices.Contains(rule.OneOf, value):
+		r.breaks("%s at '%s' failed to satisfy constraint: Member must satisfy enum value set: [%s]", shown, member(name), strings.Join(rule.OneOf, ", "))
 	}
 	return value
 }
@@ -83,6 +87,12 @@ func (r *Request) Int(name string, min, max int) int {
 		r.breaks("Value '%d' at '%s' failed to satisfy constraint: Member must have value less than or equal to %d", n, member(name), max)
 	}
 	return n
+}
+
+// Bool is the value of a parameter that is true or false; false where it is
+// absent.
+func (r *Request) Bool(name string) bool {
+	return r.Text(name, Rule{OneOf: []string{"true", "false"}}) == "true"
 }
 
 // List is the values of NAME.member.1, NAME.member.2 … under a rule, max of

@@ -4,6 +4,7 @@ package iamwire
 
 import (
 	"net/url"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -26,6 +27,28 @@ func isPrefix(text string) bool {
 	return strings.HasPrefix(text, "/") && awsquery.Of(func(c rune) bool { return 0x21 <= c && c <= 0x7f })(text)
 }
 
+// isPolicyPath is the model's policyPathType.
+func isPolicyPath(text string) bool {
+	if text == "/" {
+		return true
+	}
+	names, ok := strings.CutSuffix(text, "/")
+	for name := range strings.SplitSeq(strings.TrimPrefix(names, "/"), "/") {
+		ok = ok && name != "" && awsquery.Of(awsquery.IsWord)(name)
+	}
+	return ok && strings.HasPrefix(text, "/")
+}
+
+// isVersionID is the model's policyVersionIdType.
+func isVersionID(text string) bool {
+	number, label, _ := strings.Cut(text, ".")
+	digits, ok := strings.CutPrefix(number, "v")
+	return ok && digits != "" && digits[0] != '0' && awsquery.Of(isDigit)(digits) &&
+		awsquery.Of(func(c rune) bool { return isDigit(c) || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '-' })(label)
+}
+
+func isDigit(c rune) bool { return '0' <= c && c <= '9' }
+
 func isDescription(c rune) bool {
 	return c == '\t' || c == '\n' || c == '\r' || ' ' <= c && c <= 0x7e || 0xa1 <= c && c <= 0xff
 }
@@ -47,11 +70,16 @@ var (
 	pathPrefix  = awsquery.Rule{Min: 1, Max: 512, Form: isPrefix, Pattern: `\u002F[\u0021-\u007F]*`}
 	document    = awsquery.Rule{Required: true, Min: 1, Max: 131072, Form: awsquery.Of(awsquery.IsDocument), Pattern: `[\u0009\u000A\u000D\u0020-\u00FF]+`}
 	description = awsquery.Rule{Max: 1000, Form: awsquery.Of(isDescription), Pattern: `[\u0009\u000A\u000D\u0020-\u007E\u00A1-\u00FF]*`}
+	policyPath  = awsquery.Rule{Min: 1, Max: 512, Form: isPolicyPath, Pattern: `((/[A-Za-z0-9\.,\+@=_-]+)*)/`}
+	policyText  = awsquery.Rule{Max: 1000}
+	policyARN   = awsquery.Rule{Required: true, Min: 20, Max: 2048}
+	versionID   = awsquery.Rule{Required: true, Max: 100, Form: isVersionID, Pattern: `v[1-9][0-9]*(\.[A-Za-z0-9-]*)?`}
 	providerARN = awsquery.Rule{Required: true, Min: 20, Max: 2048}
 	tagKey      = awsquery.Rule{Required: true, Min: 1, Max: 128, Form: awsquery.Of(isTag), Pattern: `[\p{L}\p{Z}\p{N}_.:/=+\-@]+`}
 	tagValue    = awsquery.Rule{Required: true, Max: 256, Form: awsquery.Of(isTag), Pattern: `[\p{L}\p{Z}\p{N}_.:/=+\-@]*`}
 	clientID    = awsquery.Rule{Required: true, Min: 1, Max: 255}
 	thumbprint  = awsquery.Rule{Required: true, Min: 40, Max: 40, Form: awsquery.Of(isHex), Pattern: `[0-9a-fA-F]{40}`}
+	position    = awsquery.Rule{Min: 1, Max: 6, Form: awsquery.Of(isDigit), Pattern: `[0-9]+`}
 	marker      = awsquery.Rule{Min: 1, Max: 320, Form: awsquery.Of(func(c rune) bool { return ' ' <= c && c <= 0xff }), Pattern: `[\u0020-\u00FF]+`}
 )
 
@@ -115,16 +143,16 @@ func DecodeThumbprints(r *awsquery.Request) (arn string, prints []string, err er
 // CreateRole is the request CreateRole.
 type CreateRole struct {
 	Path, Name, Trust, Description string
-	MaxSessionSeconds              int // 0: not given
+	Boundary                       string // ARN
+	MaxSessionSeconds              int    // 0: not given
 	Tags                           []Tag
 }
 
-// DecodeCreateRole reads the parameters of CreateRole. PermissionsBoundary is
-// not read and so refused by name.
+// DecodeCreateRole reads the parameters of CreateRole.
 func DecodeCreateRole(r *awsquery.Request) (CreateRole, error) {
 	in := CreateRole{
 		Path: r.Text("Path", path), Name: r.Text("RoleName", roleName), Trust: r.Text("AssumeRolePolicyDocument", document),
-		Description: r.Text("Description", description), MaxSessionSeconds: r.Int("MaxSessionDuration", 3600, 43200), Tags: tags(r),
+		Description: r.Text("Description", description), Boundary: r.Text("PermissionsBoundary", optional(policyARN)), MaxSessionSeconds: r.Int("MaxSessionDuration", 3600, 43200), Tags: tags(r),
 	}
 	return in, r.Check()
 }
@@ -166,10 +194,16 @@ func DecodeUntagProvider(r *awsquery.Request) (arn string, keys []string, err er
 	return arn, keys, r.Check()
 }
 
-// DecodeProviderPage reads the parameters of ListOpenIDConnectProviderTags.
-func DecodeProviderPage(r *awsquery.Request) (arn string, p Page, err error) {
-	arn, p = r.Text("OpenIDConnectProviderArn", providerARN), page(r)
-	return arn, p, r.Check()
+// DecodeProviderTags reads the parameters of ListOpenIDConnectProviderTags.
+func DecodeProviderTags(r *awsquery.Request) (arn string, s Section, err error) {
+	arn, s = r.Text("OpenIDConnectProviderArn", providerARN), section(r)
+	return arn, s, r.Check()
+}
+
+// DecodeRoleTags reads the parameters of ListRoleTags.
+func DecodeRoleTags(r *awsquery.Request) (name string, s Section, err error) {
+	name, s = r.Text("RoleName", roleName), section(r)
+	return name, s, r.Check()
 }
 
 // DecodeRoleDescription reads the parameters of UpdateRoleDescription.
@@ -178,14 +212,6 @@ func DecodeRoleDescription(r *awsquery.Request) (name, text string, err error) {
 	required.Required = true
 	name, text = r.Text("RoleName", roleName), r.Text("Description", required)
 	return name, text, r.Check()
-}
-
-// DecodeAttachedPage reads the parameters of ListAttachedRolePolicies.
-func DecodeAttachedPage(r *awsquery.Request) (role string, err error) {
-	role = r.Text("RoleName", roleName)
-	r.Text("PathPrefix", path)
-	page(r)
-	return role, r.Check()
 }
 
 // UpdateRole is the request UpdateRole.
@@ -233,6 +259,24 @@ func page(r *awsquery.Request) Page {
 	return Page{Marker: r.Text("Marker", marker), MaxItems: r.Int("MaxItems", 1, 1000)}
 }
 
+// Section is how much of a list is asked for that has no names, or names that a
+// marker cannot hold: the marker is how many items have been shown.
+type Section struct {
+	Skip     int
+	MaxItems int // 0: 100, as IAM does
+}
+
+func section(r *awsquery.Request) Section {
+	skip, _ := strconv.Atoi(r.Text("Marker", position)) // Check refuses what is no number
+	return Section{Skip: skip, MaxItems: r.Int("MaxItems", 1, 1000)}
+}
+
+// optional is a rule for a parameter that may be absent.
+func optional(rule awsquery.Rule) awsquery.Rule {
+	rule.Required = false
+	return rule
+}
+
 // DecodeListRoles reads the parameters of ListRoles.
 func DecodeListRoles(r *awsquery.Request) (prefix string, p Page, err error) {
 	prefix, p = r.Text("PathPrefix", pathPrefix), page(r)
@@ -254,9 +298,7 @@ func DecodeListUsers(r *awsquery.Request) error {
 
 // DecodeListAccessKeys reads the parameters of ListAccessKeys.
 func DecodeListAccessKeys(r *awsquery.Request) error {
-	user := policyName // the model's existingUserNameType has the same form and length
-	user.Required = false
-	r.Text("UserName", user)
+	r.Text("UserName", optional(policyName)) // the model's existingUserNameType has the same form and length
 	page(r)
 	return r.Check()
 }
@@ -315,8 +357,24 @@ type Role struct {
 	Trust       string                 `xml:"AssumeRolePolicyDocument"` // as Document gives it
 	Description string                 `xml:"Description,omitempty"`
 	MaxSession  int                    `xml:"MaxSessionDuration,omitempty"` // seconds
+	Boundary    *Boundary              `xml:"PermissionsBoundary"`          // in GetRole and its like
 	Tags        *awsquery.Members[Tag] `xml:"Tags,omitempty"`
 	LastUsed    *LastUsed              `xml:"RoleLastUsed"` // in GetRole alone
+}
+
+// Boundary is the managed policy that bounds a role.
+type Boundary struct {
+	Type string `xml:"PermissionsBoundaryType"`
+	ARN  string `xml:"PermissionsBoundaryArn"`
+}
+
+// BoundaryOf is the element for a boundary's ARN, nil for none. Its type is the
+// word AWS answers with, not the model's.
+func BoundaryOf(arn string) *Boundary {
+	if arn == "" {
+		return nil
+	}
+	return &Boundary{"Policy", arn}
 }
 
 // LastUsed is when a role was last used: an empty element, for the audit log
@@ -338,17 +396,11 @@ type ListRolesResult struct {
 	Marker      string                 `xml:"Marker,omitempty"`
 }
 
-// ListTagsResult answers ListRoleTags and ListOpenIDConnectProviderTags.
+// ListTagsResult answers ListRoleTags and its like.
 type ListTagsResult struct {
 	Tags        awsquery.Members[Tag] `xml:"Tags"`
 	IsTruncated bool                  `xml:"IsTruncated"`
 	Marker      string                `xml:"Marker,omitempty"`
-}
-
-// NoAttachedPoliciesResult answers ListAttachedRolePolicies: there are none.
-type NoAttachedPoliciesResult struct {
-	Policies    awsquery.Members[struct{}] `xml:"AttachedPolicies"`
-	IsTruncated bool                       `xml:"IsTruncated"`
 }
 
 // NoInstanceProfilesResult answers ListInstanceProfilesForRole: there are none.

@@ -7,6 +7,7 @@
 CREATE TABLE account (
     one        INTEGER PRIMARY KEY CHECK (one = 1),
     id         TEXT    NOT NULL,
+    alias      TEXT    NOT NULL DEFAULT '',
     created    INTEGER NOT NULL,
     generation INTEGER NOT NULL
 ) STRICT;
