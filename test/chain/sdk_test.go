@@ -287,7 +287,7 @@ func TestManage(t *testing.T) {
 	wants("a provider twice", err, new(*iamtypes.EntityAlreadyExistsException))
 	p, err := i.GetOpenIDConnectProvider(ctx, &iam.GetOpenIDConnectProviderInput{OpenIDConnectProviderArn: aws.String(w.provider())})
 	must("get the provider", err)
-	if aws.ToString(p.Url) != w.issuer() || len(p.ClientIDList) != 1 {
+	if aws.ToString(p.Url) != w.State.GitLabURL() || len(p.ClientIDList) != 1 {
 		t.Errorf("the provider is %s %v", aws.ToString(p.Url), p.ClientIDList)
 	}
 	_, err = i.CreateRole(ctx, &iam.CreateRoleInput{RoleName: aws.String("GITLAB-deployer"), AssumeRolePolicyDocument: aws.String(w.trust("StringLike", "x"))})
