@@ -134,6 +134,18 @@ func TestLayers(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			snap, s := world(t, tt.of)
 			err := ask(t, snap, s)
+			if tt.of.session == "" { // a simulation of the role says what happens
+				role, _ := snap.RoleByID(s.RoleID)
+				of := authz.OfRole(snap, role)
+				sim := authz.Simulation{Caller: policy.RolePrincipal(role.ARN(), role.ID), Account: account, Identity: of.Identity, Boundary: of.Boundary}
+				want := map[bool]policy.Effect{true: policy.Allow, false: policy.ImplicitDeny}[tt.want == 0]
+				if tt.explicit {
+					want = policy.ExplicitDeny
+				}
+				if got := sim.Ask("iam:GetRole", on); got.Effect != want || got.Foreign || len(got.Matched) == 0 && want != policy.ImplicitDeny {
+					t.Errorf("a simulation says %+v", got)
+				}
+			}
 			if tt.want == 0 {
 				if err != nil {
 					t.Error(err)

@@ -1,8 +1,6 @@
 package authz
 
 import (
-	"slices"
-
 	"mayfly.internal/internal/arn"
 	"mayfly.internal/internal/policy"
 )
@@ -106,6 +104,7 @@ func (s Simulation) layers(d policy.Decision) map[policy.Layer]policy.Effect {
 // simulation does not know.
 func (s Simulation) missing(action string) []string {
 	var out []string
+	seen := map[string]bool{} // :: policy.FoldKey → it was looked for
 	for _, l := range simulated {
 		for _, source := range s.sources(l) {
 			if source.Document == nil {
@@ -113,7 +112,7 @@ func (s Simulation) missing(action string) []string {
 			}
 			for _, statement := range source.Document.Statements() {
 				if statement.CoversAction(action) {
-					out = s.unknown(out, statement.Keys())
+					out = s.addUnknown(out, seen, statement.Keys())
 				}
 			}
 		}
@@ -121,13 +120,14 @@ func (s Simulation) missing(action string) []string {
 	return out
 }
 
-// unknown adds to a list the keys that are not known and not in it.
-func (s Simulation) unknown(list, keys []string) []string {
+// addUnknown adds to a list the keys that are not known and were not looked for.
+func (s Simulation) addUnknown(list []string, seen map[string]bool, keys []string) []string {
 	for _, key := range keys {
-		_, _, known := s.Context.Values(key)
-		if !known && !slices.ContainsFunc(list, func(have string) bool { return policy.SameKey(have, key) }) {
+		fold := policy.FoldKey(key)
+		if _, _, known := s.Context.Values(key); !known && !seen[fold] {
 			list = append(list, key)
 		}
+		seen[fold] = true
 	}
 	return list
 }

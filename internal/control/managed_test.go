@@ -442,6 +442,22 @@ func TestSimulatePages(t *testing.T) {
 			t.Errorf("by %d: %v", size, got)
 		}
 	}
+	// An answer in which very much matches ends early.
+	every := strings.TrimSuffix(strings.Repeat(allow("*", "*")+",", 1500), ",")
+	big := control.SimulateInput{Policies: []string{`{"Statement":[` + every + `]}`}, Actions: in.Actions, Resources: in.Resources}
+	var sizes []int
+	for more := true; more; {
+		big.Max = 100
+		var out []authz.Outcome
+		var err error
+		if out, more, err = w.SimulateCustom(t.Context(), w.admin(), big); err != nil || len(out) == 0 {
+			t.Fatal(err)
+		}
+		big.Skip, sizes = big.Skip+len(out), append(sizes, len(out))
+	}
+	if fmt.Sprint(sizes) != "[4 2]" {
+		t.Errorf("with 1500 statements that match the pages are of %v", sizes)
+	}
 	in.Skip = 7
 	if out, more, err := w.SimulateCustom(t.Context(), w.admin(), in); err != nil || more || len(out) != 0 {
 		t.Errorf("behind the end: %v, %v, %v", out, more, err)

@@ -35,8 +35,8 @@ type ContextEntry struct {
 }
 
 // SimulateCustom is IAM SimulateCustomPolicy: what some policies say, each
-// action on each resource in turn, and whether there are more outcomes than were
-// wanted.
+// action on each resource in turn, and whether there are more outcomes. There may
+// be fewer than were wanted when there are more.
 func (s *Service) SimulateCustom(ctx context.Context, c Call, in SimulateInput) ([]authz.Outcome, bool, error) {
 	snap, err := s.read(ctx, c, operation{action: "iam:SimulateCustomPolicy", on: everything})
 	if err != nil {
@@ -99,13 +99,19 @@ func simulate(snap *registry.Snapshot, sim authz.Simulation, in SimulateInput, k
 		}
 	}
 	var out []authz.Outcome
-	all := len(in.Actions) * len(resources)
-	end := min(in.Skip+in.Max, all)
-	for i := in.Skip; i < end; i++ {
-		out = append(out, sim.Ask(in.Actions[i/len(resources)], resources[i%len(resources)]))
+	all, shown := len(in.Actions)*len(resources), 0
+	next := in.Skip
+	for ; next < min(in.Skip+in.Max, all) && shown < maxShown; next++ {
+		o := sim.Ask(in.Actions[next/len(resources)], resources[next%len(resources)])
+		out, shown = append(out, o), shown+len(o.Matched)+len(o.Missing)
 	}
-	return out, end < all, nil
+	return out, next < all, nil
 }
+
+// maxShown is how many statements and keys one answer shows before it ends early,
+// as IAM's may: every statement may match every action on every resource, and ask
+// about many keys.
+const maxShown = 5000
 
 // addPolicies adds the policies that were given as texts, by AWS's names for
 // them.

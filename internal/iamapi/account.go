@@ -40,15 +40,39 @@ func (a *API) accountDetails(ctx context.Context, c control.Call, r *awsquery.Re
 		}
 	}
 	shown, marker := paged(items, page, func(i accountItem) string { return i.key })
-	out := iamwire.AccountDetailsResult{IsTruncated: marker != "", Marker: marker}
-	for _, i := range shown {
-		if i.role != nil {
-			out.Roles.Member = append(out.Roles.Member, encodeRoleDetail(i.role))
-		} else {
-			out.Policies.Member = append(out.Policies.Member, encodePolicyDetail(i.policy))
+	var out iamwire.AccountDetailsResult
+	size := 0
+	for n, i := range shown {
+		if size > maxDetails {
+			marker = shown[n-1].key
+			break
 		}
+		size += i.addTo(&out)
 	}
+	out.IsTruncated, out.Marker = marker != "", marker
 	return out, nil
+}
+
+// maxDetails is how many bytes of policies one page of the account's details has
+// before it ends early, as IAM's may: white space in a policy is free.
+const maxDetails = 4 << 20
+
+// addTo adds the item to an answer and gives the length of its policies.
+func (i accountItem) addTo(out *iamwire.AccountDetailsResult) (size int) {
+	if i.role != nil {
+		r := encodeRoleDetail(i.role)
+		out.Roles.Member = append(out.Roles.Member, r)
+		for _, p := range r.Inline.Member {
+			size += len(p.Document)
+		}
+		return size + len(r.Trust)
+	}
+	p := encodePolicyDetail(i.policy)
+	out.Policies.Member = append(out.Policies.Member, p)
+	for _, v := range p.Versions.Member {
+		size += len(v.Document)
+	}
+	return size
 }
 
 func encodeRoleDetail(r *control.RoleDetails) iamwire.RoleDetail {

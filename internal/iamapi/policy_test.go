@@ -1,6 +1,7 @@
 package iamapi_test
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 
@@ -174,6 +175,41 @@ func TestAccount(t *testing.T) {
 		t.Errorf("the second page is %s", got)
 	}
 	check(w.must("GetAccountAuthorizationDetails", "Filter.member.1", "Role", "MaxItems", "1", "Marker", "role/mayfly-admin"), nobody+`<RoleDetailList>`+role+`</RoleDetailList><Policies></Policies>`+end)
+}
+
+// TestDetailsEndEarly: policies may be mostly white space, and a page of many
+// such ends before it is as long as was asked for.
+func TestDetailsEndEarly(t *testing.T) {
+	w := newWorld(t)
+	wide := strings.TrimSuffix(readOnly, "}") + strings.Repeat(" ", 130_000) + "}"
+	for _, name := range []string{"a", "b", "c", "d"} {
+		w.must("CreatePolicy", "PolicyName", name, "PolicyDocument", wide)
+		for range 4 {
+			w.must("CreatePolicyVersion", "PolicyArn", "arn:aws:iam::111122223333:policy/"+name, "PolicyDocument", wide)
+		}
+	}
+	names, marker := "", ""
+	for page := range 5 {
+		params := []string{"Filter.member.1", "LocalManagedPolicy", "MaxItems", "1000"}
+		if marker != "" {
+			params = append(params, "Marker", marker)
+		}
+		got := w.must("GetAccountAuthorizationDetails", params...)
+		for _, m := range regexp.MustCompile(`<PolicyName>(.)<`).FindAllStringSubmatch(got, -1) {
+			names += m[1]
+		}
+		next := regexp.MustCompile(`<IsTruncated>true</IsTruncated><Marker>(.*)</Marker>`).FindStringSubmatch(got)
+		if next == nil {
+			if page == 0 {
+				t.Errorf("one page has %d bytes", len(got))
+			}
+			break
+		}
+		marker = next[1]
+	}
+	if names != "abcd" {
+		t.Errorf("the pages have %s", names)
+	}
 }
 
 func TestSimulate(t *testing.T) {

@@ -136,8 +136,9 @@ func lower(c byte) byte {
 	return c
 }
 
-// foldKey lowers what equalFold takes for equal to one text.
-func foldKey(key string) string {
+// FoldKey is a name of a condition key as one text for all that SameKey takes for
+// the same.
+func FoldKey(key string) string {
 	for i := 0; i < len(key); i++ {
 		if 'A' <= key[i] && key[i] <= 'Z' {
 			return foldBytes(key)

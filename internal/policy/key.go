@@ -1,14 +1,14 @@
 package policy
 
-import "slices"
-
 // Keys are the condition keys that the statement asks about, in its conditions
 // and in variables, each once, in the order written. A variable that has a value
 // for when its key is absent asks about it all the same.
 func (s *Statement) Keys() []string {
 	var keys []string
+	seen := map[string]bool{} // :: FoldKey → it is in keys
 	add := func(key string) {
-		if !slices.ContainsFunc(keys, func(have string) bool { return equalFold(have, key) }) {
+		if fold := FoldKey(key); !seen[fold] {
+			seen[fold] = true
 			keys = append(keys, key)
 		}
 	}

@@ -21,7 +21,7 @@ const awsTrustActions = "AssumeRole policy may only specify STS AssumeRole actio
 // and covers an action that trust policies are about.
 func trustable(pattern string) bool {
 	vendor, _, _ := strings.Cut(pattern, ":")
-	if foldKey(vendor) != "sts" {
+	if FoldKey(vendor) != "sts" {
 		return false
 	}
 	p := wildcard.Compile(pattern)
@@ -154,12 +154,12 @@ func (s *Statement) Knows(p Project) bool {
 	for i := range s.conditions {
 		c := &s.conditions[i]
 		var own string
-		switch foldKey(c.key) {
-		case foldKey(prefix + "sub"):
+		switch FoldKey(c.key) {
+		case FoldKey(prefix + "sub"):
 			own = p.Subject
-		case foldKey(prefix + "project_id"):
+		case FoldKey(prefix + "project_id"):
 			own = p.ProjectID
-		case foldKey(prefix + "namespace_id"):
+		case FoldKey(prefix + "namespace_id"):
 			own = p.NamespaceID
 		default:
 			continue

@@ -213,7 +213,7 @@ func number(s string, width, max int) (int, bool) {
 
 // parseBool reads true or false in any case, as AWS does.
 func parseBool(s string) (value, ok bool) {
-	switch foldKey(s) {
+	switch FoldKey(s) {
 	case "true":
 		return true, true
 	case "false":

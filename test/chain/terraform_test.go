@@ -1,6 +1,8 @@
 package chain
 
 import (
+	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -87,6 +89,140 @@ func TestTerraformRole(t *testing.T) {
 	_, err = c.DeleteRole(ctx, &iam.DeleteRoleInput{RoleName: name})
 	must("delete", err)
 	if _, err := c.GetRole(ctx, &iam.GetRoleInput{RoleName: name}); code(err) != "NoSuchEntity" {
+		t.Errorf("it is still there: %v", err)
+	}
+}
+
+// TestTerraformPolicy is the same of an aws_iam_policy, an
+// aws_iam_role_policy_attachment and a role with a permissions boundary.
+func TestTerraformPolicy(t *testing.T) {
+	w := newWorld(t)
+	w.teach(t)
+	c, ctx, name := iam.NewFromConfig(w.config), t.Context(), aws.String("bounded")
+	trust := w.trust("StringLike", "project_path:"+project+":ref_type:branch:ref:production")
+	must := func(what string, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+	}
+	const document = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"eks:Describe*","Resource":"*"}]}`
+	made, err := c.CreatePolicy(ctx, &iam.CreatePolicyInput{PolicyName: aws.String("describe"), Path: aws.String("/ci/"), Description: aws.String("d"), PolicyDocument: aws.String(document), Tags: []types.Tag{{Key: aws.String("team"), Value: aws.String("web")}}})
+	must("create", err)
+	policy := made.Policy.Arn
+	limit, err := c.CreatePolicy(ctx, &iam.CreatePolicyInput{PolicyName: aws.String("limit"), PolicyDocument: aws.String(document)})
+	must("create the boundary", err)
+
+	_, err = c.CreateRole(ctx, &iam.CreateRoleInput{RoleName: name, AssumeRolePolicyDocument: &trust, PermissionsBoundary: limit.Policy.Arn})
+	must("create the role", err)
+	_, err = c.AttachRolePolicy(ctx, &iam.AttachRolePolicyInput{RoleName: name, PolicyArn: policy})
+	must("attach", err)
+	role, err := c.GetRole(ctx, &iam.GetRoleInput{RoleName: name})
+	must("read the role", err)
+	if b := role.Role.PermissionsBoundary; b == nil || *b.PermissionsBoundaryArn != *limit.Policy.Arn {
+		t.Errorf("it is bounded by %+v", b)
+	}
+	attached, err := c.ListAttachedRolePolicies(ctx, &iam.ListAttachedRolePoliciesInput{RoleName: name})
+	must("read what is attached", err)
+	if len(attached.AttachedPolicies) != 1 || *attached.AttachedPolicies[0].PolicyArn != *policy {
+		t.Errorf("attached is %+v", attached.AttachedPolicies)
+	}
+
+	version, err := c.CreatePolicyVersion(ctx, &iam.CreatePolicyVersionInput{PolicyArn: policy, PolicyDocument: aws.String(strings.Replace(document, "Describe", "List", 1)), SetAsDefault: true})
+	must("change", err)
+	read, err := c.GetPolicy(ctx, &iam.GetPolicyInput{PolicyArn: policy})
+	must("read", err)
+	if p := read.Policy; *p.AttachmentCount != 1 || *p.PermissionsBoundaryUsageCount != 0 || *p.DefaultVersionId != *version.PolicyVersion.VersionId || !p.IsAttachable || len(p.Tags) != 1 || *p.Description != "d" {
+		t.Errorf("%+v", p)
+	}
+	text, err := c.GetPolicyVersion(ctx, &iam.GetPolicyVersionInput{PolicyArn: policy, VersionId: read.Policy.DefaultVersionId})
+	must("read the version", err)
+	if got, err := url.QueryUnescape(*text.PolicyVersion.Document); err != nil || !strings.Contains(got, "eks:List*") {
+		t.Errorf("it says %s, %v", got, err)
+	}
+	versions := iam.NewListPolicyVersionsPaginator(c, &iam.ListPolicyVersionsInput{PolicyArn: policy, MaxItems: aws.Int32(1)})
+	seen := ""
+	for versions.HasMorePages() {
+		page, err := versions.NextPage(ctx)
+		must("list the versions", err)
+		for _, v := range page.Versions {
+			seen += *v.VersionId
+		}
+	}
+	if seen != "v2v1" {
+		t.Errorf("the versions are %s", seen)
+	}
+
+	says := func(action string) types.PolicyEvaluationDecisionType {
+		t.Helper()
+		out, err := c.SimulatePrincipalPolicy(ctx, &iam.SimulatePrincipalPolicyInput{PolicySourceArn: role.Role.Arn, ActionNames: []string{action}, ResourceArns: []string{"arn:aws:eks:eu-central-1:" + w.account + ":cluster/x"}})
+		must("simulate", err)
+		if len(out.EvaluationResults) != 1 || *out.EvaluationResults[0].EvalActionName != action || len(out.EvaluationResults[0].ResourceSpecificResults) != 1 {
+			t.Fatalf("%+v", out.EvaluationResults)
+		}
+		return out.EvaluationResults[0].EvalDecision
+	}
+	if got := says("eks:ListClusters"); got != types.PolicyEvaluationDecisionTypeImplicitDeny { // beyond the boundary
+		t.Errorf("a simulation says %s", got)
+	}
+	_, err = c.DeleteRolePermissionsBoundary(ctx, &iam.DeleteRolePermissionsBoundaryInput{RoleName: name})
+	must("unbound", err)
+	if got := says("eks:ListClusters"); got != types.PolicyEvaluationDecisionTypeAllowed {
+		t.Errorf("unbounded, a simulation says %s", got)
+	}
+	_, err = c.PutRolePermissionsBoundary(ctx, &iam.PutRolePermissionsBoundaryInput{RoleName: name, PermissionsBoundary: limit.Policy.Arn})
+	must("bound again", err)
+	custom, err := c.SimulateCustomPolicy(ctx, &iam.SimulateCustomPolicyInput{PolicyInputList: []string{document}, ActionNames: []string{"eks:DescribeCluster"},
+		ContextEntries: []types.ContextEntry{{ContextKeyName: aws.String("aws:SourceIp"), ContextKeyType: types.ContextKeyTypeEnumIp, ContextKeyValues: []string{"192.0.2.1"}}}})
+	must("simulate a text", err)
+	if r := custom.EvaluationResults[0]; r.EvalDecision != types.PolicyEvaluationDecisionTypeAllowed || *r.MatchedStatements[0].SourcePolicyId != "PolicyInputList.1" || r.MatchedStatements[0].StartPosition.Column != 38 {
+		t.Errorf("%+v", r)
+	}
+
+	details, err := c.GetAccountAuthorizationDetails(ctx, &iam.GetAccountAuthorizationDetailsInput{Filter: []types.EntityType{types.EntityTypeRole, types.EntityTypeLocalManagedPolicy}})
+	must("read everything", err)
+	if len(details.Policies) != 2 || len(details.RoleDetailList) != 3 || len(details.UserDetailList) != 0 || len(details.Policies[0].PolicyVersionList) != 2 {
+		t.Errorf("%d policies, %d roles", len(details.Policies), len(details.RoleDetailList))
+	}
+	summary, err := c.GetAccountSummary(ctx, &iam.GetAccountSummaryInput{})
+	must("summarise", err)
+	if summary.SummaryMap["Policies"] != 2 || summary.SummaryMap["AttachedPoliciesPerRoleQuota"] != 10 {
+		t.Errorf("%v", summary.SummaryMap)
+	}
+	_, err = c.CreateAccountAlias(ctx, &iam.CreateAccountAliasInput{AccountAlias: aws.String("acme")})
+	must("name the account", err)
+	aliases, err := c.ListAccountAliases(ctx, &iam.ListAccountAliasesInput{})
+	must("read its name", err)
+	if len(aliases.AccountAliases) != 1 || aliases.AccountAliases[0] != "acme" {
+		t.Errorf("%v", aliases.AccountAliases)
+	}
+	_, err = c.DeleteAccountAlias(ctx, &iam.DeleteAccountAliasInput{AccountAlias: aws.String("acme")})
+	must("take its name", err)
+
+	if _, err = c.DeletePolicy(ctx, &iam.DeletePolicyInput{PolicyArn: limit.Policy.Arn}); code(err) != "DeleteConflict" {
+		t.Errorf("a boundary is deleted: %v", err)
+	}
+	if _, err = c.DeleteRole(ctx, &iam.DeleteRoleInput{RoleName: name}); code(err) != "DeleteConflict" {
+		t.Errorf("a role with an attached policy is deleted: %v", err)
+	}
+	if _, err = c.AttachRolePolicy(ctx, &iam.AttachRolePolicyInput{RoleName: name, PolicyArn: aws.String("arn:aws:iam::aws:policy/ReadOnlyAccess")}); code(err) != "NoSuchEntity" {
+		t.Errorf("a policy of AWS's is attached: %v", err)
+	}
+	entities, err := c.ListEntitiesForPolicy(ctx, &iam.ListEntitiesForPolicyInput{PolicyArn: policy})
+	must("list the roles", err)
+	for _, r := range entities.PolicyRoles {
+		_, err = c.DetachRolePolicy(ctx, &iam.DetachRolePolicyInput{RoleName: r.RoleName, PolicyArn: policy})
+		must("detach", err)
+	}
+	_, err = c.DeletePolicyVersion(ctx, &iam.DeletePolicyVersionInput{PolicyArn: policy, VersionId: aws.String("v1")})
+	must("delete the old version", err)
+	_, err = c.DeletePolicy(ctx, &iam.DeletePolicyInput{PolicyArn: policy})
+	must("delete", err)
+	_, err = c.DeleteRole(ctx, &iam.DeleteRoleInput{RoleName: name})
+	must("delete the role", err)
+	_, err = c.DeletePolicy(ctx, &iam.DeletePolicyInput{PolicyArn: limit.Policy.Arn})
+	must("delete the boundary", err)
+	if _, err := c.GetPolicy(ctx, &iam.GetPolicyInput{PolicyArn: policy}); code(err) != "NoSuchEntity" {
 		t.Errorf("it is still there: %v", err)
 	}
 }
