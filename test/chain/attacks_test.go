@@ -3,6 +3,7 @@ package chain
 import (
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,25 +16,33 @@ import (
 	"mayfly.internal/internal/lab"
 )
 
-// TestAttacks attacks the built server and a cluster's webhook with the built
+// TestAttacks attacks the built server, a cluster's webhook and the drop-in port
+// of aws-iam-authenticator with the built
 // mayfly, as the lab's GitLab gone bad: it holds the key that signs for jobs.
 func TestAttacks(t *testing.T) {
-	w := newWorld(t)
+	files := t.TempDir()
+	config, dropIn, hooks := filepath.Join(files, "config.yaml"), filepath.Join(files, "kubeconfig.yaml"), filepath.Join(files, "hooks")
+	text := fmt.Sprintf("clusterID: attacked\nserver: {port: %d, stateDir: %q, generateKubeconfig: %q}\n", freePort(t), filepath.Join(files, "state"), dropIn)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w := newWorldIn(t, filepath.Join(t.TempDir(), "lab"), fmt.Sprintf("authenticator: {config: %q, health_listen: \"off\"}\n", config))
 	w.teach(t)
 	w.makeRole(t, "attacked-next", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"`+w.role("gitlab-deployer")+`"},"Action":"sts:AssumeRole"}]}`)
-	hooks := filepath.Join(t.TempDir(), "hooks")
-	w.register(t, "attacked")
+	w.register(t, "attacked", "--authentication-mode", "API_AND_CONFIG_MAP")
 	if _, err := eks.NewFromConfig(w.config).CreateAccessEntry(t.Context(), &eks.CreateAccessEntryInput{ClusterName: aws.String("attacked"), PrincipalArn: aws.String(w.role("gitlab-deployer"))}); err != nil {
 		t.Fatal(err)
 	}
 	w.mayfly(t, "cluster", "webhook-config", "attacked", "--out", hooks)
-	kid, claims := w.jobClaims(t)
-	out := w.mayfly(t, "attack", "--issuer-key", filepath.Join(w.Dir, "gitlab", "ci-signing-key.pem"), "--key-id", kid, "--claims", claims, "--role", w.role("gitlab-deployer"),
-		"--assume-role", w.role("attacked-next"), "--webhook-kubeconfig", filepath.Join(hooks, "authentication-webhook.kubeconfig"), "--cluster", "attacked")
-	if !strings.Contains(out, " refuses all of ") {
-		t.Error(out)
+	for _, webhook := range []string{filepath.Join(hooks, "authentication-webhook.kubeconfig"), dropIn} {
+		kid, claims := w.jobClaims(t)
+		out := w.mayfly(t, "attack", "--issuer-key", filepath.Join(w.Dir, "gitlab", "ci-signing-key.pem"), "--key-id", kid, "--claims", claims, "--role", w.role("gitlab-deployer"),
+			"--assume-role", w.role("attacked-next"), "--webhook-kubeconfig", webhook, "--cluster", "attacked")
+		if !strings.Contains(out, " refuses all of 265 attacks") {
+			t.Errorf("%s: %s", webhook, out)
+		}
+		t.Log(strings.TrimSpace(out))
 	}
-	t.Log(strings.TrimSpace(out))
 }
 
 // mayfly runs the built command line as the administrator; it must succeed.

@@ -39,9 +39,9 @@ type world struct {
 // newWorld brings up a lab without a cluster and its administrator's SDK.
 func newWorld(t *testing.T) world { return newWorldIn(t, filepath.Join(t.TempDir(), "lab")) }
 
-func newWorldIn(t *testing.T, dir string) world {
+func newWorldIn(t *testing.T, dir string, server ...string) world {
 	t.Helper()
-	w := world{Lab: newLabIn(t, dir, false)}
+	w := world{Lab: newLabIn(t, dir, false, server...)}
 	w.config = w.admin(t)
 	who, err := sts.NewFromConfig(w.config).GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
 	if err != nil {
