@@ -14,7 +14,7 @@ FUZZTIME ?= 5s
 # An AWS CLI that honours AWS_ENDPOINT_URL, or the story's calls through the SDK.
 FINDAWS = bin/mayfly-lab find-aws || { echo "going on with the same calls through aws-sdk-go-v2" >&2; $(GO) -C test build -o ../bin/sdk/aws ./cmd/aws && echo $(abspath bin/sdk/aws); }
 
-.PHONY: help build check lint unit test test-outsiders integration fuzz demo bench deps kubernetes clean
+.PHONY: help build check lint unit test test-outsiders integration fuzz demo bench bench-peers deps kubernetes clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 24
@@ -57,6 +57,9 @@ demo: build ## run the story of examples/gitlab-to-kubernetes end to end (KEEP=1
 bench: ## measure the hot paths as ratios against a bare limit
 	$(GO) test -run '^$$' -bench . -benchmem ./internal/...
 	$(GO) -C bench test -run '^$$' -bench . -timeout 20m ./...
+
+bench-peers: ## measure Mayfly beside aws-iam-authenticator and versitygw
+	bench/peers/run.sh
 
 deps: ## write each program's dependency list
 	@for p in mayfly mayflyd mayfly-lab; do $(GO) list -deps -f '{{if not .Standard}}{{.ImportPath}}{{end}}' ./cmd/$$p | LC_ALL=C sort > cmd/$$p/deps.txt; done
