@@ -83,7 +83,7 @@ type Config struct {
 	Scrubbed     []string          // accounts whose principals are not shown to the cluster
 }
 
-// CertFile and KeyFile are the certificate the port is served with.
+// CertFile is the certificate the port is served with.
 func (c Config) CertFile() string { return filepath.Join(c.StateDir, "cert.pem") }
 
 // KeyFile is the key of CertFile.

@@ -212,7 +212,7 @@ func float(b bool) float64 {
 	return 0
 }
 
-// serveDropIn makes the port's handler.
+// routeDropIn makes the port's handler.
 func (s *Server) routeDropIn(auth *clusterauth.Service) {
 	d := s.dropIn
 	if d == nil {
