@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -123,15 +124,19 @@ func TestDropIn(t *testing.T) {
 	}
 	sts.mu.Lock()
 	sts.down = true
-	asked := len(sts.asked)
+	if len(sts.asked) != 3 { // jane's, and two that AWS disowned: nothing else is sent
+		t.Errorf("AWS was asked %d times", len(sts.asked))
+	}
 	sts.mu.Unlock()
-	if status, _ := review(t, client, url, bearerOf(t, jane, "k8s.example.com")); status != 200 && status != 403 || asked != 3 {
-		t.Errorf("%d, AWS was asked %d times", status, asked) // 200 if it is the same token, of the same second
+	other := sigv4.Credentials{AccessKeyID: "AKIAJANE2", SecretKey: jane.SecretKey} // a token that AWS has not seen
+	if status, body := review(t, client, url, bearerOf(t, other, "k8s.example.com")); status != 403 || strings.Contains(body, "jane") {
+		t.Errorf("while AWS does not answer: %d %s", status, body)
 	}
 	metrics := get(t, client, strings.Replace(url, "/authenticate", "/metrics", 1))
 	for _, want := range []string{
 		`aws_iam_authenticator_authenticate_latency_seconds_count{result="success"} `, `aws_iam_authenticator_authenticate_latency_seconds_count{result="uknown_user"} 2`, `aws_iam_authenticator_authenticate_latency_seconds_count{result="invalid_token"} 1`,
 		`aws_iam_authenticator_sts_responses_total{ResponseCode="200",StsRegion="eu-central-1"} 1`, `aws_iam_authenticator_sts_responses_total{ResponseCode="403",StsRegion="eu-central-1"} 2`,
+		`aws_iam_authenticator_sts_connection_failures_total{StsRegion="eu-central-1"} 1`, `aws_iam_authenticator_authenticate_latency_seconds_count{result="sts_error"} 3`,
 		`aws_iam_authenticator_dynamic_file_enabled 0`, `aws_iam_authenticator_configmap_watch_failures_total 0`, `aws_iam_authenticator_dynamicfile_failures_total 0`, `mayfly_aws_sts_requests_total{region="eu-central-1",status="200"} 1`,
 	} {
 		if !strings.Contains(metrics, want) {
@@ -254,16 +259,30 @@ func TestDropInConfig(t *testing.T) {
 			t.Errorf("%s: %v", tt.name, err)
 		}
 	}
+	// What cannot be put in place stops the start, and says what to do.
+	start := func(text string) error {
+		c := quiet()
+		c.Authenticator = AuthenticatorConfig{Config: file(strings.Replace(text, "k8s.example.com", "prod", 1)), HealthListen: "off"}
+		_, err := New(t.Context(), Options{Config: c, Data: shortDir(t), Log: slog.New(slog.DiscardHandler)})
+		return err
+	}
+	if err := start(strings.Replace(authenticatorConfig, "DIR/kubeconfig.yaml", "DIR/none/kubeconfig.yaml", 1)); err == nil || !strings.Contains(err.Error(), "server.kubeconfigPregenerated") {
+		t.Errorf("a kubeconfig in no folder: %v", err)
+	}
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	_, port, _ := net.SplitHostPort(taken.Addr().String())
+	if err := start(strings.Replace(authenticatorConfig, "port: 0", "port: "+port, 1)); err == nil || !strings.Contains(err.Error(), "authenticator: listen") {
+		t.Errorf("a port that is taken: %v", err)
+	}
 	// One of the pair is not made anew beside the other.
-	c := quiet()
-	c.Authenticator = AuthenticatorConfig{Config: file(strings.Replace(authenticatorConfig, "k8s.example.com", "prod", 1)), HealthListen: "off"}
-	if err := os.MkdirAll(dir+"/state", 0o700); err != nil {
+	if err := os.Remove(dir + "/state/cert.pem"); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(dir+"/state/key.pem", []byte("x"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := New(t.Context(), Options{Config: c, Data: shortDir(t), Log: slog.New(slog.DiscardHandler)}); err == nil || !strings.Contains(err.Error(), "cert.pem") {
-		t.Errorf("%v", err)
+	if err := start(authenticatorConfig); err == nil || !strings.Contains(err.Error(), "cert.pem") {
+		t.Errorf("a key without its certificate: %v", err)
 	}
 }
