@@ -219,6 +219,13 @@ func (c *Condition) holds(ctx Context) (truth, Why) {
 	return t, c.why(t)
 }
 
+// Holds evaluates the condition alone: whether it holds, and whether it could be
+// evaluated at all. One that could not helps no Allow and stops no Deny.
+func (c *Condition) Holds(ctx Context) (holds, evaluable bool) {
+	t, _ := c.holds(ctx)
+	return t == yes, t != unknown
+}
+
 // empty: no value, or only empty ones. Null and ForAllValues take that for the
 // absence of the key, as AWS does.
 func empty(values []string) bool {

@@ -24,6 +24,16 @@ func (s *Statement) Keys() []string {
 	return keys
 }
 
+// Variables are the condition keys that stand as variables in the condition's
+// values, in the order written.
+func (c *Condition) Variables() []string {
+	var keys []string
+	for i := range c.values {
+		c.values[i].eachVariable(func(key string) { keys = append(keys, key) })
+	}
+	return keys
+}
+
 func (t *template) eachVariable(add func(key string)) {
 	for _, p := range t.parts {
 		if p.Kind == Variable {

@@ -57,6 +57,16 @@ func (s *Statement) Trusts(p arn.Provider) bool {
 	return s.principals.grant(&who, s.strict()) != notNamed
 }
 
+// Concerns reports whether the statement, whatever its effect, is about those
+// whom an identity provider vouches for.
+func (s *Statement) Concerns(p arn.Provider) bool {
+	if s.principals == nil || s.principals.not {
+		return s.principals == nil
+	}
+	who := FederatedPrincipal(p)
+	return s.principals.grant(&who, s.strict()) != notNamed
+}
+
 // TestsKey reports whether the statement confines a key: under a positive
 // String operator, which fails when the key is absent, with values of which
 // each begins with text that is neither a wildcard nor a variable. Identity

@@ -1,0 +1,80 @@
+package prove
+
+import (
+	"slices"
+
+	"mayfly.internal/internal/regular"
+)
+
+// box is a set of requests of a shape: for each group the words it may be, and
+// whether it may be missing. A request is in the box if each of its groups is.
+type box struct {
+	shape *Shape
+	parts []part
+}
+
+type part struct {
+	words   regular.Language
+	missing bool
+}
+
+func (p part) empty() bool { return p.words.IsEmpty() && !p.missing }
+
+// all is the box of every request of a shape.
+func (s *Shape) all() box {
+	b := box{s, make([]part, len(s.groups))}
+	for i, g := range s.groups {
+		b.parts[i] = part{g.Words, g.Optional}
+	}
+	return b
+}
+
+// empty reports whether no request is in the box.
+func (b box) empty() bool { return b.shape == nil || slices.ContainsFunc(b.parts, part.empty) }
+
+// limit is the requests of the box in which one group is within bounds.
+func (b box) limit(w *regular.Work, group int, bounds part) box {
+	p := b.parts[group]
+	narrowed := part{w.Intersect(p.words, bounds.words), p.missing && bounds.missing}
+	if narrowed.missing == p.missing && narrowed.words.Equal(p.words) {
+		return b
+	}
+	out := box{b.shape, slices.Clone(b.parts)}
+	out.parts[group] = narrowed
+	return out
+}
+
+// exclude is the requests of the box in which one group is not within bounds.
+func (b box) exclude(w *regular.Work, group int, bounds part) box {
+	p := b.parts[group]
+	out := box{b.shape, slices.Clone(b.parts)}
+	out.parts[group] = part{w.Subtract(p.words, bounds.words), p.missing && !bounds.missing}
+	return out
+}
+
+// and is the requests that are in both boxes, of one shape.
+func (b box) and(w *regular.Work, c box) box {
+	for i, p := range c.parts {
+		b = b.limit(w, i, p)
+	}
+	return b
+}
+
+// minus is the requests of the boxes that are not in c, as boxes that do not
+// overlap.
+func minus(w *regular.Work, boxes []box, c box) []box {
+	var out []box
+	for _, b := range boxes {
+		if b.and(w, c).empty() {
+			out = append(out, b)
+			continue
+		}
+		for i, p := range c.parts {
+			if rest := b.exclude(w, i, p); !rest.empty() {
+				out = append(out, rest)
+			}
+			b = b.limit(w, i, p)
+		}
+	}
+	return out
+}

@@ -1,0 +1,103 @@
+package prove
+
+import (
+	"strings"
+
+	"mayfly.internal/internal/arn"
+	"mayfly.internal/internal/policy"
+)
+
+// Claims are what a request says: condition keys and their values, in the order
+// of the shape.
+type Claims []Claim
+
+// Claim is a condition key and its value.
+type Claim struct{ Key, Value string }
+
+// Get is the value of a key; false if the request has none.
+func (c Claims) Get(name string) (string, bool) {
+	for _, one := range c {
+		if policy.SameKey(one.Key, name) {
+			return one.Value, true
+		}
+	}
+	return "", false
+}
+
+// member is one request of a box: for each group its word, or that it is missing.
+type member struct {
+	word    string
+	missing bool
+}
+
+// claims are the condition keys of a request of the shape.
+func (s *Shape) claims(members []member) Claims {
+	var out Claims
+	for _, name := range s.names {
+		k := s.keys[policy.FoldKey(name)]
+		m := members[k.group]
+		if m.missing {
+			continue
+		}
+		if value, ok := k.value(m.word); ok {
+			out = append(out, Claim{name, value})
+		}
+	}
+	return out
+}
+
+// value is the key's value in a word of its group.
+func (k key) value(word string) (string, bool) {
+	if k.Cases != nil {
+		for _, c := range k.Cases {
+			if c.Words.Contains(word) {
+				return c.Value, true
+			}
+		}
+		return "", false
+	}
+	tracks := strings.Split(word, "\x00")
+	var b strings.Builder
+	for _, p := range k.Template {
+		if p.Track == 0 {
+			b.WriteString(p.Text)
+			continue
+		}
+		b.WriteString(tracks[p.Track-1])
+	}
+	return b.String(), true
+}
+
+// pick is a request of the box that a person can read: the keys of groups that
+// may be missing are, and what is open is filled with words of a kind that occurs.
+func (b box) pick() ([]member, bool) {
+	if b.empty() {
+		return nil, false
+	}
+	members := make([]member, len(b.parts))
+	for i, p := range b.parts {
+		members[i].missing = p.missing
+		if !p.missing {
+			members[i].word, _ = p.words.Witness(fillers...)
+		}
+	}
+	return members, true
+}
+
+// fillers are what stands where a witness may say anything.
+var fillers = []string{"-hotfix", "hotfix", "evil", "v1.0", "web", "deploy"}
+
+// replay asks the evaluator whether a policy lets a request in, as the exchange
+// asks it.
+func replay(doc *policy.Document, p arn.Provider, claims Claims) policy.Decision {
+	var b policy.ContextBuilder
+	for _, c := range claims {
+		b.Set(c.Key, c.Value)
+	}
+	ctx, err := b.Context()
+	if err != nil {
+		return policy.Decision{}
+	}
+	return policy.Evaluate(policy.Request{Principal: policy.FederatedPrincipal(p), Action: actionWebIdentity, Resource: "*", Context: ctx},
+		policy.Set{Resource: []*policy.Document{doc}, ResourceAccount: p.Account})
+}
