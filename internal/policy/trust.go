@@ -96,6 +96,25 @@ func (c *Condition) confines() bool {
 	return true
 }
 
+// Confines reports whether the condition holds only if its key is there, with a
+// value that a String operator finds among those listed.
+func (c *Condition) Confines() bool { return c.positiveString() }
+
+// ConfinesTo reports whether the statement holds only if a key has one of some
+// values, each of which it names in full.
+func (s *Statement) ConfinesTo(key string, values []string) bool {
+	for i := range s.conditions {
+		c := &s.conditions[i]
+		if !c.IsKey(key) || c.operator.name != "StringEquals" || len(c.values) == 0 {
+			continue
+		}
+		if !slices.ContainsFunc(c.values, func(v Value) bool { return !slices.Contains(values, v.text) }) {
+			return true
+		}
+	}
+	return false
+}
+
 // positiveString: the condition holds only if the key is there and its value is
 // among those the policy lists.
 func (c *Condition) positiveString() bool {

@@ -34,6 +34,9 @@ const maxValues = 256
 // here knows what an operator does with a key that is absent.
 func (s *Shape) constrain(w *regular.Work, c *policy.Condition) constraint {
 	k, found := s.keys[policy.FoldKey(c.Key())]
+	if why := s.opaque[policy.FoldKey(c.Key())]; !found && why != "" {
+		return constraint{unmodelled: why}
+	}
 	if !found {
 		holds, evaluable := holdsFor(c)
 		out := constant(s, holds)

@@ -18,6 +18,9 @@ type Shape struct {
 	groups []Group
 	keys   map[string]key // :: policy.FoldKey of the condition key
 	names  []string       // the keys as written, in the order they were given
+	origin origin
+	// opaque :: folded key → why nothing can be said of it, though requests have it.
+	opaque map[string]string
 }
 
 // Group is a part of a request that varies on its own.

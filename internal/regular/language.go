@@ -19,6 +19,12 @@ func (l Language) Contains(text string) bool {
 	return s >= 0 && l.d.accept[s]
 }
 
+// Begins reports whether some text of the language begins with a prefix.
+func (l Language) Begins(prefix string) bool {
+	s := l.d.start()
+	return s >= 0 && l.d.walk(s, prefix) >= 0
+}
+
 // Equal reports whether two languages hold the same texts.
 func (l Language) Equal(m Language) bool {
 	if l.d == m.d {

@@ -1,0 +1,400 @@
+package prove
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"mayfly.internal/internal/arn"
+	"mayfly.internal/internal/guard"
+	"mayfly.internal/internal/iam"
+	"mayfly.internal/internal/policy"
+	"mayfly.internal/internal/regular"
+)
+
+// maxStates is what the question about one statement may cost.
+const maxStates = 1 << 20
+
+// World is what roles are judged in: the GitLabs whose jobs may reach them, and
+// what must hold of those jobs. It is made once for many roles and is not safe
+// for concurrent use.
+type World struct {
+	issuers []*issuerWorld
+	require []guard.Requirement
+}
+
+// issuerWorld is an issuer with what was found out of its projects, once for all
+// roles.
+type issuerWorld struct {
+	*Issuer
+	require  []guard.Requirement
+	projects map[string]*projectWorld // :: full path → shapes and gaps
+	others   []*Shape
+	person   *Shape
+	err      error
+}
+
+type projectWorld struct {
+	*guard.Project
+	shapes []*Shape
+	gaps   map[guard.RefKind][]guard.Gap
+}
+
+// NewWorld makes a world of issuers. No requirements: the default ones.
+func NewWorld(require []guard.Requirement, issuers ...*Issuer) *World {
+	if require == nil {
+		require = guard.Default()
+	}
+	w := &World{require: require}
+	for _, is := range issuers {
+		w.issuers = append(w.issuers, &issuerWorld{Issuer: is, require: require, projects: map[string]*projectWorld{}})
+	}
+	return w
+}
+
+func (w *World) requires(kind guard.Kind) []guard.Requirement {
+	for _, r := range w.require {
+		if r.Kind == kind {
+			return []guard.Requirement{r}
+		}
+	}
+	return nil
+}
+
+// Check says whether every job that a trust policy lets in meets the world's
+// requirements.
+func (w *World) Check(role string, doc *policy.Document) Report {
+	r := Report{Role: role, Require: w.require, Verdict: Proven}
+	for _, st := range doc.Statements() {
+		if st.Denies() {
+			continue
+		}
+		one, ok := w.statement(role, doc, st)
+		if !ok {
+			continue
+		}
+		r.Statements = append(r.Statements, one)
+		r.Verdict = r.Verdict.worse(one.Verdict)
+	}
+	return r
+}
+
+// statement judges one Allow statement; false if it is about nothing that assumes
+// the role.
+func (w *World) statement(role string, doc *policy.Document, st *policy.Statement) (StatementReport, bool) {
+	out := StatementReport{Name: st.Name(), Sid: st.Sid(), Line: st.Position().Line, EndLine: st.End().Line, Verdict: Proven}
+	about := false
+	if st.CoversAction(actionWebIdentity) {
+		for _, is := range w.issuers {
+			if st.Trusts(is.Provider) {
+				about = true
+				is.judge(role, doc, st, &out)
+			}
+		}
+	}
+	for _, other := range w.otherWays(st) {
+		about = true
+		out.Findings = append(out.Findings, other)
+	}
+	for _, f := range out.Findings {
+		out.Verdict = out.Verdict.worse(f.Verdict)
+	}
+	return out, about
+}
+
+// otherWays are the principals of a statement that nothing here follows.
+func (w *World) otherWays(st *policy.Statement) []Finding {
+	var out []Finding
+	unknown := func(format string, args ...any) {
+		out = append(out, Finding{Verdict: Unknown, Why: fmt.Sprintf(format, args...)})
+	}
+	web, assume := st.CoversAction(actionWebIdentity), st.CoversAction("sts:AssumeRole")
+	names, _ := st.Principals()
+	for _, n := range names {
+		switch n.Type {
+		case policy.Federated:
+			p, err := arn.ParseProvider(n.Text)
+			known := slices.ContainsFunc(w.issuers, func(is *issuerWorld) bool { return err == nil && is.Provider == p })
+			if web && !known {
+				unknown("it trusts %s, and nothing is known of what is signed there", n.Text)
+			}
+		case policy.AWSPrincipal:
+			if assume {
+				unknown("%s may assume the role too: prove that one's role as well", n.Text)
+			}
+		case policy.Service:
+			if assume {
+				unknown("the service %s may assume the role too", n.Text)
+			}
+		case policy.Everyone:
+			if assume {
+				unknown("everyone in the account's reach whose policies allow it may assume the role too")
+			}
+			if web {
+				unknown("it trusts every identity provider of the account, and the others' tokens are not looked at")
+			}
+		}
+	}
+	return out
+}
+
+// judge adds what a statement lets in of an issuer's jobs.
+func (is *issuerWorld) judge(role string, doc *policy.Document, st *policy.Statement, out *StatementReport) {
+	if key := iam.SharedKey(is.Provider); is.Realm == Mayfly && key != "" && !st.TestsKey(key) {
+		return // the exchange lets nobody in by such a statement
+	}
+	work := regular.NewWork(maxStates)
+	j := &judgement{issuerWorld: is, work: work, role: role, doc: doc, statement: st, out: out}
+	filter := newFilter(work, is.Provider.URL, st)
+	if is.Facts != nil {
+		for i := range is.Facts.Projects {
+			if p := &is.Facts.Projects[i]; filter.mayBe(p) {
+				j.project(p)
+			}
+		}
+	}
+	j.others()
+	j.person()
+	if err := work.Err(); err != nil {
+		*out = StatementReport{Name: out.Name, Sid: out.Sid, Line: out.Line, EndLine: out.EndLine, Verdict: Proven,
+			Findings: []Finding{{Verdict: Unknown, Why: err.Error()}}}
+	}
+}
+
+// judgement is one statement against one issuer.
+type judgement struct {
+	*issuerWorld
+	work      *regular.Work
+	role      string
+	doc       *policy.Document
+	statement *policy.Statement
+	out       *StatementReport
+}
+
+// world is what is known of a project, found out once.
+func (is *issuerWorld) world(p *guard.Project) *projectWorld {
+	if known := is.projects[p.Path]; known != nil {
+		return known
+	}
+	work := regular.NewWork(maxStates)
+	pw := &projectWorld{Project: p, gaps: map[guard.RefKind][]guard.Gap{}}
+	pw.shapes = is.shapes(work, []*guard.Project{p}, hasKind(is.require, guard.ImmutableID))
+	for _, kind := range []guard.RefKind{guard.Branch, guard.Tag, guard.MergeRequest} {
+		pw.gaps[kind] = p.Gaps(work, kind, is.require)
+	}
+	is.projects[p.Path] = pw
+	if work.Err() != nil {
+		is.err = work.Err()
+	}
+	return pw
+}
+
+func hasKind(list []guard.Requirement, kind guard.Kind) bool {
+	return slices.ContainsFunc(list, func(r guard.Requirement) bool { return r.Kind == kind })
+}
+
+// project judges what the statement lets in of a project that is known.
+func (j *judgement) project(p *guard.Project) {
+	pw := j.world(p)
+	if j.err != nil {
+		j.finding(Finding{Verdict: Unknown, Project: p.Path, Why: "its rules: " + j.err.Error()})
+		return
+	}
+	reused := false // one finding says it, of branches or tags
+	for _, s := range pw.shapes {
+		r := s.allows(j.work, j.doc, j.statement, j.Provider)
+		if r.empty() {
+			continue
+		}
+		if s.origin.class == ReusedPath {
+			if !reused {
+				j.whole(s, r, reusedPath(s.origin.project))
+			}
+			reused = true
+			continue
+		}
+		j.reach(s, r)
+		for _, gap := range pw.gaps[s.origin.ref] {
+			bad := part{words: j.work.Preimage(gap.Refs, template(trackRef), originTracks)}
+			j.gap(s, r, gap, 0, bad)
+		}
+		j.environment(s, r)
+	}
+}
+
+// gap adds a finding if the region reaches into a gap.
+func (j *judgement) gap(s *Shape, r region, gap guard.Gap, group int, bad part) {
+	f := Finding{Requires: gap.Breaks, Guard: gap.Guard, Why: gap.Why, Fix: gap.Fix, Level: gap.Level}
+	if gap.Page != "" {
+		f.Page = j.page(s.origin.project, gap.Page)
+	}
+	if gap.Surely {
+		if m, ok := pickWithin(j.work, r.surely, group, bad); ok {
+			f.Verdict = Refuted
+			j.witness(s, m, f, gap.Who, gap.Does)
+			return
+		}
+	}
+	m, ok := pickWithin(j.work, r.perhaps, group, bad)
+	if !ok {
+		return
+	}
+	f.Verdict = Unknown
+	if gap.Surely { // then it is the policy that nobody can read
+		f.Why = strings.Join(slices.Compact(slices.Clone(r.unmodelled)), "; ") + "; without that: " + gap.Why
+	}
+	j.witness(s, m, f, gap.Who, gap.Does)
+}
+
+// pickWithin is a request of the boxes in which one group is within bounds.
+func pickWithin(w *regular.Work, boxes []box, group int, bounds part) ([]member, bool) {
+	for _, b := range boxes {
+		if m, ok := b.limit(w, group, bounds).pick(); ok {
+			return m, w.Err() == nil
+		}
+	}
+	return nil, false
+}
+
+// environment: that a job deploys to a protected environment is not a matter of
+// its ref.
+func (j *judgement) environment(s *Shape, r region) {
+	if !hasKind(j.require, guard.EnvironmentProtected) {
+		return
+	}
+	k, ok := s.keys[policy.FoldKey(j.Provider.URL+":environment_protected")]
+	if !ok {
+		return
+	}
+	gap := guard.Gap{Guard: "environment-protection", Breaks: []guard.Requirement{{Kind: guard.EnvironmentProtected}}, Surely: true, Level: guard.Developer,
+		Who: "a Developer", Does: "runs a job on %s that deploys to no protected environment", Why: "the statement does not ask for one",
+		Fix: "ask for environment and, with it, environment_protected"}
+	j.gap(s, r, gap, k.group, part{j.work.Preimage(regular.Literal("false"), template(2), 4), true})
+}
+
+// others judges what the statement lets in of projects nothing is known of.
+func (j *judgement) others() {
+	if j.issuerWorld.others == nil {
+		work := regular.NewWork(maxStates * 4)
+		for _, kind := range []guard.RefKind{guard.Branch, guard.Tag} {
+			j.issuerWorld.others = append(j.issuerWorld.others, j.shape(work, origin{class: OtherProject, ref: kind}))
+		}
+		if work.Err() != nil {
+			j.err = work.Err()
+		}
+	}
+	if j.err != nil {
+		j.finding(Finding{Verdict: Unknown, Why: "other projects: " + j.err.Error()})
+		return
+	}
+	for _, s := range j.issuerWorld.others {
+		r := s.allows(j.work, j.doc, j.statement, j.Provider)
+		if r.empty() {
+			continue
+		}
+		if j.anotherProject(s, r) {
+			return // one finding says it
+		}
+	}
+}
+
+// anotherProject adds what lets other projects in. Where the statement names them
+// all, nobody has read their facts; else one can be made.
+func (j *judgement) anotherProject(s *Shape, r region) bool {
+	paths := map[string]bool{}
+	finite := true
+	for _, b := range r.perhaps {
+		list, few := j.work.Image(b.parts[0].words, template(trackNamespace, "/", trackName), originTracks).Words(maxValues)
+		finite = finite && few
+		for _, p := range list {
+			paths[p] = true
+		}
+	}
+	if finite {
+		for _, path := range sortedKeys(paths) {
+			j.finding(Finding{Verdict: Unknown, Project: path, Why: "nothing is known of the project", Fix: "mayfly facts pull --project " + path + " reads its facts"})
+		}
+		return false // the tags' are the same; findings are not repeated
+	}
+	j.whole(s, r, guard.Gap{Guard: "known-projects", Breaks: j.require, Surely: true,
+		Who: "anyone who may create a project there", Does: "creates the project %s, of which they are the Owner", Why: "the statement trusts projects by a pattern, ones that do not exist yet among them",
+		Fix: "name the projects the role is for"})
+	return true
+}
+
+func sortedKeys(m map[string]bool) []string {
+	var out []string
+	for k := range m {
+		out = append(out, k)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// person judges whether people who sign in get the role.
+func (j *judgement) person() {
+	if j.Realm == Mayfly && !j.statement.ConfinesTo(j.Provider.URL+":aud", j.LoginClientIDs) {
+		return
+	}
+	if j.issuerWorld.person == nil {
+		j.issuerWorld.person = j.shape(regular.NewWork(maxStates), origin{class: Person})
+	}
+	s := j.issuerWorld.person
+	if r := s.allows(j.work, j.doc, j.statement, j.Provider); !r.empty() {
+		j.whole(s, r, guard.Gap{Guard: "jobs-only", Breaks: j.require, Surely: true, Who: "somebody", Does: "signs in with GitLab at an application that uses its ID tokens",
+			Why: "the token of somebody who signs in has the same issuer and keys as a job's", Fix: "ask for a sub that begins with project_path: or project_id:"})
+	}
+}
+
+// whole adds the finding that a shape is let in at all.
+func (j *judgement) whole(s *Shape, r region, gap guard.Gap) {
+	j.gap(s, r, gap, 0, s.all().parts[0])
+}
+
+func reusedPath(p *guard.Project) guard.Gap {
+	return guard.Gap{Guard: "immutable-id", Breaks: []guard.Requirement{{Kind: guard.ImmutableID}}, Surely: true,
+		Who: "anyone", Does: "creates a project at the path " + p.Path + ", once it is renamed, moved or deleted, and pushes %s", Why: "the statement knows the project by its path alone",
+		Fix: "ask for project_id too (mayfly lint --fix writes it)"}
+}
+
+// page is the URL of a page of a project's settings.
+func (j *judgement) page(p *guard.Project, page string) string {
+	if p == nil || j.Facts == nil {
+		return ""
+	}
+	return strings.TrimSuffix(j.Facts.GitLab, "/") + "/" + p.Path + page
+}
+
+// reach notes where the statement lets jobs in.
+func (j *judgement) reach(s *Shape, r region) {
+	for _, b := range r.perhaps {
+		refs := j.work.Image(b.parts[0].words, template(trackRef), originTracks)
+		j.out.Reach = append(j.out.Reach, Reach{Project: s.origin.project.Path, Kind: s.origin.kind(), Refs: refsText(refs)})
+	}
+}
+
+func refsText(l regular.Language) string {
+	if words, few := l.Words(5); few {
+		return strings.Join(words, ", ")
+	}
+	word, _ := l.Witness()
+	return "many, such as " + word
+}
+
+func (o origin) kind() string {
+	if o.class == Person {
+		return "sign-in"
+	}
+	return map[guard.RefKind]string{guard.Branch: "branch", guard.Tag: "tag", guard.MergeRequest: "merge request"}[o.ref]
+}
+
+// finding adds a finding unless it is there.
+func (j *judgement) finding(f Finding) {
+	for i := range j.out.Findings {
+		have := &j.out.Findings[i]
+		if have.Guard == f.Guard && have.Project == f.Project && have.Kind == f.Kind && have.Verdict == f.Verdict && have.Why == f.Why {
+			return
+		}
+	}
+	j.out.Findings = append(j.out.Findings, f)
+}

@@ -1,0 +1,73 @@
+package prove
+
+import (
+	"strconv"
+
+	"mayfly.internal/internal/guard"
+	"mayfly.internal/internal/policy"
+	"mayfly.internal/internal/regular"
+)
+
+// filter tells at little cost which projects a statement cannot be about, so that
+// a thousand roles can be held against a thousand projects. It errs on the side of
+// looking.
+type filter struct {
+	subjects []regular.Language            // one of each must have the project's sub as a beginning
+	exact    map[string][]regular.Language // :: claim → languages its value must be in
+}
+
+// newFilter reads the conditions that confine the project: positive ones on text
+// without variables.
+func newFilter(w *regular.Work, prefix string, st *policy.Statement) filter {
+	f := filter{exact: map[string][]regular.Language{}}
+	conditions := st.Conditions()
+	for i := range conditions {
+		c := &conditions[i]
+		if !c.Confines() || len(c.Variables()) > 0 {
+			continue
+		}
+		var l regular.Language
+		for _, v := range c.Values() {
+			l = w.Union(l, valueLanguage(w, c.Operator(), v, nil))
+		}
+		if c.IsKey(prefix + ":sub") {
+			f.subjects = append(f.subjects, l)
+		}
+		for _, claim := range []string{"project_path", "project_id", "namespace_path", "namespace_id"} {
+			if c.IsKey(prefix + ":" + claim) {
+				f.exact[claim] = append(f.exact[claim], l)
+			}
+		}
+	}
+	return f
+}
+
+// mayBe reports whether the statement may be about a project, under the project's
+// own id or, its path reused, another's.
+func (f filter) mayBe(p *guard.Project) bool {
+	for _, l := range f.exact["project_path"] {
+		if !l.Contains(p.Path) {
+			return false
+		}
+	}
+	for _, l := range f.exact["namespace_path"] {
+		if !l.Contains(p.Namespace()) {
+			return false
+		}
+	}
+	led := "project_path:" + p.Path
+	if c := subComponents(p); c[0] == "project_id" {
+		id, known := p.ID.Value()
+		if !known {
+			return true
+		}
+		led = "project_id:" + strconv.FormatInt(id, 10)
+	}
+	reused := "project_path:" + p.Path
+	for _, l := range f.subjects {
+		if !l.Begins(led) && !l.Begins(reused) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,538 @@
+package prove
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"mayfly.internal/internal/arn"
+	"mayfly.internal/internal/guard"
+	"mayfly.internal/internal/policy"
+	"mayfly.internal/internal/regular"
+)
+
+// Realm says whose exchange it is: which claims become condition keys.
+type Realm uint8
+
+const (
+	// Mayfly makes every claim a condition key.
+	Mayfly Realm = iota
+	// AWS knows sub and aud, and of gitlab.com a few more.
+	AWS
+)
+
+// awsClaims are the claims that real AWS makes condition keys of: of every
+// issuer, and of gitlab.com besides. (reference: AWS's service authorization
+// reference for STS, "GitLab OIDC provider keys".)
+var (
+	awsClaims       = map[string]bool{"sub": true, "aud": true}
+	awsGitLabClaims = map[string]bool{"namespace_id": true, "project_id": true, "user_id": true, "user_login": true, "user_email": true,
+		"user_access_level": true, "ref_protected": true, "pipeline_source": true, "runner_environment": true}
+)
+
+// Issuer is one GitLab whose jobs a trust policy may let in.
+type Issuer struct {
+	Provider arn.Provider
+	Realm    Realm
+	// Facts are what is known of its projects; nil: nothing.
+	Facts *guard.Facts
+	// Audiences are those the provider accepts; none: nobody said.
+	Audiences []string
+	// LoginClientIDs are the audiences with which people sign in.
+	LoginClientIDs []string
+}
+
+// Class says whose tokens a shape's are.
+type Class uint8
+
+const (
+	KnownProject Class = iota + 1 // a project whose facts are known
+	OtherProject                  // any other, one that is made tomorrow included
+	ReusedPath                    // another project under the path of one that is known
+	ForkOfKnown                   // a fork's merge request, run in a project that is known
+	Person                        // somebody who signed in
+)
+
+// origin says what a shape's tokens have in common.
+type origin struct {
+	class   Class
+	project *guard.Project // of KnownProject, ReusedPath and ForkOfKnown
+	ref     guard.RefKind
+	// What stands fixed where a customised sub names it.
+	protected   string // ref_protected; empty: it varies
+	environment *environment
+}
+
+// environment is what a customised sub says of a job's environment.
+type environment struct{ protected, tier string }
+
+// Tracks of the group that says where a job comes from.
+const (
+	trackProjectID = iota + 1
+	trackNamespaceID
+	trackNamespace
+	trackName
+	trackRef
+	trackProtected
+	originTracks = trackProtected
+)
+
+// Pipeline sources, by what starts with them (GitLab, Enums::Ci::Pipeline). A
+// child pipeline has the ref of the one it belongs to, a merge request's too.
+var (
+	refSources = []string{"push", "web", "trigger", "schedule", "api", "external", "pipeline", "chat", "webide", "parent_pipeline", "ondemand_dast_scan",
+		"ondemand_dast_validation", "security_orchestration_policy", "container_registry_push", "duo_workflow", "pipeline_execution_policy_schedule", "unknown"}
+	mergeSources = []string{"merge_request_event", "parent_pipeline", "external_pull_request_event"}
+	tiers        = []string{"production", "staging", "testing", "development", "other"}
+	actions      = []string{"start", "prepare", "stop", "verify", "access"}
+	levels       = []string{"guest", "planner", "reporter", "developer", "maintainer", "owner"}
+)
+
+// shapes are the shapes of everything the issuer signs: of each project that is
+// given, of everybody else's projects, and of people.
+func (is *Issuer) shapes(w *regular.Work, projects []*guard.Project, reused bool) []*Shape {
+	var out []*Shape
+	for _, p := range projects {
+		for _, kind := range []guard.RefKind{guard.Branch, guard.Tag, guard.MergeRequest} {
+			for _, o := range variants(p, kind) {
+				out = append(out, is.shape(w, o))
+			}
+		}
+		if reused {
+			out = append(out, is.shape(w, origin{class: ReusedPath, project: p}), is.shape(w, origin{class: ReusedPath, project: p, ref: guard.Tag}))
+		}
+	}
+	return out
+}
+
+// variants are the origins of a project's jobs of a kind. Where the project's sub
+// says whether the ref or the environment is protected, there is one for each
+// thing it can say.
+func variants(p *guard.Project, kind guard.RefKind) []origin {
+	out := []origin{{class: KnownProject, project: p, ref: kind}}
+	components := subComponents(p)
+	if has(components, "ref_protected") {
+		out = fork(out, []string{"true", "false"}, func(o *origin, v string) { o.protected = v })
+	}
+	if has(components, "environment_protected") || has(components, "deployment_tier") {
+		var states []environment
+		for _, protected := range []string{"true", "false"} {
+			for _, tier := range tiers {
+				states = append(states, environment{protected, tier})
+			}
+		}
+		out = fork(out, append(states, environment{}), func(o *origin, v environment) { o.environment = &v })
+	}
+	return out
+}
+
+func fork[T any](origins []origin, values []T, set func(*origin, T)) []origin {
+	var out []origin
+	for _, o := range origins {
+		for _, v := range values {
+			c := o
+			set(&c, v)
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+func has(list []string, word string) bool {
+	for _, have := range list {
+		if have == word {
+			return true
+		}
+	}
+	return false
+}
+
+var defaultComponents = []string{"project_path", "ref_type", "ref"}
+
+// subComponents are what the project's sub is made of: GitLab's default where
+// nobody knows of another.
+func subComponents(p *guard.Project) []string {
+	if p != nil {
+		if list, known := p.SubComponents.Value(); known && len(list) > 0 {
+			return list
+		}
+	}
+	return defaultComponents
+}
+
+// shape is the shape of an origin's tokens.
+func (is *Issuer) shape(w *regular.Work, o origin) *Shape {
+	b := &shapeBuilder{w: w, issuer: is, origin: o}
+	groups := []Group{b.originGroup()}
+	for _, g := range b.otherGroups() {
+		g.Keys = is.filter(g.Keys)
+		groups = append(groups, g)
+	}
+	groups[0].Keys = is.filter(groups[0].Keys)
+	groups = append(groups, requestGroups(w, is.Provider)...)
+	s := NewShape(o.String(), groups...)
+	s.origin = o
+	s.opaque = opaqueKeys(is)
+	return s
+}
+
+// String is the origin in words.
+func (o origin) String() string {
+	kind := map[guard.RefKind]string{guard.Branch: "branch", guard.Tag: "tag", guard.MergeRequest: "merge request"}[o.ref]
+	switch o.class {
+	case KnownProject:
+		return "a " + kind + " pipeline of " + o.project.Path
+	case OtherProject:
+		return "a " + kind + " pipeline of another project"
+	case ReusedPath:
+		return "a " + kind + " pipeline of another project that has taken the path " + o.project.Path
+	case ForkOfKnown:
+		return "a merge request pipeline from a fork, run in " + o.project.Path
+	}
+	return "somebody who signed in"
+}
+
+// filter is the claims that become condition keys.
+func (is *Issuer) filter(keys []Key) []Key {
+	if is.Realm == Mayfly {
+		return keys
+	}
+	var out []Key
+	for _, k := range keys {
+		claim := strings.TrimPrefix(k.Name, is.Provider.URL+":")
+		if awsClaims[claim] || is.Provider.URL == "gitlab.com" && awsGitLabClaims[claim] {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+type shapeBuilder struct {
+	w      *regular.Work
+	issuer *Issuer
+	origin origin
+}
+
+// key is a condition key of a claim: pieces are texts and numbers of tracks.
+func (b *shapeBuilder) key(claim string, pieces ...any) Key {
+	return Key{Name: b.issuer.Provider.URL + ":" + claim, Template: template(pieces...)}
+}
+
+func template(pieces ...any) regular.Template {
+	var t regular.Template
+	for _, p := range pieces {
+		switch p := p.(type) {
+		case int:
+			t = append(t, regular.Piece{Track: p})
+		case string:
+			t = append(t, regular.Piece{Text: p})
+		}
+	}
+	return t
+}
+
+// refType is ref_type, and the beginning of ref_path.
+func (o origin) refType() (name, path string) {
+	if o.ref == guard.Tag {
+		return "tag", "refs/tags/"
+	}
+	return "branch", "refs/heads/"
+}
+
+// originGroup says where the job comes from: project and ref.
+func (b *shapeBuilder) originGroup() Group {
+	o := b.origin
+	if o.class == Person {
+		return Group{Words: guard.Numbers(), Tracks: 1, Keys: []Key{b.key("sub", 1)}}
+	}
+	refType, refPath := o.refType()
+	g := Group{Tracks: originTracks, Words: b.w.Join(b.project(), b.refs())}
+	g.Keys = []Key{
+		b.key("sub", b.sub()...),
+		b.key("project_id", trackProjectID), b.key("namespace_id", trackNamespaceID),
+		b.key("project_path", trackNamespace, "/", trackName), b.key("namespace_path", trackNamespace),
+		b.key("ref", trackRef), b.key("ref_path", refPath, trackRef), b.key("ref_type", refType), b.key("ref_protected", trackProtected),
+	}
+	if o.class == ForkOfKnown {
+		id, _ := o.project.ID.Value()
+		ns, _ := o.project.NamespaceID.Value()
+		g.Keys = append(g.Keys, b.key("job_project_path", o.project.Path), b.key("job_project_id", strconv.FormatInt(id, 10)),
+			b.key("job_namespace_path", o.project.Namespace()), b.key("job_namespace_id", strconv.FormatInt(ns, 10)))
+	} else {
+		g.Keys = append(g.Keys, b.key("job_project_path", trackNamespace, "/", trackName), b.key("job_project_id", trackProjectID),
+			b.key("job_namespace_path", trackNamespace), b.key("job_namespace_id", trackNamespaceID))
+	}
+	return g
+}
+
+// sub is what GitLab makes sub of.
+func (b *shapeBuilder) sub() []any {
+	refType, _ := b.origin.refType()
+	var pieces []any
+	for _, c := range subComponents(b.known()) {
+		var value []any
+		switch c {
+		case "project_path", "source_project_path", "job_project_path":
+			value = []any{trackNamespace, "/", trackName}
+			if p := b.known(); p != nil {
+				value = []any{p.Path}
+			}
+		case "project_id", "source_project_id", "job_project_id":
+			value = []any{trackProjectID}
+		case "ref_type":
+			value = []any{refType}
+		case "ref":
+			value = []any{trackRef}
+		case "ref_protected":
+			value = []any{b.origin.protected}
+		case "environment_protected", "deployment_tier":
+			e := b.origin.environment
+			if e == nil || *e == (environment{}) {
+				continue // GitLab leaves it out of the sub of a job without an environment
+			}
+			value = []any{map[string]string{"environment_protected": e.protected, "deployment_tier": e.tier}[c]}
+		default:
+			continue // GitLab ignores a component it does not know
+		}
+		if len(pieces) > 0 {
+			pieces = append(pieces, ":")
+		}
+		pieces = append(append(pieces, c+":"), value...)
+	}
+	return pieces
+}
+
+// known is the project, where its own settings make the token.
+func (b *shapeBuilder) known() *guard.Project {
+	if b.origin.class == KnownProject {
+		return b.origin.project
+	}
+	return nil
+}
+
+// project is the words of the tracks of ids and path.
+func (b *shapeBuilder) project() regular.Language {
+	w, p := b.w, b.origin.project
+	switch b.origin.class {
+	case KnownProject:
+		return w.Join(idOf(p.ID), idOf(p.NamespaceID), regular.Literal(p.Namespace()), regular.Literal(p.Path[len(p.Namespace())+1:]))
+	case ReusedPath: // neither the project nor the group is who it was
+		return w.Join(w.Subtract(guard.Numbers(), knownID(p.ID)), w.Subtract(guard.Numbers(), knownID(p.NamespaceID)),
+			regular.Literal(p.Namespace()), regular.Literal(p.Path[len(p.Namespace())+1:]))
+	}
+	return b.others()
+}
+
+// idOf is what an id can be.
+func idOf(f guard.Fact[int64]) regular.Language {
+	if id, known := f.Value(); known {
+		return regular.Literal(strconv.FormatInt(id, 10))
+	}
+	return guard.Numbers()
+}
+
+// knownID is an id, or nothing where it is not known.
+func knownID(f guard.Fact[int64]) regular.Language {
+	if id, known := f.Value(); known {
+		return regular.Literal(strconv.FormatInt(id, 10))
+	}
+	return regular.Language{}
+}
+
+// others are the projects that are not among the known ones: neither their paths
+// in any case of their letters, nor their ids. A group that is known has its id,
+// for other projects in it too.
+func (b *shapeBuilder) others() regular.Language {
+	w := b.w
+	ids, groups, paths := guard.Numbers(), guard.Numbers(), w.Join(guard.NamespacePaths(), guard.SegmentNames())
+	if b.issuer.Facts == nil {
+		return w.Join(ids, groups, paths)
+	}
+	var named []regular.Language
+	var idWords, nsIDs []string
+	namespaces := map[string]string{} // :: path → id
+	for i := range b.issuer.Facts.Projects {
+		p := &b.issuer.Facts.Projects[i]
+		named = append(named, w.Pattern(regular.Token{Kind: regular.AnyCase, Text: p.Namespace()}, regular.Token{Text: "\x00"}, regular.Token{Kind: regular.AnyCase, Text: p.Path[len(p.Namespace())+1:]}))
+		if id, known := p.ID.Value(); known {
+			idWords = append(idWords, strconv.FormatInt(id, 10))
+		}
+		if id, known := p.NamespaceID.Value(); known && namespaces[p.Namespace()] == "" {
+			namespaces[p.Namespace()] = strconv.FormatInt(id, 10)
+			nsIDs = append(nsIDs, strconv.FormatInt(id, 10))
+		}
+	}
+	ids = w.Subtract(ids, regular.OneOf(idWords...))
+	paths = w.Subtract(paths, w.Union(named...))
+	var inKnown, knownNamespaces []regular.Language
+	for path, id := range namespaces {
+		inKnown = append(inKnown, w.Join(ids, regular.Literal(id), regular.Literal(path), guard.SegmentNames()))
+		knownNamespaces = append(knownNamespaces, w.Join(regular.Literal(path), regular.Text()))
+	}
+	elsewhere := w.Join(ids, w.Subtract(groups, regular.OneOf(nsIDs...)), w.Subtract(paths, w.Union(knownNamespaces...)))
+	return w.Union(elsewhere, w.Intersect(w.Union(inKnown...), w.Join(ids, groups, paths)))
+}
+
+// refs is the words of the tracks ref and ref_protected.
+func (b *shapeBuilder) refs() regular.Language {
+	w, o := b.w, b.origin
+	yes, no := regular.Literal("true"), regular.Literal("false")
+	either := regular.OneOf("true", "false")
+	if o.class != KnownProject {
+		names, said := guard.BranchNames(), either
+		if o.ref == guard.Tag {
+			names = guard.TagNames()
+		}
+		if o.class == ForkOfKnown {
+			said = no // GitLab never takes a fork's pipeline for protected
+		}
+		return w.Join(names, said)
+	}
+	names := o.project.Refs(w, o.ref)
+	protected, known := o.project.ProtectedRefs(w, o.ref)
+	var out regular.Language
+	switch {
+	case !known:
+		out = w.Join(names, either)
+	case o.ref == guard.MergeRequest: // true only if the target is protected too, and the project's setting is on
+		said := either
+		if on, told := o.project.ProtectMergeRequestPipelines.Value(); told && !on {
+			said = no
+		}
+		out = w.Union(w.Join(w.Intersect(names, protected), said), w.Join(w.Subtract(names, protected), no))
+	default:
+		out = w.Union(w.Join(w.Intersect(names, protected), yes), w.Join(w.Subtract(names, protected), no))
+	}
+	if o.protected != "" {
+		out = w.Intersect(out, w.Join(regular.Text(), regular.Literal(o.protected)))
+	}
+	return out
+}
+
+// otherGroups are what varies without regard to project and ref. Who can set each
+// is in claimTable.
+func (b *shapeBuilder) otherGroups() []Group {
+	one := func(words regular.Language, claims ...string) Group {
+		g := Group{Words: words, Tracks: 1}
+		for _, c := range claims {
+			g.Keys = append(g.Keys, b.key(c, 1))
+		}
+		return g
+	}
+	maybe := func(g Group) Group {
+		g.Optional = true
+		return g
+	}
+	audience := regular.Text()
+	if len(b.issuer.Audiences) > 0 {
+		audience = regular.OneOf(b.issuer.Audiences...)
+	}
+	if b.origin.class == Person {
+		return []Group{one(b.loginAudience(audience), "aud"), one(regular.Literal("https://"+b.issuer.Provider.URL), "iss")}
+	}
+	number := guard.Numbers()
+	hex := names().hex
+	sources := refSources
+	switch {
+	case b.origin.class == ForkOfKnown, b.origin.class == KnownProject && b.origin.ref == guard.MergeRequest:
+		sources = mergeSources
+	case b.origin.class != KnownProject && b.origin.ref == guard.Branch:
+		sources = append(append([]string(nil), refSources...), mergeSources...)
+	}
+	visibility := regular.OneOf("public", "internal", "private")
+	if b.origin.class == KnownProject {
+		if v, known := b.origin.project.Visibility.Value(); known {
+			visibility = regular.Literal(v)
+		}
+	}
+	text := regular.Text()
+	groups := []Group{
+		one(audience, "aud"), one(regular.Literal("https://"+b.issuer.Provider.URL), "iss"),
+		one(regular.OneOf(sources...), "pipeline_source"), maybe(one(text, "job_source")),
+		one(hex, "sha", "ci_config_sha"), one(text, "ci_config_ref_uri"), one(visibility, "project_visibility"),
+		one(number, "pipeline_id"), one(number, "job_id"), one(text, "jti"),
+		one(b.w.Union(number, regular.Literal("")), "user_id"), maybe(one(names().login, "user_login")), maybe(one(text, "user_email")), maybe(one(regular.OneOf(levels...), "user_access_level")),
+		maybe(Group{Words: b.w.Join(number, regular.OneOf("self-hosted", "gitlab-hosted")), Tracks: 2, Keys: []Key{b.key("runner_id", 1), b.key("runner_environment", 2)}}),
+		maybe(one(text, "target_audience")),
+		b.environmentGroup(),
+	}
+	return groups
+}
+
+// loginAudience: the audience of somebody who signed in is the id of an
+// application at GitLab, which nobody chooses.
+func (b *shapeBuilder) loginAudience(accepted regular.Language) regular.Language {
+	if b.issuer.Realm == Mayfly {
+		return b.w.Intersect(accepted, regular.OneOf(b.issuer.LoginClientIDs...))
+	}
+	return b.w.Intersect(accepted, names().application)
+}
+
+// environmentGroup: the job's YAML names the environment and its tier; whether it
+// is protected is GitLab's to say.
+func (b *shapeBuilder) environmentGroup() Group {
+	w, o := b.w, b.origin
+	g := Group{Tracks: 4, Optional: true, Keys: []Key{b.key("environment", 1), b.key("environment_protected", 2), b.key("deployment_tier", 3), b.key("environment_action", 4)}}
+	tier, action, name := regular.OneOf(tiers...), regular.OneOf(actions...), names().environment
+	yes, no := regular.Literal("true"), regular.Literal("false")
+	either := regular.OneOf("true", "false")
+	g.Words = w.Join(name, either, tier, action)
+	if o.class == KnownProject {
+		own, shared := o.project.ProtectedEnvironments, o.project.GroupProtectedEnvironments
+		switch {
+		case own.State() == guard.StateAbsent:
+			g.Words = w.Join(name, no, tier, action)
+		case own.State() == guard.StateKnown && shared.State() != guard.StateUnknown:
+			var listed, protectedTiers []string
+			ownList, _ := own.Value()
+			for _, e := range ownList {
+				listed = append(listed, e.Name)
+			}
+			sharedList, _ := shared.Value()
+			for _, e := range sharedList {
+				protectedTiers = append(protectedTiers, e.Name)
+			}
+			byName, byTier := w.Intersect(name, regular.OneOf(listed...)), regular.OneOf(protectedTiers...)
+			g.Words = w.Union(w.Join(byName, yes, tier, action), w.Join(name, yes, byTier, action),
+				w.Join(w.Subtract(name, byName), no, w.Subtract(tier, byTier), action))
+		}
+	}
+	switch e := o.environment; {
+	case e == nil:
+	case *e == environment{}:
+		g.Words = regular.Language{}
+	default:
+		g.Optional = false
+		g.Words = w.Intersect(g.Words, w.Join(regular.Text(), regular.Literal(e.protected), regular.Literal(e.tier), regular.Text()))
+	}
+	return g
+}
+
+// requestGroups are what whoever asks chooses besides the token.
+func requestGroups(w *regular.Work, p arn.Provider) []Group {
+	return []Group{
+		{Words: names().sessionName, Tracks: 1, Keys: []Key{{Name: "sts:RoleSessionName", Template: template(1)}}},
+		{Words: guard.Numbers(), Tracks: 1, Keys: []Key{{Name: "sts:DurationSeconds", Template: template(1)}}},
+		{Words: regular.Text(), Tracks: 1, Optional: true, Keys: []Key{{Name: "aws:UserAgent", Template: template(1)}}},
+		{Words: regular.Literal(p.String()), Tracks: 1, Keys: []Key{{Name: "aws:FederatedProvider", Template: template(1)}}},
+	}
+}
+
+// opaqueKeys are keys that a request has and that nothing here knows.
+func opaqueKeys(is *Issuer) map[string]string {
+	opaque := map[string]string{}
+	for _, k := range []struct{ key, why string }{
+		{"aws:SourceIp", "where a runner's requests come from is not known"},
+		{"aws:CurrentTime", "it depends on the time"}, {"aws:EpochTime", "it depends on the time"},
+		{"aws:SecureTransport", "whether TLS is asked for is the server's to say"},
+	} {
+		opaque[policy.FoldKey(k.key)] = fmt.Sprintf("%s: %s", k.key, k.why)
+	}
+	if is.Realm == Mayfly {
+		for _, claim := range []string{"iat", "nbf", "exp"} {
+			opaque[policy.FoldKey(is.Provider.URL+":"+claim)] = claim + " depends on the time"
+		}
+		opaque[policy.FoldKey(is.Provider.URL+":groups_direct")] = "groups_direct, which GitLab fills behind a flag only, has many values"
+	}
+	return opaque
+}
