@@ -123,7 +123,9 @@ func (w *Work) Preimage(l Language, t Template, tracks int) Language {
 		}
 		if lay.used[a.track] {
 			for _, e := range l.d.edges[a.state] {
-				edges = appendEdge(edges, edge{max(e.lo, 1), e.hi, add(at{e.to, a.track})})
+				if e.hi > 0 { // a track holds no NUL
+					edges = appendEdge(edges, edge{max(e.lo, 1), e.hi, add(at{e.to, a.track})})
+				}
 			}
 		} else {
 			edges = appendEdge(edges, edge{1, 255, int32(i)})

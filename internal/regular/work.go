@@ -178,11 +178,11 @@ func (w *Work) Subtract(l, m Language) Language { return w.product(l, m, butNot)
 func (w *Work) Complement(l Language) Language { return w.Subtract(text, l) }
 
 // Within reports whether all of l is in m.
-func (w *Work) Within(l, m Language) bool { return w.Subtract(l, m).IsEmpty() && w.err == nil }
+func (w *Work) Within(l, m Language) bool { return !w.holds(l, m, butNot) && w.err == nil }
 
 // Overlap reports whether some text is in both. It may say so wrongly once the
 // Work has failed.
-func (w *Work) Overlap(l, m Language) bool { return !w.Intersect(l, m).IsEmpty() || w.err != nil }
+func (w *Work) Overlap(l, m Language) bool { return w.holds(l, m, both) || w.err != nil }
 
 type combine uint8
 
@@ -221,12 +221,38 @@ func (c combine) trivial(l, m Language) (Language, bool) {
 	return Language{}, false
 }
 
+// pair is a state of each of two automata.
+type pair struct{ l, m int32 }
+
+// holds reports whether the product holds a text, and makes no more of it than
+// that takes.
+func (w *Work) holds(l, m Language, c combine) bool {
+	if out, ok := c.trivial(l, m); ok || w.err != nil {
+		return w.err == nil && !out.IsEmpty()
+	}
+	seen := map[pair]bool{{0, 0}: true}
+	todo := []pair{{0, 0}}
+	found := false
+	for len(todo) > 0 && !found && w.spend(1) {
+		p := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		// Every state leads to an accepting one.
+		found = c == butNot && p.m < 0 || c.accepts(l.d.accept[p.l], p.m >= 0 && m.d.accept[p.m])
+		eachPair(l.d.edges[p.l], m.d.edgesOf(p.m), func(_, _ byte, a, b int32) {
+			if next := (pair{a, b}); a >= 0 && (c == butNot || b >= 0) && !seen[next] {
+				seen[next] = true
+				todo = append(todo, next)
+			}
+		})
+	}
+	return found
+}
+
 // product walks both automata at once.
 func (w *Work) product(l, m Language, c combine) Language {
 	if out, ok := c.trivial(l, m); ok || w.err != nil {
 		return out
 	}
-	type pair struct{ l, m int32 }
 	number := map[pair]int32{{0, 0}: 0}
 	order := []pair{{0, 0}}
 	d := &dfa{}
