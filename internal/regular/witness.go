@@ -1,7 +1,6 @@
 package regular
 
 import (
-	"container/heap"
 	"slices"
 	"strings"
 )
@@ -37,8 +36,8 @@ func (l Language) Witness(words ...string) (string, bool) {
 	}
 	best[0] = arrival{0, -1, ""}
 	queue := &costQueue{{0, 0}}
-	for queue.Len() > 0 {
-		c := heap.Pop(queue).(costed)
+	for len(*queue) > 0 {
+		c := queue.next()
 		if c.cost > best[c.state].cost {
 			continue
 		}
@@ -53,7 +52,7 @@ func (l Language) Witness(words ...string) (string, bool) {
 		relax := func(to int32, cost int, text string) {
 			if cost += c.cost; best[to].cost < 0 || cost < best[to].cost {
 				best[to] = arrival{cost, c.state, text}
-				heap.Push(queue, costed{cost, to})
+				queue.add(costed{cost, to})
 			}
 		}
 		for i, word := range words {
@@ -88,18 +87,38 @@ type costed struct {
 }
 
 // costQueue gives the cheapest first, and of equals the one whose number is
-// lowest, so that the same language always has the same witness.
+// lowest, so that the same language always has the same witness. It is a heap,
+// without container/heap's interface, which would allocate for each.
 type costQueue []costed
 
-func (q costQueue) Len() int { return len(q) }
-func (q costQueue) Less(i, j int) bool {
+func (q costQueue) less(i, j int) bool {
 	return q[i].cost < q[j].cost || q[i].cost == q[j].cost && q[i].state < q[j].state
 }
-func (q costQueue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
-func (q *costQueue) Push(x any)   { *q = append(*q, x.(costed)) }
-func (q *costQueue) Pop() any {
-	old := *q
-	x := old[len(old)-1]
-	*q = old[:len(old)-1]
-	return x
+
+func (q *costQueue) add(c costed) {
+	*q = append(*q, c)
+	h := *q
+	for i := len(h) - 1; i > 0 && h.less(i, (i-1)/2); i = (i - 1) / 2 {
+		h[i], h[(i-1)/2] = h[(i-1)/2], h[i]
+	}
+}
+
+func (q *costQueue) next() costed {
+	h := *q
+	first, last := h[0], len(h)-1
+	h[0] = h[last]
+	h = h[:last]
+	*q = h
+	for i := 0; 2*i+1 < last; {
+		child := 2*i + 1
+		if child+1 < last && h.less(child+1, child) {
+			child++
+		}
+		if !h.less(child, i) {
+			break
+		}
+		h[i], h[child] = h[child], h[i]
+		i = child
+	}
+	return first
 }
