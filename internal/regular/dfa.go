@@ -1,9 +1,6 @@
 package regular
 
-import (
-	"cmp"
-	"slices"
-)
+import "slices"
 
 // dfa is a partial deterministic automaton: what has no edge is refused. State 0
 // is the start. In canonical form it is minimal, every state is on a path from
@@ -70,11 +67,8 @@ func (d *dfa) canonical() *dfa {
 // trim drops the states that no accepted text passes. nil: there are none else.
 func (d *dfa) trim() *dfa {
 	n := len(d.edges)
-	into := make([][]int32, n)
-	for from, edges := range d.edges {
-		for _, e := range edges {
-			into[e.to] = append(into[e.to], int32(from))
-		}
+	if n == 0 {
+		return nil
 	}
 	reached := reach(n, []int32{0}, func(s int32, visit func(int32)) {
 		for _, e := range d.edges[s] {
@@ -87,13 +81,17 @@ func (d *dfa) trim() *dfa {
 			ends = append(ends, int32(s))
 		}
 	}
+	into, begins := d.into()
 	useful := reach(n, ends, func(s int32, visit func(int32)) {
-		for _, from := range into[s] {
+		for _, from := range into[begins[s]:begins[s+1]] {
 			visit(from)
 		}
 	})
-	if n == 0 || !useful[0] {
+	if !useful[0] {
 		return nil
+	}
+	if !slices.Contains(reached, false) && !slices.Contains(useful, false) {
+		return d
 	}
 	number, count := make([]int32, n), int32(0)
 	for s := range number {
@@ -116,6 +114,29 @@ func (d *dfa) trim() *dfa {
 		}
 	}
 	return out
+}
+
+// into are the states that edges come from, by where they lead: those into a
+// state stand from its begin to that of the next.
+func (d *dfa) into() (from, begins []int32) {
+	begins = make([]int32, len(d.edges)+1)
+	for _, edges := range d.edges {
+		for _, e := range edges {
+			begins[e.to+1]++
+		}
+	}
+	for s := range d.edges {
+		begins[s+1] += begins[s]
+	}
+	from = make([]int32, begins[len(d.edges)])
+	at := slices.Clone(begins)
+	for s, edges := range d.edges {
+		for _, e := range edges {
+			from[at[e.to]] = int32(s)
+			at[e.to]++
+		}
+	}
+	return from, begins
 }
 
 // reach are the states that can be come to from some.
@@ -323,7 +344,17 @@ func newPartition(n int) *partition {
 
 // group makes a set of the elements of each label.
 func (p *partition) group(label []int32) {
-	slices.SortFunc(p.elements, func(a, b int32) int { return cmp.Compare(label[a], label[b]) })
+	var begins [257]int32 // labels are classes of bytes
+	for _, c := range label {
+		begins[c+1]++
+	}
+	for c := range 256 {
+		begins[c+1] += begins[c]
+	}
+	for e, c := range label {
+		p.elements[begins[c]] = int32(e)
+		begins[c]++
+	}
 	p.sets = 0
 	for i, e := range p.elements {
 		if i == 0 || label[e] != label[p.elements[i-1]] {

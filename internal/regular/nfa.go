@@ -1,6 +1,7 @@
 package regular
 
 import (
+	"cmp"
 	"encoding/binary"
 	"slices"
 )
@@ -10,7 +11,16 @@ type nfa struct {
 	edges  [][]edge // in no order, perhaps overlapping
 	skips  [][]int32
 	accept map[int32]bool
+
+	// runs are the loops of a pattern's *, in order. Once one is reached, all
+	// that comes before it is of no more use: what is accepted from there is
+	// accepted from the loop too.
+	runs []run
 }
+
+// run is the states from the first to before the last; what comes before is of no
+// more use once one of them is reached.
+type run struct{ first, past int32 }
 
 func newNFA() *nfa { return &nfa{accept: map[int32]bool{}} }
 
@@ -110,20 +120,20 @@ func (w *Work) determinize(n *nfa, start []int32) Language {
 			lows = append(lows, byte(c))
 		}
 	}
-	sub := subsets{nfa: n, number: map[string]int32{}, seen: make([]bool, len(n.edges))}
+	sub := newSubsets(n)
 	sub.add(start)
 	d := &dfa{}
+	var edges []edge // of all states, one after the other
 	targets := make([][]int32, len(lows))
 	for i := 0; i < len(sub.sets); i++ {
 		if !w.spend(1) {
 			return Language{}
 		}
-		set := sub.sets[i]
 		accept := false
 		for c := range targets {
 			targets[c] = targets[c][:0]
 		}
-		for _, s := range set {
+		for _, s := range sub.sets[i] {
 			accept = accept || n.accept[s]
 			for _, e := range n.edges[s] {
 				for c := int(class[e.lo]); c <= int(class[e.hi]); c++ {
@@ -131,7 +141,7 @@ func (w *Work) determinize(n *nfa, start []int32) Language {
 				}
 			}
 		}
-		var edges []edge
+		begin := len(edges)
 		for c, list := range targets {
 			if len(list) == 0 {
 				continue
@@ -140,9 +150,18 @@ func (w *Work) determinize(n *nfa, start []int32) Language {
 			if c+1 < len(lows) {
 				hi = lows[c+1] - 1
 			}
-			edges = appendEdge(edges, edge{lows[c], hi, sub.add(list)})
+			if c > 0 && len(edges) > begin && slices.Equal(list, targets[c-1]) {
+				edges[len(edges)-1].hi = hi
+				continue
+			}
+			to := sub.add(list)
+			if last := len(edges) - 1; last >= begin && edges[last].to == to && edges[last].hi+1 == lows[c] {
+				edges[last].hi = hi
+				continue
+			}
+			edges = append(edges, edge{lows[c], hi, to})
 		}
-		d.edges, d.accept = append(d.edges, edges), append(d.accept, accept)
+		d.edges, d.accept = append(d.edges, edges[begin:len(edges):len(edges)]), append(d.accept, accept)
 	}
 	return Language{d.canonical()}
 }
@@ -152,34 +171,60 @@ type subsets struct {
 	*nfa
 	sets   [][]int32
 	number map[string]int32 // :: the set's states as bytes → its number
-	seen   []bool           // scratch
+
+	// scratch
+	seen       []bool
+	set, stack []int32
+	key        []byte
+}
+
+func newSubsets(n *nfa) *subsets {
+	return &subsets{nfa: n, number: map[string]int32{}, seen: make([]bool, len(n.edges))}
 }
 
 // add is the number of the set of the states given and those skipped to.
 func (s *subsets) add(states []int32) int32 {
-	var set []int32
-	stack := slices.Clone(states)
-	for len(stack) > 0 {
-		at := stack[len(stack)-1]
-		stack = stack[:len(stack)-1]
+	s.set, s.stack = s.set[:0], append(s.stack[:0], states...)
+	for len(s.stack) > 0 {
+		at := s.stack[len(s.stack)-1]
+		s.stack = s.stack[:len(s.stack)-1]
 		if s.seen[at] {
 			continue
 		}
 		s.seen[at] = true
-		set = append(set, at)
-		stack = append(stack, s.skips[at]...)
+		s.set = append(s.set, at)
+		s.stack = append(s.stack, s.skips[at]...)
 	}
-	slices.Sort(set)
-	key := make([]byte, 0, 4*len(set))
-	for _, at := range set {
+	for _, at := range s.set {
 		s.seen[at] = false
-		key = binary.LittleEndian.AppendUint32(key, uint32(at))
 	}
-	id, ok := s.number[string(key)]
+	slices.Sort(s.set)
+	s.forget()
+	s.key = s.key[:0]
+	for _, at := range s.set {
+		s.key = binary.LittleEndian.AppendUint32(s.key, uint32(at))
+	}
+	id, ok := s.number[string(s.key)]
 	if !ok {
 		id = int32(len(s.sets))
-		s.number[string(key)] = id
-		s.sets = append(s.sets, set)
+		s.number[string(s.key)] = id
+		s.sets = append(s.sets, slices.Clone(s.set))
 	}
 	return id
+}
+
+// forget drops from the set what comes before a run that has been reached.
+func (s *subsets) forget() {
+	if len(s.runs) == 0 {
+		return
+	}
+	for i := len(s.set) - 1; i >= 0; i-- {
+		at := s.set[i]
+		r, _ := slices.BinarySearchFunc(s.runs, at, func(r run, at int32) int { return cmp.Compare(r.past, at+1) })
+		if r < len(s.runs) && s.runs[r].first <= at {
+			first, _ := slices.BinarySearch(s.set, s.runs[r].first)
+			s.set = s.set[first:]
+			return
+		}
+	}
 }

@@ -87,43 +87,33 @@ type Token struct {
 // Pattern is what a pattern matches. Text that is not valid UTF-8 matches
 // nothing.
 func (w *Work) Pattern(tokens ...Token) Language {
+	if len(tokens) == 1 && tokens[0].Kind == Exactly && utf8.ValidString(tokens[0].Text) {
+		return literal(tokens[0].Text)
+	}
 	n := newNFA()
 	at := n.state()
 	start := at
-	for _, t := range tokens {
+	for i, t := range tokens {
 		switch t.Kind {
 		case AnyRun:
-			n.edge(at, at, 0x01, 0xFF)
+			if i == 0 || tokens[i-1].Kind != AnyRun { // "**" is "*"
+				at = n.run(at)
+			}
 		case AnyChar:
 			at = n.character(at)
 		case Exactly:
-			for i := range len(t.Text) {
-				next := n.state()
-				n.edge(at, next, t.Text[i], t.Text[i])
-				at = next
-			}
+			at = n.literal(at, t.Text)
 		case AnyCase:
 			for _, r := range t.Text {
 				at = n.foldedRune(at, r)
 			}
 		}
-		if t.Kind == AnyRun { // what follows must not loop back into the run
-			next := n.state()
-			n.skip(at, next)
-			at = next
+		if !utf8.ValidString(t.Text) {
+			return Language{}
 		}
 	}
 	n.accept[at] = true
-	l := w.determinize(n, []int32{start})
-	if w.plain(tokens) {
-		return l
-	}
-	return w.Intersect(l, text)
-}
-
-// plain reports whether a pattern is within Text by itself.
-func (w *Work) plain(tokens []Token) bool {
-	return !slices.ContainsFunc(tokens, func(t Token) bool { return t.Kind == AnyRun || !utf8.ValidString(t.Text) })
+	return w.determinize(n, []int32{start})
 }
 
 // Wildcard is Pattern of a text in which * and ? are wildcards.
@@ -230,18 +220,16 @@ func (w *Work) holds(l, m Language, c combine) bool {
 	if out, ok := c.trivial(l, m); ok || w.err != nil {
 		return w.err == nil && !out.IsEmpty()
 	}
-	seen := map[pair]bool{{0, 0}: true}
-	todo := []pair{{0, 0}}
+	seen := newPairs(l.d, m.d)
+	seen.add(pair{0, 0})
 	found := false
-	for len(todo) > 0 && !found && w.spend(1) {
-		p := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
+	for i := 0; i < len(seen.order) && !found && w.spend(1); i++ {
+		p := seen.order[i]
 		// Every state leads to an accepting one.
 		found = c == butNot && p.m < 0 || c.accepts(l.d.accept[p.l], p.m >= 0 && m.d.accept[p.m])
 		eachPair(l.d.edges[p.l], m.d.edgesOf(p.m), func(_, _ byte, a, b int32) {
-			if next := (pair{a, b}); a >= 0 && (c == butNot || b >= 0) && !seen[next] {
-				seen[next] = true
-				todo = append(todo, next)
+			if a >= 0 && (c == butNot || b >= 0) {
+				seen.add(pair{a, b})
 			}
 		})
 	}
@@ -253,32 +241,70 @@ func (w *Work) product(l, m Language, c combine) Language {
 	if out, ok := c.trivial(l, m); ok || w.err != nil {
 		return out
 	}
-	number := map[pair]int32{{0, 0}: 0}
-	order := []pair{{0, 0}}
+	pairs := newPairs(l.d, m.d)
+	pairs.add(pair{0, 0})
 	d := &dfa{}
-	for i := 0; i < len(order); i++ {
+	var edges []edge // of all states, one after the other
+	for i := 0; i < len(pairs.order); i++ {
 		if !w.spend(1) {
 			return Language{}
 		}
-		p := order[i]
+		p := pairs.order[i]
 		d.accept = append(d.accept, c.accepts(p.l >= 0 && l.d.accept[p.l], p.m >= 0 && m.d.accept[p.m]))
-		var edges []edge
+		begin := len(edges)
 		eachPair(l.d.edgesOf(p.l), m.d.edgesOf(p.m), func(lo, hi byte, a, b int32) {
 			if c == both && (a < 0 || b < 0) || c == butNot && a < 0 {
 				return
 			}
-			next := pair{a, b}
-			to, known := number[next]
-			if !known {
-				to = int32(len(order))
-				number[next] = to
-				order = append(order, next)
+			to := pairs.add(pair{a, b})
+			if last := len(edges) - 1; last >= begin && edges[last].to == to && edges[last].hi+1 == lo {
+				edges[last].hi = hi
+				return
 			}
-			edges = appendEdge(edges, edge{lo, hi, to})
+			edges = append(edges, edge{lo, hi, to})
 		})
-		d.edges = append(d.edges, edges)
+		d.edges = append(d.edges, edges[begin:len(edges):len(edges)])
 	}
 	return Language{d.canonical()}
+}
+
+// pairs numbers the pairs of states that two automata can be in at once.
+type pairs struct {
+	order  []pair
+	width  int
+	table  []int32 // :: pair → its number and one, 0 if it has none; where that is small
+	number map[pair]int32
+}
+
+const maxPairTable = 1 << 14
+
+func newPairs(l, m *dfa) *pairs {
+	p := &pairs{width: len(m.edges) + 1}
+	if n := (len(l.edges) + 1) * p.width; n <= maxPairTable {
+		p.table = make([]int32, n)
+	} else {
+		p.number = map[pair]int32{}
+	}
+	return p
+}
+
+// add is the number of a pair, a new one if it has none.
+func (p *pairs) add(next pair) int32 {
+	fresh := int32(len(p.order))
+	if p.table != nil {
+		at := &p.table[int(next.l+1)*p.width+int(next.m+1)]
+		if *at > 0 {
+			return *at - 1
+		}
+		*at = fresh + 1
+	} else {
+		if id, ok := p.number[next]; ok {
+			return id
+		}
+		p.number[next] = fresh
+	}
+	p.order = append(p.order, next)
+	return fresh
 }
 
 func (d *dfa) edgesOf(s int32) []edge {
@@ -329,6 +355,17 @@ var text = func() Language {
 	n.characterTo(s, s)
 	return NewWork(100).determinize(n, []int32{s})
 }()
+
+// run leads to a new state by any characters, none included.
+func (n *nfa) run(from int32) int32 {
+	at := n.state()
+	n.skip(from, at)
+	n.characterTo(at, at)
+	n.runs = append(n.runs, run{at, int32(len(n.edges))})
+	to := n.state() // what follows must not loop back
+	n.skip(at, to)
+	return to
+}
 
 // foldedRune is a character in any of its cases.
 func (n *nfa) foldedRune(from int32, r rune) int32 {
