@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -32,6 +33,9 @@ func trustable(pattern string) bool {
 	}
 	return false
 }
+
+// TrustActions are the actions a trust policy can be about.
+func TrustActions() []string { return slices.Clone(trustActions) }
 
 // NeedsTrust reports whether the resource's own policy must allow an action,
 // whatever identity policies say: no one becomes a role that does not trust
@@ -65,6 +69,57 @@ func (s *Statement) Concerns(p arn.Provider) bool {
 	}
 	who := FederatedPrincipal(p)
 	return s.principals.grant(&who, s.strict()) != notNamed
+}
+
+// NamesPrincipal reports whether the statement's Principal element has a name as
+// it stands in another.
+func (s *Statement) NamesPrincipal(n PrincipalName) bool {
+	return s.principals != nil && slices.ContainsFunc(s.principals.names, func(m PrincipalName) bool { return m.Type == n.Type && m.Text == n.Text })
+}
+
+// SameConditions reports whether another statement has the same conditions, in
+// whatever order.
+func (s *Statement) SameConditions(t *Statement) bool {
+	same := func(a, b *Condition) bool {
+		return a.operator == b.operator && a.IsKey(b.key) && sameTexts(a.texts(), b.texts())
+	}
+	return covers(s.conditions, t.conditions, same) && covers(t.conditions, s.conditions, same)
+}
+
+func covers(a, b []Condition, same func(a, b *Condition) bool) bool {
+	for i := range b {
+		if !slices.ContainsFunc(a, func(c Condition) bool { return same(&c, &b[i]) }) {
+			return false
+		}
+	}
+	return true
+}
+
+func sameTexts(a, b []string) bool {
+	a, b = slices.Clone(a), slices.Clone(b)
+	slices.Sort(a)
+	slices.Sort(b)
+	return slices.Equal(slices.Compact(a), slices.Compact(b))
+}
+
+// Says reports whether the statement says what another does: the same effect, of
+// the same principals, actions, resources and conditions, in whatever order. What
+// is said in other words is not looked for.
+func (s *Statement) Says(t *Statement) bool {
+	texts := func(s *Statement) (principals, actions, resources []string) {
+		names, _ := s.Principals()
+		for _, n := range names {
+			principals = append(principals, fmt.Sprint(n.Type, n.Text, n.RoleID))
+		}
+		actions, _ = s.Actions()
+		resources, _ = s.Resources()
+		return principals, actions, resources
+	}
+	sp, sa, sr := texts(s)
+	tp, ta, tr := texts(t)
+	return s.deny == t.deny && s.notAction == t.notAction && s.notRes == t.notRes && (s.principals == nil) == (t.principals == nil) &&
+		(s.principals == nil || s.principals.not == t.principals.not) &&
+		sameTexts(sp, tp) && sameTexts(sa, ta) && sameTexts(sr, tr) && s.SameConditions(t)
 }
 
 // TestsKey reports whether the statement confines a key: under a positive

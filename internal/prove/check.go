@@ -272,27 +272,42 @@ func (j *judgement) environment(s *Shape, r region) {
 	j.gap(s, r, gap, k.group, part{j.work.Preimage(regular.Literal("false"), template(2), 4), true})
 }
 
-// others judges what the statement lets in of projects nothing is known of.
-func (j *judgement) others() {
-	if j.issuerWorld.others == nil {
+// otherShapes are the shapes of the projects nothing is known of.
+func (is *issuerWorld) otherShapes() []*Shape {
+	if is.others == nil {
 		work := regular.NewWork(maxStates * 4)
 		for _, kind := range []guard.RefKind{guard.Branch, guard.Tag} {
-			j.issuerWorld.others = append(j.issuerWorld.others, j.shape(work, origin{class: OtherProject, ref: kind}))
+			is.others = append(is.others, is.shape(work, origin{class: OtherProject, ref: kind}))
 		}
 		if work.Err() != nil {
-			j.err = work.Err()
+			is.err = work.Err()
 		}
 	}
+	return is.others
+}
+
+// personShapes is the shape of people who sign in, for a statement that may let
+// them in at all.
+func (is *issuerWorld) personShapes(st *policy.Statement) []*Shape {
+	if is.Realm == Mayfly && !st.ConfinesTo(is.Provider.URL+":aud", is.LoginClientIDs) {
+		return nil
+	}
+	if is.person == nil {
+		is.person = is.shape(regular.NewWork(maxStates), origin{class: Person})
+	}
+	return []*Shape{is.person}
+}
+
+// others judges what the statement lets in of projects nothing is known of.
+func (j *judgement) others() {
+	shapes := j.otherShapes()
 	if j.err != nil {
 		j.finding(Finding{Verdict: Unknown, Why: "other projects: " + j.err.Error()})
 		return
 	}
-	for _, s := range j.issuerWorld.others {
+	for _, s := range shapes {
 		r := s.allows(j.work, j.doc, j.statement, j.Provider)
-		if r.empty() {
-			continue
-		}
-		if j.anotherProject(s, r) {
+		if !r.empty() && j.anotherProject(s, r) {
 			return // one finding says it
 		}
 	}
@@ -333,16 +348,11 @@ func sortedKeys(m map[string]bool) []string {
 
 // person judges whether people who sign in get the role.
 func (j *judgement) person() {
-	if j.Realm == Mayfly && !j.statement.ConfinesTo(j.Provider.URL+":aud", j.LoginClientIDs) {
-		return
-	}
-	if j.issuerWorld.person == nil {
-		j.issuerWorld.person = j.shape(regular.NewWork(maxStates), origin{class: Person})
-	}
-	s := j.issuerWorld.person
-	if r := s.allows(j.work, j.doc, j.statement, j.Provider); !r.empty() {
-		j.whole(s, r, guard.Gap{Guard: "jobs-only", Breaks: j.require, Surely: true, Who: "somebody", Does: "signs in with GitLab at an application that uses its ID tokens",
-			Why: "the token of somebody who signs in has the same issuer and keys as a job's", Fix: "ask for a sub that begins with project_path: or project_id:"})
+	for _, s := range j.personShapes(j.statement) {
+		if r := s.allows(j.work, j.doc, j.statement, j.Provider); !r.empty() {
+			j.whole(s, r, guard.Gap{Guard: "jobs-only", Breaks: j.require, Surely: true, Who: "somebody", Does: "signs in with GitLab at an application that uses its ID tokens",
+				Why: "the token of somebody who signs in has the same issuer and keys as a job's", Fix: "ask for a sub that begins with project_path: or project_id:"})
+		}
 	}
 }
 
@@ -369,16 +379,12 @@ func (j *judgement) page(p *guard.Project, page string) string {
 func (j *judgement) reach(s *Shape, r region) {
 	for _, b := range r.perhaps {
 		refs := j.work.Image(b.parts[0].words, template(trackRef), originTracks)
-		j.out.Reach = append(j.out.Reach, Reach{Project: s.origin.project.Path, Kind: s.origin.kind(), Refs: refsText(refs)})
+		one := Reach{Project: s.origin.project.Path, Kind: s.origin.kind(), Refs: j.work.Describe(refs, s.refNames(), patternsOf(j.statement)...).String()}
+		one.Closed = s.origin.project.Standing(j.work, s.origin.ref, refs, j.require)
+		if !slices.ContainsFunc(j.out.Reach, func(have Reach) bool { return have.Project == one.Project && have.Kind == one.Kind && have.Refs == one.Refs }) {
+			j.out.Reach = append(j.out.Reach, one)
+		}
 	}
-}
-
-func refsText(l regular.Language) string {
-	if words, few := l.Words(5); few {
-		return strings.Join(words, ", ")
-	}
-	word, _ := l.Witness()
-	return "many, such as " + word
 }
 
 func (o origin) kind() string {

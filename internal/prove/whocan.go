@@ -1,0 +1,183 @@
+package prove
+
+import (
+	"slices"
+	"strings"
+
+	"mayfly.internal/internal/guard"
+	"mayfly.internal/internal/policy"
+	"mayfly.internal/internal/regular"
+)
+
+// Access is jobs of one kind that a role lets in, as a person says it.
+type Access struct {
+	Statement string
+	Issuer    string // as in the provider's ARN
+	Project   string // its full path, or a pattern of paths; empty for people
+	Known     bool   // the project's facts are known
+	Kind      string // branch, tag, merge request or sign-in
+	Refs      string // as patterns
+	Sources   string // pipeline_source, as patterns; empty: any
+	Claims    []Confined
+	Perhaps   []string // what nobody here can read, so that fewer may get in
+}
+
+// Confined is a claim that the statement confines beyond project, ref and source.
+type Confined struct{ Key, Values string }
+
+// WhoCan is everybody whom a trust policy lets in.
+func (w *World) WhoCan(doc *policy.Document) ([]Access, error) {
+	var out []Access
+	for _, st := range doc.Statements() {
+		if st.Denies() || !st.CoversAction(actionWebIdentity) {
+			continue
+		}
+		for _, is := range w.issuers {
+			if !st.Trusts(is.Provider) {
+				continue
+			}
+			list, err := is.whoCan(doc, st)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, list...)
+		}
+	}
+	return out, nil
+}
+
+func (is *issuerWorld) whoCan(doc *policy.Document, st *policy.Statement) ([]Access, error) {
+	work := regular.NewWork(maxStates)
+	shapes, err := is.reachable(work, st)
+	if err != nil {
+		return nil, err
+	}
+	var out []Access
+	for _, s := range shapes {
+		if s.origin.class == ReusedPath {
+			continue // the same jobs of the same path, under another id
+		}
+		r := s.allows(work, doc, st, is.Provider)
+		for _, b := range r.perhaps {
+			a := b.access(work, is, st)
+			a.Perhaps = r.unmodelled
+			if !slices.ContainsFunc(out, func(have Access) bool { return have.same(a) }) {
+				out = append(out, a)
+			}
+		}
+	}
+	return out, work.Err()
+}
+
+func (a Access) same(b Access) bool {
+	return a.Statement == b.Statement && a.Project == b.Project && a.Kind == b.Kind && a.Refs == b.Refs && a.Sources == b.Sources && slices.Equal(a.Claims, b.Claims)
+}
+
+// reachable are the shapes that a statement may be about: of the projects that the
+// filter leaves, of all others, and of people.
+func (is *issuerWorld) reachable(work *regular.Work, st *policy.Statement) ([]*Shape, error) {
+	var out []*Shape
+	filter := newFilter(work, is.Provider.URL, st)
+	if is.Facts != nil {
+		for i := range is.Facts.Projects {
+			if p := &is.Facts.Projects[i]; filter.mayBe(p) {
+				out = append(out, is.world(p).shapes...)
+			}
+		}
+	}
+	return append(append(out, is.otherShapes()...), is.personShapes(st)...), is.err
+}
+
+// access says a box in words.
+func (b box) access(w *regular.Work, is *issuerWorld, st *policy.Statement) Access {
+	a := Access{Statement: st.Name(), Issuer: is.Provider.URL, Kind: b.shape.origin.kind()}
+	prefix := is.Provider.URL + ":"
+	hints := patternsOf(st)
+	if b.shape.origin.class == Person {
+		a.Project = ""
+	} else {
+		project := template(trackNamespace, "/", trackName)
+		paths := w.Image(b.parts[0].words, project, originTracks)
+		every := w.Image(b.shape.groups[0].Words, project, originTracks)
+		if b.shape.origin.class == KnownProject {
+			every = regular.Text()
+		}
+		a.Project = w.Describe(paths, every, hints...).String()
+		a.Known = b.shape.origin.class == KnownProject
+		refs := w.Image(b.parts[0].words, template(trackRef), originTracks)
+		a.Refs = w.Describe(refs, b.shape.refNames(), hints...).String()
+	}
+	for i, p := range b.parts {
+		whole := b.shape.groups[i]
+		if i == 0 || p.words.Equal(whole.Words) && p.missing == whole.Optional {
+			continue
+		}
+		for _, k := range whole.Keys {
+			values, all := k.image(w, whole, p.words), k.image(w, whole, whole.Words)
+			if values.Equal(all) && p.missing == whole.Optional {
+				continue
+			}
+			text := describeValues(w, values, all, hints)
+			switch {
+			case p.words.IsEmpty():
+				text = "absent"
+			case p.missing:
+				text += ", or absent"
+			}
+			if policy.SameKey(k.Name, prefix+"pipeline_source") {
+				a.Sources = text
+				continue
+			}
+			a.Claims = append(a.Claims, Confined{strings.TrimPrefix(k.Name, prefix), text})
+		}
+	}
+	return a
+}
+
+// describeValues says which of a key's values are meant: where there are few, by
+// naming them or those that are not.
+func describeValues(w *regular.Work, values, all regular.Language, hints []string) string {
+	list, few := values.Words(maxValues)
+	every, finite := all.Words(maxValues)
+	if !few || !finite {
+		return w.Describe(values, all, hints...).String()
+	}
+	if 2*len(list) <= len(every) || len(list) == len(every) {
+		return strings.Join(list, ", ")
+	}
+	return "any but " + strings.Join(slices.DeleteFunc(every, func(v string) bool { return slices.Contains(list, v) }), ", ")
+}
+
+// image is the values the key has in some of its group's words.
+func (k Key) image(w *regular.Work, g Group, words regular.Language) regular.Language {
+	g.Words = words
+	return key{Key: k}.values(w, g)
+}
+
+// refNames is every name a ref of the shape can have.
+func (s *Shape) refNames() regular.Language {
+	if s.origin.ref == guard.Tag {
+		return guard.TagNames()
+	}
+	return guard.BranchNames()
+}
+
+// patternsOf are the patterns a reader of the statement knows: the values of its
+// conditions, and of sub the parts behind its components' names.
+func patternsOf(st *policy.Statement) []string {
+	var out []string
+	conditions := st.Conditions()
+	for i := range conditions {
+		for _, v := range conditions[i].Values() {
+			text := v.Text()
+			out = append(out, text)
+			for _, name := range []string{"project_path:", ":ref:"} {
+				if _, behind, found := strings.Cut(text, name); found {
+					value, _, _ := strings.Cut(behind, ":")
+					out = append(out, value)
+				}
+			}
+		}
+	}
+	return out
+}
