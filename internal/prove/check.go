@@ -200,6 +200,10 @@ func (j *judgement) project(p *guard.Project) {
 		j.finding(Finding{Verdict: Unknown, Project: p.Path, Why: "its rules: " + j.err.Error()})
 		return
 	}
+	if p.SubComponents.State() != guard.StateKnown {
+		j.finding(Finding{Verdict: Unknown, Guard: "sub-components", Project: p.Path, Why: "what the project's sub is made of: " + p.SubComponents.Why(),
+			Fix: "sub_claim_components in its facts: [project_path, ref_type, ref] is GitLab's default"})
+	}
 	reused := false // one finding says it, of branches or tags
 	for _, s := range pw.shapes {
 		r := s.allows(j.work, j.doc, j.statement, j.Provider)
@@ -277,7 +281,9 @@ func (is *issuerWorld) otherShapes() []*Shape {
 	if is.others == nil {
 		work := regular.NewWork(maxStates * 4)
 		for _, kind := range []guard.RefKind{guard.Branch, guard.Tag} {
-			is.others = append(is.others, is.shape(work, origin{class: OtherProject, ref: kind}))
+			for _, components := range [][]string{defaultComponents, idComponents} {
+				is.others = append(is.others, is.shape(work, origin{class: OtherProject, ref: kind, components: components}))
+			}
 		}
 		if work.Err() != nil {
 			is.err = work.Err()
@@ -381,7 +387,9 @@ func (j *judgement) reach(s *Shape, r region) {
 		refs := j.work.Image(b.parts[0].words, template(trackRef), originTracks)
 		one := Reach{Project: s.origin.project.Path, Kind: s.origin.kind(), Refs: j.work.Describe(refs, s.refNames(), patternsOf(j.statement)...).String()}
 		one.Closed = s.origin.project.Standing(j.work, s.origin.ref, refs, j.require)
-		if !slices.ContainsFunc(j.out.Reach, func(have Reach) bool { return have.Project == one.Project && have.Kind == one.Kind && have.Refs == one.Refs }) {
+		if !slices.ContainsFunc(j.out.Reach, func(have Reach) bool {
+			return have.Project == one.Project && have.Kind == one.Kind && have.Refs == one.Refs
+		}) {
 			j.out.Reach = append(j.out.Reach, one)
 		}
 	}

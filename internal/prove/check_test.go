@@ -19,6 +19,7 @@ projects:
     default_branch: main
     visibility: private
     mirror: false
+    sub_claim_components: [project_path, ref_type, ref]
     protect_merge_request_pipelines: true
     pipeline_variables: maintainer
     author_may_approve: false

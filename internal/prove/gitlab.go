@@ -58,6 +58,8 @@ type origin struct {
 	class   Class
 	project *guard.Project // of KnownProject, ReusedPath and ForkOfKnown
 	ref     guard.RefKind
+	// components are those of sub, where they are not the project's own.
+	components []string
 	// What stands fixed where a customised sub names it.
 	protected   string // ref_protected; empty: it varies
 	environment *environment
@@ -112,7 +114,7 @@ func variants(p *guard.Project, kind guard.RefKind) []origin {
 	out := []origin{{class: KnownProject, project: p, ref: kind}}
 	components := subComponents(p)
 	if has(components, "ref_protected") {
-		out = fork(out, []string{"true", "false"}, func(o *origin, v string) { o.protected = v })
+		out = split(out, []string{"true", "false"}, func(o *origin, v string) { o.protected = v })
 	}
 	if has(components, "environment_protected") || has(components, "deployment_tier") {
 		var states []environment
@@ -121,12 +123,12 @@ func variants(p *guard.Project, kind guard.RefKind) []origin {
 				states = append(states, environment{protected, tier})
 			}
 		}
-		out = fork(out, append(states, environment{}), func(o *origin, v environment) { o.environment = &v })
+		out = split(out, append(states, environment{}), func(o *origin, v environment) { o.environment = &v })
 	}
 	return out
 }
 
-func fork[T any](origins []origin, values []T, set func(*origin, T)) []origin {
+func split[T any](origins []origin, values []T, set func(*origin, T)) []origin {
 	var out []origin
 	for _, o := range origins {
 		for _, v := range values {
@@ -147,7 +149,11 @@ func has(list []string, word string) bool {
 	return false
 }
 
-var defaultComponents = []string{"project_path", "ref_type", "ref"}
+// What sub is made of by default, and where a project is named by its id.
+var (
+	defaultComponents = []string{"project_path", "ref_type", "ref"}
+	idComponents      = []string{"project_id", "ref_type", "ref"}
+)
 
 // subComponents are what the project's sub is made of: GitLab's default where
 // nobody knows of another.
@@ -269,7 +275,11 @@ func (b *shapeBuilder) originGroup() Group {
 func (b *shapeBuilder) sub() []any {
 	refType, _ := b.origin.refType()
 	var pieces []any
-	for _, c := range subComponents(b.known()) {
+	components := b.origin.components
+	if components == nil {
+		components = subComponents(b.known())
+	}
+	for _, c := range components {
 		var value []any
 		switch c {
 		case "project_path", "source_project_path", "job_project_path":

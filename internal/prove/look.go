@@ -1,0 +1,109 @@
+package prove
+
+import (
+	"slices"
+	"strings"
+
+	"mayfly.internal/internal/arn"
+	"mayfly.internal/internal/guard"
+	"mayfly.internal/internal/policy"
+	"mayfly.internal/internal/regular"
+)
+
+// AWSFills reports whether AWS makes a condition key of a claim of an issuer, by
+// its URL without scheme.
+func AWSFills(issuer, claim string) bool {
+	return awsClaims[claim] || issuer == "gitlab.com" && awsGitLabClaims[claim]
+}
+
+// anywhere are the shapes of every job of a GitLab of which no project is known.
+func anywhere(w *regular.Work, p arn.Provider) []*Shape {
+	is := &issuerWorld{Issuer: &Issuer{Provider: p}}
+	return append(is.otherShapes(), is.shape(w, origin{class: Person}))
+}
+
+// Nothing reports whether a statement takes no token that a GitLab with sub claims
+// of the usual form signs.
+func Nothing(doc *policy.Document, st *policy.Statement, p arn.Provider) bool {
+	w := regular.NewWork(maxStates)
+	for _, s := range anywhere(w, p) {
+		if !s.allows(w, doc, st, p).empty() {
+			return false
+		}
+	}
+	return w.Err() == nil
+}
+
+// Within reports whether a statement lets in nobody whom another of the same
+// policy does not. It says no where it cannot tell.
+func Within(doc *policy.Document, st, other *policy.Statement, gitlabs []arn.Provider) bool {
+	if _, named := st.Principals(); named || !st.CoversAction(actionWebIdentity) || !other.CoversAction(actionWebIdentity) {
+		return false
+	}
+	w := regular.NewWork(maxStates)
+	providers := providersOf(st)
+	names, _ := st.Principals()
+	if len(providers) != len(names) {
+		return false
+	}
+	for _, p := range providers {
+		if !other.Trusts(p) {
+			return false
+		}
+		for _, s := range diffShapes(w, p, gitlabs, doc) {
+			if !s.allows(w, doc, st, p).minus(w, s.allows(w, doc, other, p)).empty() {
+				return false
+			}
+		}
+	}
+	return w.Err() == nil
+}
+
+// Refs is which refs a statement takes.
+type Refs struct {
+	AnyBranch, AnyTag bool   // every name of a branch, or tag
+	SameNameTag       string // a tag it takes, called like a branch it takes
+	MergeRequests     bool
+}
+
+// RefsOf looks at which refs a statement takes of a GitLab's projects.
+func RefsOf(doc *policy.Document, st *policy.Statement, p arn.Provider) Refs {
+	var out Refs
+	w := regular.NewWork(maxStates)
+	is := &issuerWorld{Issuer: &Issuer{Provider: p}}
+	var taken, every [2]regular.Language // of branches and tags
+	for _, s := range is.otherShapes() {
+		i := s.origin.ref
+		var refs regular.Language
+		for _, b := range s.allows(w, doc, st, p).perhaps {
+			refs = w.Union(refs, w.Image(b.parts[0].words, template(trackRef), originTracks))
+			if k, ok := s.keys[policy.FoldKey(p.URL+":pipeline_source")]; ok && i == guard.Branch {
+				out.MergeRequests = out.MergeRequests || w.Overlap(b.parts[k.group].words, regular.OneOf(mergeSources...))
+			}
+		}
+		taken[i], every[i] = w.Union(taken[i], refs), s.refNames()
+	}
+	out.AnyBranch, out.AnyTag = taken[guard.Branch].Equal(every[guard.Branch]), taken[guard.Tag].Equal(every[guard.Tag])
+	if both := w.Intersect(taken[guard.Branch], taken[guard.Tag]); !out.AnyBranch && !out.AnyTag {
+		out.SameNameTag, _ = both.Witness(fillers...)
+	}
+	return out
+}
+
+// LedByID reports whether every token that a statement takes has a sub that names
+// the project by its id.
+func LedByID(doc *policy.Document, st *policy.Statement, p arn.Provider) bool {
+	return slices.ContainsFunc(st.Conditions(), func(c policy.Condition) bool {
+		return c.IsKey(p.URL+":sub") && c.Confines() && !slices.ContainsFunc(c.Values(), func(v policy.Value) bool {
+			parts := v.Parts()
+			return len(parts) == 0 || parts[0].Kind != policy.Literal || !hasIDPrefix(parts[0].Text)
+		})
+	})
+}
+
+// hasIDPrefix reports whether a text begins with a whole project_id component.
+func hasIDPrefix(text string) bool {
+	id, led := strings.CutPrefix(text, "project_id:")
+	id, _, whole := strings.Cut(id, ":")
+	return led && whole && guard.Numbers().Contains(id)
+}
