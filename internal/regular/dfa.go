@@ -202,13 +202,13 @@ func appendEdge(edges []edge, e edge) []edge {
 func (d *dfa) merge(block []int32) *dfa {
 	// The start's block comes first.
 	count := int32(0)
-	number := make(map[int32]int32)
+	number := make([]int32, len(block)) // and one; 0 is none yet
 	at := func(b int32) int32 {
-		if _, ok := number[b]; !ok {
-			number[b] = count
+		if number[b] == 0 {
 			count++
+			number[b] = count
 		}
-		return number[b]
+		return number[b] - 1
 	}
 	at(block[0])
 	for _, b := range block {
@@ -282,7 +282,13 @@ func (d *dfa) transitions() transitions {
 			}
 		}
 	})
-	var t transitions
+	count := 0
+	for _, edges := range d.edges {
+		for _, e := range edges {
+			count += int(class[e.hi]-class[e.lo]) + 1
+		}
+	}
+	t := transitions{tail: make([]int32, 0, count), label: make([]int32, 0, count), head: make([]int32, 0, count)}
 	for s, edges := range d.edges {
 		for _, e := range edges {
 			for c := int32(class[e.lo]); c <= int32(class[e.hi]); c++ {

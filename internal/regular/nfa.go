@@ -126,7 +126,7 @@ func (w *Work) determinize(n *nfa, start []int32) Language {
 	var edges []edge // of all states, one after the other
 	targets := make([][]int32, len(lows))
 	for i := 0; i < len(sub.sets); i++ {
-		if !w.spend(1) {
+		if !w.spend(1 + len(sub.sets[i])/16) { // a large set is as much as several small ones
 			return Language{}
 		}
 		accept := false
