@@ -40,6 +40,7 @@ func FuzzOperations(f *testing.F) {
 	f.Add("a*", "*b", "a?")
 	f.Add("main", "ma*", "*é?")
 	f.Add("", "*", "?")
+	f.Add("\x00", "a\x00*", "\xff")
 	f.Fuzz(func(t *testing.T, p, q, r string) {
 		if len(p)+len(q)+len(r) > 40 {
 			return

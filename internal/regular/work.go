@@ -3,6 +3,7 @@ package regular
 import (
 	"errors"
 	"slices"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 )
@@ -84,10 +85,15 @@ type Token struct {
 	Text string
 }
 
-// Pattern is what a pattern matches. Text that is not valid UTF-8 matches
-// nothing.
+// Pattern is what a pattern matches. One that has a NUL or is not valid UTF-8
+// matches nothing.
 func (w *Work) Pattern(tokens ...Token) Language {
-	if len(tokens) == 1 && tokens[0].Kind == Exactly && utf8.ValidString(tokens[0].Text) {
+	for _, t := range tokens {
+		if !utf8.ValidString(t.Text) || strings.Contains(t.Text, "\x00") {
+			return Language{}
+		}
+	}
+	if len(tokens) == 1 && tokens[0].Kind == Exactly {
 		return literal(tokens[0].Text)
 	}
 	n := newNFA()
@@ -107,9 +113,6 @@ func (w *Work) Pattern(tokens ...Token) Language {
 			for _, r := range t.Text {
 				at = n.foldedRune(at, r)
 			}
-		}
-		if !utf8.ValidString(t.Text) {
-			return Language{}
 		}
 	}
 	n.accept[at] = true
