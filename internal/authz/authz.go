@@ -153,7 +153,7 @@ func documents(of []Source) []*policy.Document {
 // denied says which policy stood in the way: one that denies, else the first
 // that does not allow.
 func (q Question) denied(role iam.Role, x policy.Explanation, by sources) error {
-	e := &DeniedError{Caller: q.Caller.ARN().String(), Action: x.Request.Action, Resource: x.Request.Resource, Explicit: x.Effect == policy.ExplicitDeny}
+	e := &DeniedError{Caller: q.Caller.ARN().String(), Action: x.Request.Action, Resource: x.Request.Resource, Explicit: x.Effect == policy.ExplicitDeny, Why: &x}
 	if shown, err := q.context(role, q.Keys); err == nil && q.Seal != nil {
 		e.Encoded = encode(newMessage(q.Caller, x, by, shown), q.Caller.Account, q.Seal)
 	}

@@ -18,6 +18,9 @@ type DeniedError struct {
 	Layer policy.Layer
 	// Encoded is the message that DecodeAuthorizationMessage makes clear, or "".
 	Encoded string
+	// Why is the whole decision, which is for the audit log alone; nil if no
+	// policy was asked.
+	Why *policy.Explanation
 }
 
 // Message is what the caller is told: the sentence, and behind it the encoded

@@ -183,6 +183,10 @@ func (u Unverified) UnverifiedIssuer() string {
 // token it is, never for a decision.
 func (u Unverified) UnverifiedClaim(name string) strictjson.Value { return u.payload.Get(name) }
 
+// UnverifiedClaims is the payload, for answers to "what if", never for a
+// decision.
+func (u Unverified) UnverifiedClaims() strictjson.Value { return u.payload }
+
 // KeyID is the header's kid, "" if there is none: a hint which key to try.
 func (u Unverified) KeyID() string { return u.keyID }
 

@@ -63,6 +63,8 @@ type RejectedError struct {
 	Detail string    // one sentence that may quote the token's own claims
 	At     time.Time // Expired, TooOld, NotYetValid: the time in the token
 	Now    time.Time // Expired, TooOld, NotYetValid: when it was looked at
+	Issued time.Time // likewise: iat
+	Until  time.Time // likewise: exp
 	Err    error     // the *jwt.Error underneath, nil if the signature is good
 }
 

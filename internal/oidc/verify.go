@@ -99,12 +99,19 @@ func read(v jwt.Verified) (*Claims, error) {
 	}
 	iss, _ := c.values.Get("iss").Text()
 	c.issuer = Issuer(iss)
+	if err := c.readSubject(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Claims) readSubject() error {
 	subject, ok := c.values.Get("sub").Text()
 	if !ok || !isPlain(subject, maxSubject) {
-		return nil, reject(MalformedClaim, "sub", "the claim sub is not a string of 1 to %d bytes without control characters", maxSubject)
+		return reject(MalformedClaim, "sub", "the claim sub is not a string of 1 to %d bytes without control characters", maxSubject)
 	}
 	c.subject = subject
-	return c, nil
+	return nil
 }
 
 // checkNames refuses two claims whose names are equal but for case. Condition
@@ -209,7 +216,7 @@ func (c *Claims) checkTimes(s Settings, now time.Time) error {
 	}
 	rejectTime := func(reason Reason, claim string, at time.Time, format string) error {
 		e := reject(reason, claim, format, at.Format(time.RFC3339))
-		e.At, e.Now = at, now
+		e.At, e.Now, e.Issued, e.Until = at, now, issued, expires
 		return e
 	}
 	switch {

@@ -152,15 +152,16 @@ func (x Explanation) Sentence(f Failure, values bool) string {
 		}
 		return "Resource: it is not about " + strconv.Quote(x.Request.Resource)
 	}
-	s := "Condition " + f.Condition.operator.String() + ": " + f.reason()
+	s := "Condition " + f.Condition.operator.String() + ": " + f.Reason()
 	if values && f.Condition.operator.Test != Null && f.Why != NoValues {
 		s += "; the policy lists " + quoteAll(f.Condition.texts())
 	}
 	return s
 }
 
-// reason says what the request has, and what kind of value was wanted.
-func (f Failure) reason() string {
+// Reason says of a condition what the request has, and what kind of value was
+// wanted.
+func (f Failure) Reason() string {
 	c := f.Condition
 	is := c.key + " is " + quoteAll(f.Seen)
 	switch f.Why {

@@ -262,12 +262,15 @@ func (c *Condition) acceptsTerm(own string) bool {
 	if own == "" || !c.positiveString() {
 		return false
 	}
-	for i := range c.values {
-		if t, ok := c.values[i].projectPart(); ok && t.Match(own) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(c.values, func(v Value) bool { return v.AcceptsProject(own) })
+}
+
+// AcceptsProject reports whether a value of a String operator, cut to its project
+// part, accepts the project part of a token's sub, or a token's id of a project
+// or namespace.
+func (v *Value) AcceptsProject(own string) bool {
+	t, ok := v.projectPart()
+	return ok && t.Match(own)
 }
 
 // projectPart is the value up to its second colon, as a pattern; false if a

@@ -13,6 +13,7 @@ import (
 	"mayfly.internal/internal/policy"
 	"mayfly.internal/internal/registry"
 	"mayfly.internal/internal/session"
+	"mayfly.internal/internal/webidentity"
 )
 
 const actionAssumeRole = "sts:AssumeRole"
@@ -207,7 +208,13 @@ func decideAssumeRole(p assumeRolePlan, k assumeRoleFacts, ceiling time.Duration
 // notAllowed is the refusal of a caller by policies: the sentence does not say
 // by which, so that it is that of a role that does not exist. The encoded message
 // does, as far as the caller's own are concerned.
-func notAllowed(e *authz.DeniedError) error { return refuse(NotAllowed, e, "%s", e.Bare()) }
+func notAllowed(e *authz.DeniedError) error {
+	r := refuse(NotAllowed, e, "%s", e.Bare())
+	if e.Why != nil {
+		r.Trace = webidentity.TraceOf(*e.Why).Encode()
+	}
+	return r
+}
 
 func (p assumeRolePlan) externalKey(b *policy.ContextBuilder) {
 	if p.externalID != "" {

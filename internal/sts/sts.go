@@ -108,11 +108,12 @@ func (r Reason) String() string {
 }
 
 // Refusal is why an exchange was refused: Public is for the caller, Err for
-// the log.
+// the log, Trace for the operator, who finds it in the audit event.
 type Refusal struct {
 	Reason Reason
 	Public string
 	Err    error
+	Trace  string // a webidentity.Trace, encoded; "" where no policy was asked
 }
 
 func (e *Refusal) Error() string {
@@ -181,6 +182,9 @@ func (s *Service) deny(ctx context.Context, ev audit.Event, err error) error {
 		ev.Reason = r.Reason.String()
 		if r.Err != nil {
 			ev.Detail["cause"] = r.Err.Error()
+		}
+		if r.Trace != "" {
+			ev.Detail["trace"] = r.Trace
 		}
 	}
 	s.Count(ev.Reason)

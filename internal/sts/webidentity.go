@@ -10,19 +10,19 @@ import (
 
 	"mayfly.internal/internal/arn"
 	"mayfly.internal/internal/audit"
-	"mayfly.internal/internal/iam"
 	"mayfly.internal/internal/jwt"
 	"mayfly.internal/internal/oidc"
 	"mayfly.internal/internal/policy"
 	"mayfly.internal/internal/registry"
 	"mayfly.internal/internal/request"
 	"mayfly.internal/internal/session"
+	"mayfly.internal/internal/webidentity"
 )
 
 const (
-	actionWebIdentity    = "sts:AssumeRoleWithWebIdentity"
-	actionTagSession     = "sts:TagSession"
-	actionSourceIdentity = "sts:SetSourceIdentity"
+	actionWebIdentity    = webidentity.ActionAssume
+	actionTagSession     = webidentity.ActionTagSession
+	actionSourceIdentity = webidentity.ActionSourceIdentity
 )
 
 // notAuthorized is what a stranger learns: the same for a role that does not
@@ -169,11 +169,16 @@ func verify(p webIdentityPlan, k webIdentityFacts, now time.Time) (believed, err
 	if err != nil {
 		return believed{}, tokenRefusal(err)
 	}
-	b := believed{claims, keptClaims(claims), brought{sourceIdentity: claims.SourceIdentity()}}
+	return believed{claims, keptClaims(claims), broughtBy(claims)}, nil
+}
+
+// broughtBy is what a token asks the session to bring along.
+func broughtBy(claims webidentity.Claims) brought {
+	out := brought{sourceIdentity: claims.SourceIdentity()}
 	for _, t := range claims.SessionTags() {
-		b.along.tags = append(b.along.tags, session.Tag{Key: t.Key, Value: t.Value, Transitive: slices.Contains(claims.TransitiveTagKeys(), t.Key)})
+		out.tags = append(out.tags, session.Tag{Key: t.Key, Value: t.Value, Transitive: slices.Contains(claims.TransitiveTagKeys(), t.Key)})
 	}
-	return b, nil
+	return out
 }
 
 // verified reports whether the token of a refusal was signed by its issuer.
@@ -188,19 +193,23 @@ func tokenRefusal(err error) error {
 	if !ok {
 		return err
 	}
+	hint := ""
+	if text := webidentity.TokenHint(r); text != "" {
+		hint = "; " + text
+	}
 	switch r.Reason {
 	case oidc.Expired:
-		return refuse(ExpiredToken, err, "Token expired: current date/time %d must be before the expiration date/time%d", r.Now.Unix(), r.At.Unix())
+		return refuse(ExpiredToken, err, "Token expired: current date/time %d must be before the expiration date/time%d%s", r.Now.Unix(), r.At.Unix(), hint)
 	case oidc.TooOld:
-		return refuse(ExpiredToken, err, "Token too old: %d", r.At.Unix())
+		return refuse(ExpiredToken, err, "Token too old: %d%s", r.At.Unix(), hint)
 	case oidc.WrongAudience:
-		return refuse(InvalidToken, err, "Incorrect token audience")
+		return refuse(InvalidToken, err, "Incorrect token audience: %s%s", r.Detail, hint)
 	case oidc.MissingClaim:
 		return refuse(InvalidToken, err, "Missing a required claim: %s", r.Claim)
 	case oidc.WrongIssuer, oidc.AlgorithmNotAllowed, oidc.UnknownKey, oidc.BadSignature:
 		return refuse(InvalidToken, err, "The web identity token that was passed could not be validated: %s", r.Reason)
 	}
-	return refuse(InvalidToken, err, "%s", r.Detail)
+	return refuse(InvalidToken, err, "%s%s", r.Detail, hint)
 }
 
 // decideWebIdentity decides whether a believed token may become a session of
@@ -208,108 +217,38 @@ func tokenRefusal(err error) error {
 // is wrong with a request would tell a stranger that the role exists.
 func decideWebIdentity(p webIdentityPlan, k webIdentityFacts, b believed, info request.Info, ceiling time.Duration, now time.Time) (grant, error) {
 	duration := p.seconds(ceiling)
-	keys, err := trustContext(p, k, b, info, duration)
+	keys, err := trustContext(p.rolePlan, k, b.Claims, info, duration)
 	if err != nil {
 		return grant{}, refuse(InvalidToken, err, "The token's claims cannot be condition keys: %v", err)
 	}
-	matched, err := decideTrust(k, b, keys, info)
-	if err != nil {
-		return grant{}, err
+	said := k.question(p.role, b.Claims, keys).Ask()
+	if !said.Allowed() {
+		return grant{}, untrusted(said, k.settings, info)
 	}
 	g, err := p.grant(k.snapshot, k.role.Role, b.along, duration, ceiling, now)
 	if err != nil {
 		return grant{}, err
 	}
-	g.matched, g.session.ProviderID, g.session.Claims = matched, k.provider.ID, b.kept
+	g.matched, g.session.ProviderID, g.session.Claims = said.Matched(), k.provider.ID, b.kept
 	return g, nil
 }
 
 // trustContext is what the trust policy is asked with: every claim as a
 // condition key, and what else is known of the request.
-func trustContext(p webIdentityPlan, k webIdentityFacts, claims believed, info request.Info, duration time.Duration) (policy.Context, error) {
+func trustContext(p rolePlan, k webIdentityFacts, claims webidentity.Claims, info request.Info, duration time.Duration) (policy.Context, error) {
 	var b policy.ContextBuilder
-	for key, v := range claims.ConditionKeys(k.provider.KeyPrefix()) {
-		if v.Multi {
-			b.SetMany(key, v.List)
-		} else {
-			b.Set(key, v.List[0])
-		}
-	}
+	webidentity.ClaimKeys(&b, k.provider.ARN(), claims)
 	for key, v := range info.Keys() {
 		b.Set(key, v)
 	}
-	b.Set("aws:FederatedProvider", k.provider.ARN().String())
-	p.keys(claims.along, duration)(&b)
+	p.keys(broughtBy(claims), duration)(&b)
 	return b.Context()
 }
 
-// decideTrust asks the role's trust policy for each action the token needs, and
-// gives the names of the statements that allow. A role that does not exist and
-// one that does not trust are refused alike.
-func decideTrust(k webIdentityFacts, b believed, keys policy.Context, info request.Info) ([]string, error) {
-	if !k.role.exists {
-		return nil, refuse(NotTrusted, errors.New("no such role"), notAuthorized)
-	}
-	set := policy.Set{Resource: []*policy.Document{k.role.Trust}, ResourceAccount: k.snapshot.Account}
-	req := policy.Request{Principal: policy.FederatedPrincipal(k.provider.ARN()), Resource: k.role.ARN().String(), Context: keys}
-	var matched []string
-	for _, action := range b.along.actions(actionWebIdentity) {
-		req.Action = action
-		d := policy.Evaluate(req, set)
-		names := countingStatements(d, k, b)
-		if !d.Allowed() || len(names) == 0 {
-			return nil, untrusted(k, b, req, set, d, info)
-		}
-		matched = append(matched, names...)
-	}
-	return matched, nil
-}
-
-// countingStatements are the names of the statements that allow and may.
-func countingStatements(d policy.Decision, k webIdentityFacts, b believed) []string {
-	var names []string
-	for _, s := range d.Statements {
-		if !s.Denies() && counts(s.Statement, k, b.Claims) {
-			names = append(names, s.Name())
-		}
-	}
-	return names
-}
-
-// counts reports whether a statement that matches may let this token in.
-//
-// A shared issuer gives tokens to everyone in the world, so a statement must
-// confine the claim that says whose it is; this is asked at use as well, for
-// statements that were stored before the rule or trust everyone. And a
-// statement is meant for jobs: it lets a person in only if it names one of the
-// issuer's login client ids as audience.
-func counts(s *policy.Statement, k webIdentityFacts, claims oidc.Claims) bool {
-	if key := iam.SharedKey(k.provider.ARN()); key != "" && !s.TestsKey(key) {
-		return false
-	}
-	return !claims.IsPerson() || namesAudience(s, k.provider.KeyPrefix()+":aud", k.settings.LoginClientIDs)
-}
-
-// namesAudience reports whether a statement confines the audience to some of
-// the ids, each named in full.
-func namesAudience(s *policy.Statement, key string, ids []string) bool {
-	conditions := s.Conditions()
-	for i := range conditions {
-		c := &conditions[i]
-		if !c.IsKey(key) || c.Operator().String() != "StringEquals" {
-			continue
-		}
-		named := 0
-		for _, v := range c.Values() {
-			if slices.Contains(ids, v.Text()) {
-				named++
-			}
-		}
-		if named > 0 && named == len(c.Values()) {
-			return true
-		}
-	}
-	return false
+// question is what the role's trust policy is asked. A role that does not exist
+// and one that does not trust are refused alike.
+func (k webIdentityFacts) question(role arn.Role, claims webidentity.Claims, keys policy.Context) webidentity.Question {
+	return webidentity.Question{Trust: k.role.Trust, Role: role.String(), Account: k.snapshot.Account, Provider: k.provider.ARN(), Claims: claims, LoginClientIDs: k.settings.LoginClientIDs, Keys: keys}
 }
 
 // keptClaims are the claims a session carries.
