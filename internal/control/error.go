@@ -29,9 +29,10 @@ const (
 	NoSuchAccessPolicy                   // no custom one of that name
 	AccessPolicyExists                   // the name is taken
 	AccessPolicyInUse                    // entries have it
+	NoSuchDenial                         // nothing was refused under the id
 )
 
-var reasonNames = [...]string{"", "no such cluster", "no such access entry", "no such association", "access entry exists", "cluster exists", "invalid principal", "invalid tags", "no such resource", "no such update", "no such access policy", "access policy exists", "access policy in use"}
+var reasonNames = [...]string{"", "no such cluster", "no such access entry", "no such association", "access entry exists", "cluster exists", "invalid principal", "invalid tags", "no such resource", "no such update", "no such access policy", "access policy exists", "access policy in use", "no such denial"}
 
 // String is the reason in words, for the audit log.
 func (r Reason) String() string {

@@ -89,14 +89,14 @@ func TestNoMethodAvoidsTheOneFunction(t *testing.T) {
 
 func TestReasonsHaveNames(t *testing.T) {
 	seen := map[string]bool{}
-	for r := NoSuchCluster; r <= AccessPolicyInUse; r++ {
+	for r := NoSuchCluster; r <= NoSuchDenial; r++ {
 		if name := r.String(); name == "" || seen[name] {
 			t.Errorf("reason %d is called %q", r, name)
 		} else {
 			seen[name] = true
 		}
 	}
-	if Reason(0).String() != "" || (AccessPolicyInUse+1).String() != "" {
+	if Reason(0).String() != "" || (NoSuchDenial+1).String() != "" {
 		t.Error("what is no reason has a name")
 	}
 }

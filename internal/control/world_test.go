@@ -477,6 +477,16 @@ var operations = []operation{
 	{"mayfly:ReadAudit", nil, "arn:aws:mayfly::111122223333:audit-log", false, func(ctx context.Context, w *world, c control.Call) error {
 		return w.ReadAudit(ctx, c)
 	}},
+	{"mayfly:ExplainTrust", nil, roleARN, false, func(ctx context.Context, w *world, c control.Call) error {
+		_, err := w.ExplainTrust(ctx, c, "deployer")
+		return err
+	}},
+	{"mayfly:ExplainDenial", nil, "arn:aws:mayfly::111122223333:denial/2c5e8a3c-7d0e-4d0b-8f19-0c1c5a6f1e55", false, func(ctx context.Context, w *world, c control.Call) error {
+		return w.ExplainDenial(ctx, c, "2c5e8a3c-7d0e-4d0b-8f19-0c1c5a6f1e55")
+	}},
+	{"mayfly:ListDenials", nil, "arn:aws:mayfly::111122223333:denial/*", false, func(ctx context.Context, w *world, c control.Call) error {
+		return w.ListDenials(ctx, c)
+	}},
 	{"eks:DisassociateAccessPolicy", nil, "arn:aws:eks:eu-central-1:111122223333:access-entry/prod/role/111122223333/deployer/ID", true, func(ctx context.Context, w *world, c control.Call) error {
 		return w.DisassociatePolicy(ctx, c, "prod", roleARN, editPolicy)
 	}},

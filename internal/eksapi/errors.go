@@ -34,6 +34,7 @@ var clusterCodes = map[control.Reason]awsrest.Failure{
 	control.NoSuchAccessPolicy: {Status: http.StatusNotFound, Code: "ResourceNotFoundException"},
 	control.AccessPolicyExists: {Status: http.StatusConflict, Code: "ResourceInUseException"},
 	control.AccessPolicyInUse:  {Status: http.StatusConflict, Code: "ResourceInUseException"},
+	control.NoSuchDenial:       {Status: http.StatusNotFound, Code: "ResourceNotFoundException"},
 	control.InvalidPrincipal:   {Status: http.StatusBadRequest, Code: "InvalidParameterException"},
 }
 

@@ -8,6 +8,7 @@ import (
 	"mayfly.internal/internal/control"
 	"mayfly.internal/internal/eks"
 	"mayfly.internal/internal/fault"
+	"mayfly.internal/internal/iam"
 	"mayfly.internal/internal/sts"
 	"mayfly.internal/internal/wire/awsrest"
 	"mayfly.internal/internal/wire/mayflywire"
@@ -40,6 +41,7 @@ var clusterCodes = map[control.Reason]failure{
 	control.NoSuchAccessPolicy: {http.StatusNotFound, "NoSuchAccessPolicy"},
 	control.AccessPolicyExists: {http.StatusConflict, "AccessPolicyExists"},
 	control.AccessPolicyInUse:  {http.StatusConflict, "AccessPolicyInUse"},
+	control.NoSuchDenial:       {http.StatusNotFound, "NoSuchDenial"},
 	control.InvalidPrincipal:   {http.StatusBadRequest, "InvalidParameter"},
 	control.InvalidTags:        {http.StatusBadRequest, "InvalidParameter"},
 }
@@ -64,6 +66,9 @@ func explain(err error) (int, mayflywire.Error) {
 	}
 	if e, ok := errors.AsType[*control.Error](err); ok {
 		return clusterCodes[e.Reason].with(e.Detail)
+	}
+	if iam.IsReason(err, iam.NoSuchEntity) {
+		return failure{http.StatusNotFound, "NoSuchEntity"}.with(err.Error())
 	}
 	if e, ok := errors.AsType[*authz.DeniedError](err); ok {
 		return http.StatusForbidden, mayflywire.Error{Code: "AccessDenied", Message: e.Message()}

@@ -18,6 +18,7 @@ import (
 	"mayfly.internal/internal/httpedge"
 	"mayfly.internal/internal/session"
 	"mayfly.internal/internal/sigv4"
+	"mayfly.internal/internal/sts"
 	"mayfly.internal/internal/wire/awsrest"
 	"mayfly.internal/internal/wire/mayflywire"
 )
@@ -31,6 +32,15 @@ type Webhooks interface {
 // which states at least as many events as were given.
 type AuditLog interface {
 	AuditPage(ctx context.Context, first int64, limit int) (lines []mayflywire.AuditLine, checkpoint string, err error)
+	// Denial is the event of what was refused under a request id, if there is one.
+	Denial(ctx context.Context, request string) (line mayflywire.AuditLine, found bool, err error)
+	// Denials are the events of what was refused, the newest first.
+	Denials(ctx context.Context, limit int) ([]mayflywire.AuditLine, error)
+}
+
+// Trust says what a role's trust policy says of a token.
+type Trust interface {
+	Explain(ctx context.Context, in sts.ExplainInput) (sts.Explained, error)
 }
 
 // API serves /mayfly/v1.
@@ -39,6 +49,7 @@ type API struct {
 	Caller   func(r sigv4.Request, service string) (session.Principal, string, error)
 	Webhooks Webhooks
 	Audit    AuditLog
+	Trust    Trust
 	Server   mayflywire.Server
 	// Refused is told of each refusal: the one line it leaves in the log.
 	Refused func(r *http.Request, operation string, status int, err error)
@@ -59,6 +70,9 @@ func (a *API) Handler() http.Handler {
 	mux.HandleFunc("PUT /mayfly/v1/access-policies/{name}", a.signed("mayfly:UpdateAccessPolicy", a.updateAccessPolicy))
 	mux.HandleFunc("DELETE /mayfly/v1/access-policies/{name}", a.signed("mayfly:DeleteAccessPolicy", a.deleteAccessPolicy))
 	mux.HandleFunc("GET /mayfly/v1/audit/events", a.signed("mayfly:ReadAudit", a.auditEvents))
+	mux.HandleFunc("GET /mayfly/v1/denials", a.signed("mayfly:ListDenials", a.denials))
+	mux.HandleFunc("GET /mayfly/v1/denials/{id}", a.signed("mayfly:ExplainDenial", a.denial))
+	mux.HandleFunc("POST /mayfly/v1/explain-trust", a.signed("mayfly:ExplainTrust", a.explainTrust))
 	mux.HandleFunc("/mayfly/v1/", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusNotFound, mayflywire.Error{Code: "UnknownOperation", Message: "There is no such operation in this version"})
 	})

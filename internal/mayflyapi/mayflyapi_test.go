@@ -98,6 +98,20 @@ func (l log) AuditPage(ctx context.Context, first int64, limit int) ([]mayflywir
 	return out, l.db.Checkpoint(), nil
 }
 
+func (l log) Denial(ctx context.Context, request string) (mayflywire.AuditLine, bool, error) {
+	line, found, err := l.db.Denial(ctx, request)
+	return mayflywire.AuditLine{Index: line.Index, Body: string(line.Body)}, found, err
+}
+
+func (l log) Denials(ctx context.Context, limit int) ([]mayflywire.AuditLine, error) {
+	lines, err := l.db.Denials(ctx, limit)
+	out := []mayflywire.AuditLine{}
+	for _, l := range lines {
+		out = append(out, mayflywire.AuditLine{Index: l.Index, Body: string(l.Body)})
+	}
+	return out, err
+}
+
 // do does a request and gives its status and body.
 func (w *world) do(method, target, body string) (int, string) {
 	w.Helper()
@@ -316,7 +330,8 @@ func TestEveryOperationAsksWho(t *testing.T) {
 	operations := [][3]string{{"POST", "/mayfly/v1/clusters", `{"name":"c","region":"eu-central-1","endpoint":"https://k","ca":` + text(ca) + `}`}, {"GET", "/mayfly/v1/clusters", ""}, {"GET", "/mayfly/v1/clusters/broken", ""},
 		{"POST", "/mayfly/v1/access-policies", `{"name":"p","rules":[{"verbs":["get"],"nonResourceURLs":["/x"]}]}`}, {"GET", "/mayfly/v1/access-policies", ""}, {"GET", "/mayfly/v1/access-policies/p", ""},
 		{"PUT", "/mayfly/v1/access-policies/p", `{"rules":[{"verbs":["get"],"nonResourceURLs":["/x"]}]}`}, {"DELETE", "/mayfly/v1/access-policies/p", ""},
-		{"DELETE", "/mayfly/v1/clusters/broken", ""}, {"POST", "/mayfly/v1/clusters/broken/webhook-config", ""}, {"GET", "/mayfly/v1/audit/events", ""}}
+		{"DELETE", "/mayfly/v1/clusters/broken", ""}, {"POST", "/mayfly/v1/clusters/broken/webhook-config", ""}, {"GET", "/mayfly/v1/audit/events", ""},
+		{"GET", "/mayfly/v1/denials", ""}, {"GET", "/mayfly/v1/denials/none", ""}, {"POST", "/mayfly/v1/explain-trust", `{"role":"mayfly-admin","sessionName":"run-1","claims":"{}"}`}}
 	asks := w.caller
 	for _, op := range operations {
 		w.caller = func(r sigv4.Request, service string) (session.Principal, string, error) {

@@ -264,7 +264,7 @@ func (s *Server) assemble(seal sealer, auditKey string, aws http.RoundTripper) e
 	s.routeDropIn(auth)
 	s.certs = &certificates{files: s.config.TLS, hosts: s.hosts(), ca: s.ca, log: s.log}
 	f := &front{sts: s.sts, stsA: &stsapi.API{STS: s.sts}, iamA: &iamapi.API{Control: ctl}, eksA: &eksapi.API{Control: ctl}, log: s.log}
-	own := &mayflyapi.API{Control: ctl, Caller: s.sts.Caller, Webhooks: s, Audit: auditLog{s.db}, Refused: f.logFailure,
+	own := &mayflyapi.API{Control: ctl, Caller: s.sts.Caller, Webhooks: s, Audit: auditLog{s.db}, Trust: s.sts, Refused: f.logFailure,
 		Server: mayflywire.Server{Version: Version, Account: string(s.db.Snapshot().Account), Region: s.config.Region, AuditKey: auditKey}}
 	kube := &kubeapi.API{Auth: auth, Registry: s.db, Peer: clusterOf, Log: s.log}
 	s.handler = s.route(f, own.Handler(), kube.Handler())
@@ -458,4 +458,18 @@ func (a auditLog) AuditPage(ctx context.Context, first int64, limit int) ([]mayf
 		out = append(out, mayflywire.AuditLine{Index: l.Index, Body: string(l.Body)})
 	}
 	return out, a.db.Checkpoint(), nil
+}
+
+func (a auditLog) Denial(ctx context.Context, request string) (mayflywire.AuditLine, bool, error) {
+	l, found, err := a.db.Denial(ctx, request)
+	return mayflywire.AuditLine{Index: l.Index, Body: string(l.Body)}, found, err
+}
+
+func (a auditLog) Denials(ctx context.Context, limit int) ([]mayflywire.AuditLine, error) {
+	lines, err := a.db.Denials(ctx, limit)
+	out := []mayflywire.AuditLine{}
+	for _, l := range lines {
+		out = append(out, mayflywire.AuditLine{Index: l.Index, Body: string(l.Body)})
+	}
+	return out, err
 }

@@ -33,13 +33,35 @@ func (s *DB) Audit(ctx context.Context, first int64, limit int) ([]AuditLine, er
 	if limit <= 0 {
 		return nil, nil
 	}
-	var out []AuditLine
+	return s.auditLines(ctx, `SELECT idx, body FROM audit_event WHERE idx >= $1 AND idx < $2 ORDER BY idx LIMIT $3`, first, s.head.Load().size, limit)
+}
+
+// Denial finds the event of what was refused by the id of the request; false if
+// there is none.
+func (s *DB) Denial(ctx context.Context, request string) (AuditLine, bool, error) {
+	lines, err := s.auditLines(ctx, `SELECT idx, body FROM audit_event WHERE denial = $1 AND idx < $2 ORDER BY idx DESC LIMIT 1`, request, s.head.Load().size)
+	if err != nil || len(lines) == 0 {
+		return AuditLine{}, false, err
+	}
+	return lines[0], true, nil
+}
+
+// Denials reads the events of what was refused, the newest first, at most limit
+// of them.
+func (s *DB) Denials(ctx context.Context, limit int) ([]AuditLine, error) {
+	if limit <= 0 {
+		return nil, nil
+	}
+	return s.auditLines(ctx, `SELECT idx, body FROM audit_event WHERE denial IS NOT NULL AND idx < $1 ORDER BY idx DESC LIMIT $2`, s.head.Load().size, limit)
+}
+
+func (s *DB) auditLines(ctx context.Context, query string, args ...any) (out []AuditLine, _ error) {
 	err := each(ctx, s.db, func(rows *sql.Rows) error {
 		var l AuditLine
 		err := rows.Scan(&l.Index, &l.Body)
 		out = append(out, l)
 		return err
-	}, `SELECT idx, body FROM audit_event WHERE idx >= $1 AND idx < $2 ORDER BY idx LIMIT $3`, first, s.head.Load().size, limit)
+	}, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read audit events: %w", err)
 	}

@@ -99,7 +99,7 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 	}
 	var err error
 	for text, stmt := range map[string]**sql.Stmt{
-		`INSERT INTO audit_event (idx, at, body, hashes) VALUES ($1, $2, $3, $4)`:                                &s.insert,
+		`INSERT INTO audit_event (idx, at, body, hashes, denial) VALUES ($1, $2, $3, $4, $5)`:                    &s.insert,
 		`INSERT INTO audit_head (one, note) VALUES (1, $1) ON CONFLICT (one) DO UPDATE SET note = excluded.note`: &s.state,
 	} {
 		if *stmt, err = s.db.PrepareContext(ctx, text); err != nil {

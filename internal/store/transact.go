@@ -104,7 +104,8 @@ func (t *transaction) record(ctx context.Context, j *job) error {
 	for _, h := range made {
 		hashes = append(hashes, h.Hash[:]...)
 	}
-	_, err = t.insert.ExecContext(ctx, index, j.event.Time.UnixMicro(), j.body, hashes)
+	denial := sql.NullString{String: j.event.Request, Valid: j.event.Outcome != audit.Allowed && j.event.Request != ""}
+	_, err = t.insert.ExecContext(ctx, index, j.event.Time.UnixMicro(), j.body, hashes, denial)
 	return err
 }
 

@@ -3,11 +3,13 @@
 package storetest
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -49,6 +51,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Database) {
 		{"a commit decided on an old snapshot is stale and leaves nothing", (*bench).refusesStale},
 		{"of many commits decided on one snapshot, one gets through", (*bench).letsOneThrough},
 		{"events stand in the order they were recorded", (*bench).keepsOrder},
+		{"what was refused is found by its id", (*bench).findsDenials},
 		{"many callers at once lose nothing", (*bench).losesNothing},
 		{"readers see whole snapshots and stated events while others write", (*bench).readsWhole},
 		{"what cannot be written is refused alone", (*bench).blamesOne},
@@ -316,6 +319,41 @@ func (b *bench) keepsOrder() {
 		if e, err := audit.Decode(line); err != nil || e.Action != fmt.Sprint("n", i) {
 			b.Fatalf("event %d is %q, %v", i, e.Action, err)
 		}
+	}
+}
+
+func (b *bench) findsDenials() {
+	record := func(action string, o audit.Outcome, request string) {
+		e := happened(action, o)
+		e.Request = request
+		if err := b.db.Record(b.ctx, e); err != nil {
+			b.Fatal(err)
+		}
+	}
+	record("allowed", audit.Allowed, "a")
+	record("denied", audit.Denied, "b")
+	record("failed", audit.Failed, "c")
+	record("nameless", audit.Denied, "")
+	record("denied again", audit.Denied, "b")
+	record("denied", audit.Denied, "' OR 1=1; --")
+	for range 2 {
+		for id, want := range map[string]int64{"a": -1, "b": 4, "c": 2, "": -1, "B": -1, "b ": -1, "r": -1, "%": -1, "' OR 1=1; --": 5} {
+			line, found, err := b.db.Denial(b.ctx, id)
+			if err != nil || found != (want >= 0) || found && (line.Index != want || !bytes.Equal(line.Body, b.lines()[want])) || !found && line.Body != nil {
+				b.Errorf("%q: %d %v, %v", id, line.Index, found, err)
+			}
+		}
+		for limit, want := range map[int][]int64{-1: nil, 0: nil, 2: {5, 4}, 100: {5, 4, 2, 1}} {
+			lines, err := b.db.Denials(b.ctx, limit)
+			var got []int64
+			for _, l := range lines {
+				got = append(got, l.Index)
+			}
+			if err != nil || !slices.Equal(got, want) {
+				b.Errorf("at most %d: %v, %v", limit, got, err)
+			}
+		}
+		b.reopen()
 	}
 }
 

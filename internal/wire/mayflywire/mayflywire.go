@@ -3,6 +3,7 @@
 package mayflywire
 
 import (
+	"encoding/json"
 	"time"
 
 	"mayfly.internal/internal/wire/awsrest"
@@ -196,6 +197,47 @@ type Audit struct {
 type AuditLine struct {
 	Index int64  `json:"index"`
 	Body  string `json:"body"` // the very bytes that are hashed: one line of JSON
+}
+
+// Denials answers GET /mayfly/v1/denials: the events of what was refused, the
+// newest first. GET /mayfly/v1/denials/ID answers one of them, an AuditLine.
+type Denials struct {
+	Denials []AuditLine `json:"denials"`
+}
+
+// ExplainTrust is the body of POST /mayfly/v1/explain-trust: what would the role
+// say to this token, or to one of these claims.
+type ExplainTrust struct {
+	Role        string `json:"role"` // its name or ARN
+	SessionName string `json:"sessionName"`
+	Token       string `json:"token,omitempty"`  // an ID token, or
+	Claims      string `json:"claims,omitempty"` // the text of a JSON object
+}
+
+// DecodeExplainTrust reads the body of POST /mayfly/v1/explain-trust.
+func DecodeExplainTrust(data []byte) (ExplainTrust, error) {
+	b, err := awsrest.ParseBody(data)
+	if err != nil {
+		return ExplainTrust{}, err
+	}
+	in := ExplainTrust{Role: b.Required("role"), SessionName: b.Required("sessionName"), Token: b.Text("token"), Claims: b.Text("claims")}
+	if err := b.Check(); err != nil {
+		return ExplainTrust{}, err
+	}
+	return in, nil
+}
+
+// TrustExplanation answers POST /mayfly/v1/explain-trust.
+type TrustExplanation struct {
+	Role    string `json:"role"` // ARN
+	Allowed bool   `json:"allowed"`
+	// Problems are what is wrong with the token itself, whatever the role.
+	Problems []string `json:"problems,omitempty"`
+	// Unchecked is what could not be looked at.
+	Unchecked []string `json:"unchecked,omitempty"`
+	// Trace is what became of each statement of the trust policy, in the form of
+	// the audit log; absent where the policy could not be asked.
+	Trace json.RawMessage `json:"trace,omitempty"`
 }
 
 // Error is the body of every refusal.

@@ -117,8 +117,13 @@ CREATE TABLE audit_event (
     idx    INTEGER PRIMARY KEY, -- from 0, without a gap
     at     INTEGER NOT NULL,
     body   BLOB    NOT NULL,    -- the very bytes that are hashed
-    hashes BLOB    NOT NULL     -- of the nodes of the tree that this event completes, the leaf first, 32 bytes each
+    hashes BLOB    NOT NULL,    -- of the nodes of the tree that this event completes, the leaf first, 32 bytes each
+    denial TEXT                 -- id of the request, where it was refused
 ) STRICT;
+
+-- What was refused is found by its id, and listed. What was allowed costs nothing.
+CREATE INDEX audit_event_denial ON audit_event (denial) WHERE denial IS NOT NULL;
+CREATE INDEX audit_event_denied ON audit_event (idx) WHERE denial IS NOT NULL;
 
 CREATE TABLE audit_head (
     one  INTEGER PRIMARY KEY CHECK (one = 1),
