@@ -83,7 +83,8 @@ func newRoot(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
 	a := &app{stdin: stdin, stdout: stdout, stderr: stderr}
 	root := &cobra.Command{Use: "mayfly", Short: "Deploy from CI jobs with no stored secret", Version: Version, SilenceErrors: true, SilenceUsage: true,
 		Long: `mayfly talks to a Mayfly server: it registers clusters, prints what their API
-servers need, makes access policies, and reads the audit log.
+servers need, makes access policies, says why a role lets a token in or does
+not, and reads the audit log.
 
 It signs with the credentials in AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and
 AWS_SESSION_TOKEN; on the server's machine, 'mayflyd admin credentials' prints
@@ -102,7 +103,7 @@ some.`}
 		}
 		return nil
 	}
-	root.AddCommand(newCluster(a), newAccessPolicy(a), newAudit(a), newAttack(a))
+	root.AddCommand(newCluster(a), newAccessPolicy(a), newAudit(a), newCan(a), newDenials(a), newAttack(a))
 	return root
 }
 

@@ -263,3 +263,25 @@ func (c *Client) Audit(ctx context.Context, first int64, limit int) (out mayflyw
 	err = c.do(ctx, http.MethodGet, "/mayfly/v1/audit/events", url.Values{"first": {strconv.FormatInt(first, 10)}, "limit": {strconv.Itoa(limit)}}, nil, &out)
 	return out, err
 }
+
+// ExplainTrust asks what a role's trust policy would say to a token.
+func (c *Client) ExplainTrust(ctx context.Context, in mayflywire.ExplainTrust) (out mayflywire.TrustExplanation, err error) {
+	err = c.do(ctx, http.MethodPost, "/mayfly/v1/explain-trust", nil, in, &out)
+	return out, err
+}
+
+// Denial reads the event of what was refused under a request id.
+func (c *Client) Denial(ctx context.Context, id string) (out mayflywire.AuditLine, err error) {
+	if !isSegment(id) {
+		return out, fmt.Errorf("%q is no denial's id", id)
+	}
+	err = c.do(ctx, http.MethodGet, "/mayfly/v1/denials/"+url.PathEscape(id), nil, nil, &out)
+	return out, err
+}
+
+// Denials reads the events of what was refused, the newest first.
+func (c *Client) Denials(ctx context.Context, limit int) ([]mayflywire.AuditLine, error) {
+	var out mayflywire.Denials
+	err := c.do(ctx, http.MethodGet, "/mayfly/v1/denials", url.Values{"limit": {strconv.Itoa(limit)}}, nil, &out)
+	return out.Denials, err
+}

@@ -76,11 +76,8 @@ func (s *Service) Explain(ctx context.Context, in ExplainInput) (Explained, erro
 	issuer, _ := p.claims.Get("iss").Text()
 	k := webIdentityFacts{snapshot: s.Registry.Snapshot(), settings: s.Settings(issuer), role: registryRole{in.Role, true}} // gather
 	var known bool
-	switch k.provider, known = k.snapshot.Provider(issuer); {
-	case !known:
+	if k.provider, known = k.snapshot.Provider(issuer); !known {
 		return Explained{Problems: []string{problem(noProvider(issuer))}}, nil
-	case in.Role.Trust == nil:
-		return Explained{Problems: []string{"The role has no trust policy: no token is exchanged for a session of it"}}, nil
 	}
 	var out Explained
 	reasons := s.checkToken(ctx, p, k, &out)

@@ -29,7 +29,7 @@ func TestExplanation(t *testing.T) {
 		has, hasNot       []string
 	}{
 		{"a job of the project, on another branch", role, w.job(), false,
-			[]string{notAuthorized + ". ", `gitlab.com:sub is "project_path:acme/web:ref_type:branch:ref:main", wanted is a text that fits a pattern`, "no gitlab.com:environment", "a condition that is not about the token is not met", "(denial denial-1)"},
+			[]string{notAuthorized + ". ", `the role wants a branch whose name fits a pattern, this job ran on the branch "main" (StringLike gitlab.com:sub)`, "this job has no environment (StringEquals gitlab.com:environment)", "a condition that is not about the token is not met", "(denial denial-1)"},
 			[]string{"hidden", "release-", "SourceIp", "192.0.2.7", "198.51.100", "99"}},
 		{"the same where the operator shows values", role, w.job(), true,
 			[]string{"release-*", "hidden-environment"}, []string{"hidden-project", "198.51.100"}},

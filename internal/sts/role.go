@@ -3,7 +3,6 @@ package sts
 import (
 	"errors"
 	"slices"
-	"strconv"
 	"time"
 	"unicode/utf8"
 
@@ -13,6 +12,7 @@ import (
 	"mayfly.internal/internal/policy"
 	"mayfly.internal/internal/registry"
 	"mayfly.internal/internal/session"
+	"mayfly.internal/internal/webidentity"
 )
 
 // defaultDuration is what STS gives a caller that does not say.
@@ -114,24 +114,7 @@ func (b brought) actions(first string) []string {
 // keys are the condition keys of what is asked.
 func (p rolePlan) keys(along brought, duration time.Duration) authz.Keys {
 	return func(b *policy.ContextBuilder) {
-		b.Set("sts:RoleSessionName", p.name)
-		b.Set("sts:DurationSeconds", strconv.Itoa(int(duration/time.Second)))
-		if along.sourceIdentity != "" {
-			b.Set("sts:SourceIdentity", along.sourceIdentity)
-		}
-		if len(along.tags) == 0 {
-			return
-		}
-		var names, transitive []string
-		for _, t := range along.tags {
-			b.Set("aws:RequestTag/"+t.Key, t.Value)
-			names = append(names, t.Key)
-			if t.Transitive {
-				transitive = append(transitive, t.Key)
-			}
-		}
-		b.SetMany("aws:TagKeys", names)
-		b.SetMany("sts:TransitiveTagKeys", transitive)
+		webidentity.SessionKeys(b, p.name, duration, along.sourceIdentity, along.tags)
 	}
 }
 

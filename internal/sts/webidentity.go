@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
-	"slices"
 	"strings"
 	"time"
 
@@ -174,11 +173,7 @@ func verify(p webIdentityPlan, k webIdentityFacts, now time.Time) (believed, err
 
 // broughtBy is what a token asks the session to bring along.
 func broughtBy(claims webidentity.Claims) brought {
-	out := brought{sourceIdentity: claims.SourceIdentity()}
-	for _, t := range claims.SessionTags() {
-		out.tags = append(out.tags, session.Tag{Key: t.Key, Value: t.Value, Transitive: slices.Contains(claims.TransitiveTagKeys(), t.Key)})
-	}
-	return out
+	return brought{sourceIdentity: claims.SourceIdentity(), tags: webidentity.Tags(claims)}
 }
 
 // verified reports whether the token of a refusal was signed by its issuer.
@@ -248,7 +243,11 @@ func trustContext(p rolePlan, k webIdentityFacts, claims webidentity.Claims, inf
 // question is what the role's trust policy is asked. A role that does not exist
 // and one that does not trust are refused alike.
 func (k webIdentityFacts) question(role arn.Role, claims webidentity.Claims, keys policy.Context) webidentity.Question {
-	return webidentity.Question{Trust: k.role.Trust, Role: role.String(), Account: k.snapshot.Account, Provider: k.provider.ARN(), Claims: claims, LoginClientIDs: k.settings.LoginClientIDs, Keys: keys}
+	q := webidentity.Question{Role: role.String(), Account: k.snapshot.Account, Provider: k.provider.ARN(), Claims: claims, LoginClientIDs: k.settings.LoginClientIDs, Keys: keys}
+	if k.role.exists {
+		q.Trust = k.role.Trust
+	}
+	return q
 }
 
 // keptClaims are the claims a session carries.

@@ -132,11 +132,12 @@ func (q Question) claimOf(c *policy.Condition) (string, bool) {
 	return claim, ok && !strings.Contains(claim, ":") // another issuer's, on another port
 }
 
-func quoteKey(key string) string {
-	if quoted := strconv.Quote(key); quoted != `"`+key+`"` {
-		return quoted
+// plain is text for a terminal: quoted where it would steer one.
+func plain(text string) string {
+	if strings.ContainsFunc(text, func(c rune) bool { return !strconv.IsPrint(c) }) {
+		return strconv.Quote(text)
 	}
-	return key
+	return text
 }
 
 // quoteAll quotes text that may be hostile: a branch may be called anything.

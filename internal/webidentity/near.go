@@ -208,11 +208,13 @@ func (m miss) wantsType(types []string) string {
 }
 
 func (m miss) ref() string {
-	like := m.Condition.Operator().Test == policy.StringLike
+	values, want := m.Condition.Values(), ""
 	switch {
 	case m.other():
-		want, named := m.wanted()
-		return m.wantsRef(want, like, named)
+		if len(values) == 1 {
+			want = values[0].Text()
+		}
+		return m.wantsRef(want, m.Condition.Operator().Test == policy.StringLike, m.all && want != "")
 	case m.Why == policy.Excluded:
 		return "the role excludes this ref: " + m.ran()
 	}

@@ -183,9 +183,9 @@ func DecodeTrace(text string) (Trace, error) {
 // Text is the trace for a person. What is others' text in it is quoted.
 func (t Trace) Text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s\n", t.Action, t.Effect)
+	fmt.Fprintf(&b, "%s: %s\n", plain(t.Action), plain(t.Effect))
 	for _, s := range t.Statements {
-		fmt.Fprintf(&b, "%s (%s) %s", s.Name, s.Effect, s.Outcome)
+		fmt.Fprintf(&b, "%s (%s) %s", plain(s.Name), plain(s.Effect), plain(s.Outcome))
 		if len(s.Failures) > 0 {
 			b.WriteString(":")
 		}
@@ -202,10 +202,10 @@ func (t Trace) Text() string {
 
 func (f Failure) text(b *strings.Builder) {
 	if f.Key == "" {
-		fmt.Fprintf(b, "  %s\n", f.Reason)
+		fmt.Fprintf(b, "  %s\n", plain(f.Reason))
 		return
 	}
-	fmt.Fprintf(b, "  %s %s\n    %s\n", f.Operator, quoteKey(f.Key), f.Reason)
+	fmt.Fprintf(b, "  %s %s\n    %s\n", plain(f.Operator), plain(f.Key), plain(f.Reason))
 	if len(f.Seen) > 0 {
 		fmt.Fprintf(b, "    the request has  %s\n", quoteAll(f.Seen))
 	}

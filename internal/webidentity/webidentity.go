@@ -3,12 +3,15 @@ package webidentity
 import (
 	"iter"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"mayfly.internal/internal/arn"
 	"mayfly.internal/internal/iam"
 	"mayfly.internal/internal/oidc"
 	"mayfly.internal/internal/policy"
+	"mayfly.internal/internal/session"
 )
 
 // Actions that a trust policy is asked about.
@@ -52,6 +55,38 @@ func ClaimKeys(b *policy.ContextBuilder, p arn.Provider, c Claims) {
 		}
 	}
 	b.Set("aws:FederatedProvider", p.String())
+}
+
+// Tags are the session tags that a token asks for.
+func Tags(c Claims) (out []session.Tag) {
+	transitive := c.TransitiveTagKeys()
+	for _, t := range c.SessionTags() {
+		out = append(out, session.Tag{Key: t.Key, Value: t.Value, Transitive: slices.Contains(transitive, t.Key)})
+	}
+	return out
+}
+
+// SessionKeys sets the condition keys of the session that is asked for, in
+// whatever way: its name, how long it is to last and what it brings along.
+func SessionKeys(b *policy.ContextBuilder, name string, duration time.Duration, sourceIdentity string, tags []session.Tag) {
+	b.Set("sts:RoleSessionName", name)
+	b.Set("sts:DurationSeconds", strconv.Itoa(int(duration/time.Second)))
+	if sourceIdentity != "" {
+		b.Set("sts:SourceIdentity", sourceIdentity)
+	}
+	if len(tags) == 0 {
+		return
+	}
+	var names, transitive []string
+	for _, t := range tags {
+		b.Set("aws:RequestTag/"+t.Key, t.Value)
+		names = append(names, t.Key)
+		if t.Transitive {
+			transitive = append(transitive, t.Key)
+		}
+	}
+	b.SetMany("aws:TagKeys", names)
+	b.SetMany("sts:TransitiveTagKeys", transitive)
 }
 
 // Answer is what the trust policy says. The zero value refuses.

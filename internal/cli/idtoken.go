@@ -1,0 +1,104 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"mayfly.internal/internal/jwt"
+)
+
+// idToken is which ID token is meant: the one that is named, else that of
+// MAYFLY_ID_TOKEN, of AWS_WEB_IDENTITY_TOKEN_FILE, or of the one environment
+// variable that holds one.
+type idToken struct{ file, env, audience string }
+
+func (t *idToken) flags(f *pflag.FlagSet) {
+	f.StringVar(&t.file, "id-token-file", "", "`FILE` that holds the ID token")
+	f.StringVar(&t.env, "id-token-env", "", "environment `VARIABLE` that holds the ID token (default $MAYFLY_ID_TOKEN, the file of $AWS_WEB_IDENTITY_TOKEN_FILE, else the one variable that holds an ID token)")
+	f.StringVar(&t.audience, "audience", "", "only an ID token for this `AUDIENCE`")
+}
+
+// given reports whether a token is asked for by name.
+func (t *idToken) given() bool { return t.file != "" || t.env != "" || t.audience != "" }
+
+// find finds the token and says where. What it finds is unverified.
+func (t *idToken) find() (token jwt.Unverified, text, where string, err error) {
+	switch {
+	case t.file != "" && t.env != "":
+		return token, "", "", &usageError{errors.New("--id-token-file and --id-token-env: one of them is wanted")}
+	case t.env != "":
+		text, where = os.Getenv(t.env), t.env
+	case t.file != "":
+		where = t.file
+	case os.Getenv("MAYFLY_ID_TOKEN") != "":
+		text, where = os.Getenv("MAYFLY_ID_TOKEN"), "MAYFLY_ID_TOKEN"
+	case os.Getenv("AWS_WEB_IDENTITY_TOKEN_FILE") != "":
+		where = os.Getenv("AWS_WEB_IDENTITY_TOKEN_FILE")
+	default:
+		return t.search()
+	}
+	if text == "" && where != t.env {
+		data, err := os.ReadFile(where)
+		if err != nil {
+			return token, "", "", fmt.Errorf("the ID token: %w", err)
+		}
+		text = string(data)
+	}
+	text = strings.TrimSpace(text)
+	if text == "" {
+		return token, "", "", &usageError{fmt.Errorf("the ID token: %s is empty", where)}
+	}
+	if token, err = jwt.Parse(text); err != nil {
+		return token, "", "", fmt.Errorf("the ID token of %s: %w", where, err)
+	}
+	if !t.fits(token) {
+		return token, "", "", fmt.Errorf("the ID token of %s is for %s, not for %q", where, quoted(audienceOf(token)), t.audience)
+	}
+	return token, text, where, nil
+}
+
+// search looks for the one variable that holds an ID token.
+func (t *idToken) search() (token jwt.Unverified, text, where string, err error) {
+	found := map[string]string{} // :: token → variable
+	var names []string
+	for _, variable := range slices.Sorted(slices.Values(os.Environ())) {
+		name, value, _ := strings.Cut(variable, "=")
+		u, err := jwt.Parse(value)
+		if err != nil || u.UnverifiedIssuer() == "" || len(audienceOf(u)) == 0 || !t.fits(u) || found[value] != "" {
+			continue
+		}
+		found[value] = name
+		names = append(names, fmt.Sprintf("%s (for %s)", name, quoted(audienceOf(u))))
+		token, text, where = u, value, name
+	}
+	switch len(names) {
+	case 1:
+		return token, text, where, nil
+	case 0:
+		err = hint(&usageError{errors.New("there is no ID token")}, "a job gets one with id_tokens: in .gitlab-ci.yml; elsewhere name it with --id-token-file or MAYFLY_ID_TOKEN")
+	default:
+		err = hint(&usageError{errors.New("several variables hold an ID token: " + strings.Join(names, ", "))}, "name the one that is meant with --id-token-env or --audience")
+	}
+	return jwt.Unverified{}, "", "", err
+}
+
+func (t *idToken) fits(u jwt.Unverified) bool {
+	return t.audience == "" || slices.Contains(audienceOf(u), t.audience)
+}
+
+// audienceOf is aud, as the token has it.
+func audienceOf(u jwt.Unverified) []string { return texts(u.UnverifiedClaim("aud")) }
+
+// quoted is a list of others' texts.
+func quoted(list []string) string {
+	var out []string
+	for _, text := range list {
+		out = append(out, fmt.Sprintf("%q", text))
+	}
+	return strings.Join(out, ", ")
+}
