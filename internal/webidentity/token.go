@@ -16,7 +16,7 @@ func TokenHint(e *oidc.RejectedError) string {
 		if e.Issued.IsZero() || e.Until.IsZero() {
 			return ""
 		}
-		return "the token was minted at " + e.Issued.UTC().Format(time.RFC3339) + " and lived for " + e.Until.Sub(e.Issued).String() + "; a job's lives as long as the job may run"
+		return "a job's token lives as long as the job may run, this one for " + e.Until.Sub(e.Issued).String() + " from " + e.Issued.UTC().Format(time.RFC3339) + " on"
 	case oidc.NotYetValid:
 		return "compare the clocks of the issuer and of this server"
 	case oidc.NeitherJobNorPerson:
