@@ -48,6 +48,7 @@ func TestScripts(t *testing.T) {
 			}
 			env.Setenv("KEY_ID", id)
 			env.Setenv("ROLE", housetest.Role)
+			env.Values["tokens"] = h.Tokens()
 			return errors.Join(
 				os.WriteFile(filepath.Join(env.WorkDir, "cluster-ca.crt"), ca, 0o600),
 				os.WriteFile(filepath.Join(env.WorkDir, "issuer-key.pem"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600),
@@ -70,6 +71,24 @@ func TestScripts(t *testing.T) {
 					ts.Fatalf("usage: entitle CLUSTER POLICY-ARN NAMESPACE")
 				}
 				h.Entitle(args[0], args[1], args[2])
+			},
+			// token VARIABLE NAME sets a variable to an ID token of the house.
+			"token": func(ts *testscript.TestScript, neg bool, args []string) {
+				tokens, ok := ts.Value("tokens").(map[string]string)
+				if neg || !ok || len(args) != 2 || tokens[args[1]] == "" {
+					ts.Fatalf("usage: token VARIABLE NAME")
+				}
+				ts.Setenv(args[0], tokens[args[1]])
+			},
+			// refused NAME ROLE tries to exchange an ID token of the house and sets
+			// DENIAL to the id under which that is refused.
+			"refused": func(ts *testscript.TestScript, neg bool, args []string) {
+				h, ok := ts.Value("house").(*housetest.House)
+				tokens, has := ts.Value("tokens").(map[string]string)
+				if neg || !ok || !has || len(args) != 2 || tokens[args[0]] == "" {
+					ts.Fatalf("usage: refused NAME ROLE")
+				}
+				ts.Setenv("DENIAL", h.Refused(tokens[args[0]], args[1]))
 			},
 			"as": func(ts *testscript.TestScript, neg bool, args []string) {
 				h, ok := ts.Value("house").(*housetest.House)

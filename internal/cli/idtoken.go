@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 
 	"mayfly.internal/internal/jwt"
 )
@@ -17,7 +17,8 @@ import (
 // variable that holds one.
 type idToken struct{ file, env, audience string }
 
-func (t *idToken) flags(f *pflag.FlagSet) {
+func (t *idToken) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
 	f.StringVar(&t.file, "id-token-file", "", "`FILE` that holds the ID token")
 	f.StringVar(&t.env, "id-token-env", "", "environment `VARIABLE` that holds the ID token (default $MAYFLY_ID_TOKEN, the file of $AWS_WEB_IDENTITY_TOKEN_FILE, else the one variable that holds an ID token)")
 	f.StringVar(&t.audience, "audience", "", "only an ID token for this `AUDIENCE`")

@@ -239,9 +239,45 @@ func (h *House) send(req *http.Request) string {
 	return string(body)
 }
 
+// Tokens are ID tokens by name: one that Role lets in, and some next to it.
+func (h *House) Tokens() map[string]string {
+	change := func(changes map[string]any) string {
+		c := h.JobClaims()
+		maps.Copy(c, changes)
+		return h.issuer.Token(c)
+	}
+	good, hour := h.Token("acme/web", "main"), time.Now().Add(-2*time.Hour).Unix()
+	return map[string]string{
+		"good":     good,
+		"forged":   good[:strings.LastIndexByte(good, '.')+1] + strings.Repeat("A", len(good)-strings.LastIndexByte(good, '.')-1),
+		"tag":      change(map[string]any{"sub": "project_path:acme/web:ref_type:tag:ref:main", "ref_type": "tag", "ref_path": "refs/tags/main"}),
+		"audience": change(map[string]any{"aud": "https://vault.example"}),
+		"expired":  change(map[string]any{"iat": hour, "nbf": hour, "exp": hour + 3600}),
+		"stranger": h.Token("other/project", "main"),
+	}
+}
+
+// Refused tries to exchange a token, and gives the id of the request that refused
+// it.
+func (h *House) Refused(token, role string) string {
+	resp, err := h.http.Do(h.exchangeForm(token, role))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusForbidden {
+		h.t.Fatalf("it is not refused: %s", resp.Status)
+	}
+	return resp.Header.Get("X-Amzn-Requestid")
+}
+
+func (h *House) exchangeForm(token, role string) *http.Request {
+	return h.form(url.Values{"Action": {"AssumeRoleWithWebIdentity"}, "Version": {stswire.Version}, "RoleArn": {role}, "RoleSessionName": {"run-1"}, "WebIdentityToken": {token}}.Encode())
+}
+
 // exchange gives the credentials that a token is good for.
 func (h *House) exchange(token string) stswire.Credentials {
-	req := h.form(url.Values{"Action": {"AssumeRoleWithWebIdentity"}, "Version": {stswire.Version}, "RoleArn": {Role}, "RoleSessionName": {"run-1"}, "WebIdentityToken": {token}}.Encode())
+	req := h.exchangeForm(token, Role)
 	req.Header.Set("Accept", "application/json")
 	var out struct {
 		AssumeRoleWithWebIdentityResponse struct {
