@@ -235,7 +235,7 @@ func (s *Server) assemble(seal sealer, auditKey string, aws http.RoundTripper) e
 	s.metrics = newMetrics()
 	var err error
 	s.sts, err = sts.New(sts.Config{Registry: s.db, Keys: s, Settings: s.settings, Sealer: seal, Audit: s.db, Now: s.now, Rand: rand.Reader,
-		MaxSession: time.Duration(s.config.MaxSessionDuration), Count: s.metrics.exchangeRefused})
+		MaxSession: time.Duration(s.config.MaxSessionDuration), Count: s.metrics.exchangeRefused, Wait: wait})
 	if err != nil {
 		return err
 	}
@@ -269,6 +269,19 @@ func (s *Server) assemble(seal sealer, auditKey string, aws http.RoundTripper) e
 	kube := &kubeapi.API{Auth: auth, Registry: s.db, Peer: clusterOf, Log: s.log}
 	s.handler = s.route(f, own.Handler(), kube.Handler())
 	return nil
+}
+
+// wait lets time pass, unless the client goes away.
+func wait(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
 }
 
 // limit bounds what strangers may make the server do.

@@ -44,8 +44,8 @@ type Recorder interface {
 	Record(ctx context.Context, e audit.Event) error
 }
 
-// Config is what the service needs. Every field is required but MaxSession and
-// Count.
+// Config is what the service needs. Every field is required but MaxSession, Count
+// and Wait.
 type Config struct {
 	Registry Registry
 	Keys     Keys
@@ -60,6 +60,9 @@ type Config struct {
 	// Count is told of each refusal that is too early to be recorded one by
 	// one: a stranger can send any number of those. Nil: nobody is.
 	Count func(reason string)
+	// Wait lets time pass, so that how long a refusal takes does not tell whether
+	// there is a role. Nil: no refusal waits.
+	Wait func(ctx context.Context, d time.Duration)
 }
 
 // Service is the security token service. It is safe for concurrent use.
@@ -75,6 +78,9 @@ func New(c Config) (*Service, error) {
 	}
 	if c.Count == nil {
 		c.Count = func(string) {}
+	}
+	if c.Wait == nil {
+		c.Wait = func(context.Context, time.Duration) {}
 	}
 	return &Service{c}, nil
 }
@@ -174,6 +180,11 @@ func (s *Service) count(err error) error {
 	return err
 }
 
+// refusalTime is how long a refusal by a role takes at least: longer than it takes
+// to ask any trust policy, to say of each statement why it does not match and to
+// record that, none of which there is for a role that does not exist.
+const refusalTime = 10 * time.Millisecond
+
 // deny records a refusal and gives it back; one that cannot be recorded is
 // still a refusal.
 func (s *Service) deny(ctx context.Context, ev audit.Event, err error) error {
@@ -190,6 +201,9 @@ func (s *Service) deny(ctx context.Context, ev audit.Event, err error) error {
 	s.Count(ev.Reason)
 	if rerr := s.Audit.Record(context.WithoutCancel(ctx), ev); rerr != nil {
 		err = errors.Join(err, fmt.Errorf("record the refusal: %w", rerr))
+	}
+	if r, ok := errors.AsType[*Refusal](err); ok && (r.Reason == NotTrusted || r.Reason == NotAllowed) {
+		s.Wait(ctx, refusalTime-s.Now().Sub(ev.Time))
 	}
 	return err
 }
