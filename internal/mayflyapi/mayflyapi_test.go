@@ -28,6 +28,7 @@ import (
 	"mayfly.internal/internal/store"
 	"mayfly.internal/internal/store/sqlite/sqlitetest"
 	"mayfly.internal/internal/sts"
+	"mayfly.internal/internal/webidentity"
 	"mayfly.internal/internal/wire/mayflywire"
 )
 
@@ -316,6 +317,71 @@ func TestAudit(t *testing.T) {
 	for _, target := range []string{"?first=-1", "?first=x", "?limit=1.5", "?limit=", "?first=1&first=2", "?from=1", "?first=99999999999999999999", "?first=%zz", "?first=1;limit=2"} {
 		if status, body := w.do("GET", "/mayfly/v1/audit/events"+target, ""); status != 400 || !strings.Contains(body, "InvalidParameter") {
 			t.Errorf("%s: %d %s", target, status, body)
+		}
+	}
+}
+
+// trust answers what a test wants.
+type trust struct {
+	said  sts.Explained
+	err   error
+	asked []sts.ExplainInput
+}
+
+func (f *trust) Explain(_ context.Context, in sts.ExplainInput) (sts.Explained, error) {
+	f.asked = append(f.asked, in)
+	return f.said, f.err
+}
+
+func TestExplainTrust(t *testing.T) {
+	w := newWorld(t)
+	f := &trust{said: sts.Explained{Problems: []string{"p"}, Unchecked: []string{"u"}, Trace: &webidentity.Trace{Action: "a", Effect: "implicit deny"}}}
+	w.api.Trust = f
+	const path = "/mayfly/v1/explain-trust"
+	for _, named := range []string{"mayfly-admin", "arn:aws:iam::111122223333:role/mayfly-admin"} {
+		w.check("POST", path, `{"role":"`+named+`","sessionName":"run-1","claims":"{}"}`, `200 {"role":"arn:aws:iam::111122223333:role/mayfly-admin","allowed":false,"problems":["p"],"unchecked":["u"],"trace":{"action":"a","effect":"implicit deny"}}`)
+	}
+	f.said = sts.Explained{Allowed: true}
+	w.check("POST", path, `{"role":"mayfly-admin","sessionName":"run-1","token":"t"}`, `200 {"role":"arn:aws:iam::111122223333:role/mayfly-admin","allowed":true}`)
+	if len(f.asked) != 3 || f.asked[0].Claims != "{}" || f.asked[2].Token != "t" || f.asked[2].SessionName != "run-1" || f.asked[2].Role.Name != "mayfly-admin" || f.asked[2].Info.Region != "eu-west-1" {
+		t.Errorf("asked is %+v", f.asked)
+	}
+	f.err = &sts.Refusal{Reason: sts.InvalidParameter, Public: "The role session name is invalid", Err: errors.New("hidden")}
+	w.check("POST", path, `{"role":"mayfly-admin","sessionName":"a b","token":"t"}`, `400 {"code":"InvalidParameter","message":"The role session name is invalid"}`)
+	f.err = errors.New("disk full")
+	w.check("POST", path, `{"role":"mayfly-admin","sessionName":"run-1","token":"t"}`, `500 {"code":"Internal","message":"There was an internal error"}`)
+	f.asked = nil
+	w.check("POST", path, `{"role":"none","sessionName":"run-1","token":"t"}`, `404 {"code":"NoSuchEntity","message":"The role with name none cannot be found."}`)
+	w.check("POST", path, `{"role":"arn:aws:iam::111122223333:policy/x","sessionName":"run-1","token":"t"}`, `404 {"code":"NoSuchEntity","message":"The role with name arn:aws:iam::111122223333:policy/x cannot be found."}`)
+	w.check("POST", path, `{"role":"mayfly-admin"}`, `400 {"code":"InvalidParameter","message":"sessionName is missing"}`)
+	if f.asked != nil {
+		t.Errorf("asked is %+v", f.asked)
+	}
+}
+
+func TestDenials(t *testing.T) {
+	w := newWorld(t)
+	for i := range 3 {
+		if err := w.db.Record(t.Context(), audit.Event{Time: time.Now(), Action: fmt.Sprint("n", i), Outcome: audit.Denied, Request: fmt.Sprint("00000000-0000-4000-8000-00000000000", i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.check("GET", "/mayfly/v1/denials/00000000-0000-4000-8000-000000000001", "", `200 {"index":1,"body":"{\"v\":1,\"time\":\"#\",\"action\":\"n1\",\"outcome\":\"denied\",\"request\":\"#\"}"}`)
+	w.check("GET", "/mayfly/v1/denials/00000000-0000-4000-8000-000000000007", "", `404 {"code":"NoSuchDenial","message":"No denial found for id: #. It is the request id of the refusal, and is kept for a token whose signature was good and for signed requests."}`)
+	for _, id := range []string{"id%2F7", "none", strings.Repeat("a", 37), "00000000-0000-4000-8000-00000000000A", strings.Repeat("x", 5000)} {
+		w.check("GET", "/mayfly/v1/denials/"+id, "", `404 {"code":"NoSuchDenial","message":"That is no id of a denial: a request id is wanted, such as #."}`)
+	}
+	for query, want := range map[string]int{"": 3, "?limit=2": 2, "?limit=0": 0, "?limit=99999999": 3} {
+		if status, body := w.do("GET", "/mayfly/v1/denials"+query, ""); status != 200 || strings.Count(body, `"index"`) != want || !strings.HasPrefix(body, `{"denials":[`) {
+			t.Errorf("%q: %d %s", query, status, body)
+		}
+	}
+	if _, body := w.do("GET", "/mayfly/v1/denials?limit=1", ""); !strings.Contains(body, `"index":2`) {
+		t.Errorf("the newest is not the first: %s", body)
+	}
+	for _, query := range []string{"?limit=-1", "?first=1", "?limit=1&limit=2"} {
+		if status, body := w.do("GET", "/mayfly/v1/denials"+query, ""); status != 400 || !strings.Contains(body, "InvalidParameter") {
+			t.Errorf("%s: %d %s", query, status, body)
 		}
 	}
 }

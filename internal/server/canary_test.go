@@ -81,6 +81,12 @@ func TestCanary(t *testing.T) {
 		do(w.signed(who, "eks", "POST", "/clusters/prod/access-entries", `{"principalArn":"`+roleARN+`"}`))
 		do(w.signed(who, "eks", "GET", "/clusters/prod/access-entries", ""))
 		do(w.signed(who, "mayfly", "GET", "/mayfly/v1/audit/events?first=0&limit=10", ""))
+		for _, token := range tokens {
+			do(w.signed(who, "mayfly", "POST", "/mayfly/v1/explain-trust", `{"role":"deployer","sessionName":"run-1","token":"`+token+`"}`))
+			do(w.signed(who, "mayfly", "POST", "/mayfly/v1/explain-trust", `{"role":"deployer","sessionName":"run-1","claims":"`+token+`"}`))
+		}
+		do(w.signed(who, "mayfly", "GET", "/mayfly/v1/denials", ""))
+		do(w.signed(who, "mayfly", "GET", "/mayfly/v1/denials/"+secrets["a token of a stranger"], ""))
 		// A bearer token, at the webhook and presented where it does not belong.
 		query, err := sigv4.Presign(sigv4.Request{Method: "GET", Host: u.Host, Path: "/", RawQuery: "Action=GetCallerIdentity&Version=2011-06-15", Headers: []sigv4.Header{{Name: "x-k8s-aws-id", Value: "prod"}}}, credentials(who), "us-east-1", "sts", time.Minute, w.now())
 		if err != nil {

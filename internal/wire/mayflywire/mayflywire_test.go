@@ -108,6 +108,24 @@ func TestDecodeAccessPolicyRefuses(t *testing.T) {
 	}
 }
 
+func TestDecodeExplainTrust(t *testing.T) {
+	for _, in := range []mayflywire.ExplainTrust{{Role: "r", SessionName: "n", Token: "a.b.c"}, {Role: "arn:aws:iam::111122223333:role/r", SessionName: "n", Claims: `{"iss":"x"}`}, {Role: "r", SessionName: "n"}} {
+		if got, err := mayflywire.DecodeExplainTrust(awsrest.Encode(in)); err != nil || got != in {
+			t.Errorf("%+v became %+v, %v", in, got, err)
+		}
+	}
+	for body, want := range map[string]string{
+		``: "role is missing", `{"role":"r"}`: "sessionName is missing", `{"role":1,"sessionName":"n"}`: "role must be a string, not number",
+		`{"role":"r","sessionName":"n","claims":{"iss":"x"}}`: "claims must be a string, not object", `{"role":"r","sessionName":"n","duration":900}`: "duration is not supported",
+		`{"role":"r","sessionName":"n","role":"s"}`: "The request body is not JSON",
+	} {
+		got, err := mayflywire.DecodeExplainTrust([]byte(body))
+		if e, ok := errors.AsType[*awsrest.ShapeError](err); !ok || !strings.HasPrefix(e.Detail, want) || got != (mayflywire.ExplainTrust{}) {
+			t.Errorf("%s: %+v, %v, want %s", body, got, err, want)
+		}
+	}
+}
+
 // TestAnswers pins the bodies.
 func TestAnswers(t *testing.T) {
 	at := time.Date(2026, 11, 23, 3, 0, 0, 0, time.UTC)
@@ -122,6 +140,9 @@ func TestAnswers(t *testing.T) {
 		{mayflywire.AccessPolicy{Name: "p", ARN: "a", Entries: 2, Rules: []mayflywire.Rule{podRule}, CreatedAt: at, ModifiedAt: at, Warnings: []string{"w"}},
 			`{"name":"p","arn":"a","builtIn":false,"entries":2,"rules":[` + somePod + `],"createdAt":"2026-11-23T03:00:00Z","modifiedAt":"2026-11-23T03:00:00Z","warnings":["w"]}`},
 		{mayflywire.AccessPolicies{AccessPolicies: []mayflywire.AccessPolicy{{Name: "p", ARN: "a", BuiltIn: true}}}, `{"accessPolicies":[{"name":"p","arn":"a","builtIn":true,"entries":0}]}`},
+		{mayflywire.Denials{Denials: []mayflywire.AuditLine{{Index: 3, Body: `{}`}}}, `{"denials":[{"index":3,"body":"{}"}]}`},
+		{mayflywire.TrustExplanation{Role: "r", Problems: []string{"p"}, Unchecked: []string{"u"}, Trace: []byte(`{"action":"a"}`)}, `{"role":"r","allowed":false,"problems":["p"],"unchecked":["u"],"trace":{"action":"a"}}`},
+		{mayflywire.TrustExplanation{Role: "r", Allowed: true}, `{"role":"r","allowed":true}`},
 		{mayflywire.Error{Code: "AccessDenied", Message: "m"}, `{"code":"AccessDenied","message":"m"}`},
 		{mayflywire.WebhookConfig{Cluster: "c", AuthenticateURL: "a", AuthorizeURL: "b", CA: "x", ClientCertificate: "y", ClientKey: "z", Expires: at},
 			`{"cluster":"c","authenticateUrl":"a","authorizeUrl":"b","ca":"x","clientCertificate":"y","clientKey":"z","expires":"2026-11-23T03:00:00Z"}`},
