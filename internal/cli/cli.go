@@ -4,7 +4,7 @@
 // How it speaks: what was asked for goes to standard output and nothing else
 // does; everything for a person goes to standard error; an error is one line
 // of fact, then hints of what to do. Exit status 0 is success, 1 a refusal or
-// failure, 2 a wrong call.
+// failure, 2 a wrong call, 3 a question that nobody can answer.
 package cli
 
 import (
@@ -16,6 +16,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -58,6 +59,9 @@ func Report(program string, err error, stderr io.Writer) int {
 	if err == nil {
 		return 0
 	}
+	if e, ok := errors.AsType[*statusError](err); ok {
+		return e.status
+	}
 	fmt.Fprintf(stderr, "%s: error: %s\n", program, strings.ReplaceAll(err.Error(), "\n", "\n  "))
 	if h, ok := errors.AsType[*HintError](err); ok {
 		for _, text := range h.Hints {
@@ -83,8 +87,8 @@ func newRoot(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
 	a := &app{stdin: stdin, stdout: stdout, stderr: stderr}
 	root := &cobra.Command{Use: "mayfly", Short: "Deploy from CI jobs with no stored secret", Version: Version, SilenceErrors: true, SilenceUsage: true,
 		Long: `mayfly talks to a Mayfly server: it registers clusters, prints what their API
-servers need, makes access policies, says why a role lets a token in or does
-not, and reads the audit log.
+servers need, makes access policies, proves who can reach a role, says why a
+role lets a token in or does not, and reads the audit log.
 
 It signs with the credentials in AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and
 AWS_SESSION_TOKEN; on the server's machine, 'mayflyd admin credentials' prints
@@ -97,14 +101,54 @@ some.`}
 	f.StringVar(&a.region, "region", "", "`REGION` to sign for (default $AWS_REGION, $AWS_DEFAULT_REGION, us-east-1)")
 	f.StringVar(&a.caFile, "server-ca-file", "", "PEM `FILE` of the CA that vouches for the server (default $AWS_CA_BUNDLE)")
 	f.StringVarP(&a.output, "output", "o", "text", "output `FORMAT`: text or json")
-	root.PersistentPreRunE = func(*cobra.Command, []string) error {
-		if a.output != "text" && a.output != "json" {
-			return &usageError{fmt.Errorf("-o %s: text and json are known", a.output)}
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		known := strings.Fields(firstOf(cmd.Annotations[outputFormats], "text json"))
+		if !slices.Contains(known, a.output) {
+			return &usageError{fmt.Errorf("-o %s: %s are known", a.output, inWords(known))}
 		}
 		return nil
 	}
-	root.AddCommand(newCluster(a), newAccessPolicy(a), newAudit(a), newCan(a), newDenials(a), newAttack(a))
+	root.AddCommand(newCluster(a), newAccessPolicy(a), newAudit(a), newProve(a), newWhoCan(a), newCan(a), newDiff(a), newLint(a), newDenials(a), newAttack(a))
 	return root
+}
+
+// outputFormats is the annotation of a command that has other output formats than
+// text and json.
+const outputFormats = "output-formats"
+
+func outputs(formats ...string) map[string]string {
+	return map[string]string{outputFormats: strings.Join(formats, " ")}
+}
+
+// inWords is a list as a person says it: text, json and sarif.
+func inWords(list []string) string {
+	last := len(list) - 1
+	if last < 1 {
+		return strings.Join(list, "")
+	}
+	return strings.Join(list[:last], ", ") + " and " + list[last]
+}
+
+// maxFile bounds a file that a person names; the largest are the facts of many
+// projects.
+const maxFile = 64 << 20
+
+// readFile reads a file of a person's; - is standard input.
+func (a *app) readFile(path string) ([]byte, error) {
+	in := a.stdin
+	if path != "-" {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		in = f
+	}
+	data, err := io.ReadAll(io.LimitReader(in, maxFile+1))
+	if err == nil && len(data) > maxFile {
+		err = fmt.Errorf("%s is larger than %d bytes", path, maxFile)
+	}
+	return data, err
 }
 
 // exactArgs is cobra.ExactArgs with our exit status and the argument's name.

@@ -23,7 +23,8 @@ type Change struct {
 // Difference is somebody who gets in by one policy and not by the other.
 type Difference struct {
 	Statement string // of the policy that lets them in
-	Claims    Claims // a job; none: see Who
+	Provider  arn.Provider
+	Claims    Claims // a job of the provider; none: see Who
 	Who       string // a principal of another kind
 }
 
@@ -72,6 +73,7 @@ func added(old, changed *policy.Document, gitlabs []arn.Provider) ([]Difference,
 					return nil, Unknown, nil, work.Err()
 				}
 				if d, ok := difference(s, st, rest.surely); ok {
+					d.Provider = p
 					verdict = Proven
 					out = append(out, d)
 					break // one witness a statement and issuer
@@ -226,9 +228,10 @@ var ErrNoIssuer = errors.New("the policy trusts none of the identity providers t
 // Overlap is a job that gets two roles, if there is one. Unknown: nobody can say,
 // because.
 type Overlap struct {
-	Verdict Verdict // Proven: no single job gets both
-	Claims  Claims  // of a job that gets both
-	Why     []string
+	Verdict  Verdict // Proven: no single job gets both
+	Provider arn.Provider
+	Claims   Claims // of a job that gets both
+	Why      []string
 }
 
 // Disjoint says whether any single job gets both of two roles.
@@ -252,7 +255,7 @@ func (w *World) Disjoint(a, b *policy.Document) (Overlap, error) {
 					}
 					rb := s.allows(work, b, sb, is.Provider)
 					if m, ok := meet(work, ra.surely, rb.surely); ok {
-						return Overlap{Verdict: Refuted, Claims: s.claims(m)}, work.Err()
+						return Overlap{Verdict: Refuted, Provider: is.Provider, Claims: s.claims(m)}, work.Err()
 					}
 					if _, ok := meet(work, ra.perhaps, rb.perhaps); ok {
 						out.Verdict = Unknown

@@ -363,7 +363,7 @@ func (b *shapeBuilder) others() regular.Language {
 	namespaces := map[string]string{} // :: path → id
 	for i := range b.issuer.Facts.Projects {
 		p := &b.issuer.Facts.Projects[i]
-		named = append(named, w.Pattern(regular.Token{Kind: regular.AnyCase, Text: p.Namespace()}, regular.Token{Text: "\x00"}, regular.Token{Kind: regular.AnyCase, Text: p.Path[len(p.Namespace())+1:]}))
+		named = append(named, w.Join(w.Pattern(regular.Token{Kind: regular.AnyCase, Text: p.Namespace()}), w.Pattern(regular.Token{Kind: regular.AnyCase, Text: p.Path[len(p.Namespace())+1:]})))
 		if id, known := p.ID.Value(); known {
 			idWords = append(idWords, strconv.FormatInt(id, 10))
 		}

@@ -59,6 +59,20 @@ func Within(doc *policy.Document, st, other *policy.Statement, gitlabs []arn.Pro
 	return w.Err() == nil
 }
 
+// Named is the projects that a statement is about, by their full paths; false if
+// it says so by a pattern, or not at all.
+func Named(doc *policy.Document, st *policy.Statement, p arn.Provider) (paths []string, all bool) {
+	w := regular.NewWork(maxStates)
+	var taken regular.Language
+	for _, s := range (&issuerWorld{Issuer: &Issuer{Provider: p}}).otherShapes() {
+		for _, b := range s.allows(w, doc, st, p).perhaps {
+			taken = w.Union(taken, w.Image(b.parts[0].words, template(trackNamespace, "/", trackName), originTracks))
+		}
+	}
+	paths, all = taken.Words(maxValues)
+	return paths, all && w.Err() == nil
+}
+
 // Refs is which refs a statement takes.
 type Refs struct {
 	AnyBranch, AnyTag bool   // every name of a branch, or tag

@@ -24,6 +24,37 @@ func (c Claims) Get(name string) (string, bool) {
 	return "", false
 }
 
+// Token is the claims of the token among the keys, under the names they have
+// there: what mayfly can takes with --claims.
+func (c Claims) Token(p arn.Provider) map[string]string {
+	out := map[string]string{}
+	for _, one := range c {
+		if claim, ok := strings.CutPrefix(one.Key, p.URL+":"); ok {
+			out[claim] = one.Value
+		}
+	}
+	return out
+}
+
+// About are the keys that some policies ask about, and whose token it is.
+func (c Claims) About(p arn.Provider, docs ...*policy.Document) Claims {
+	asked := map[string]bool{policy.FoldKey(p.URL + ":sub"): true}
+	for _, d := range docs {
+		for _, st := range d.Statements() {
+			for _, name := range st.Keys() {
+				asked[policy.FoldKey(name)] = true
+			}
+		}
+	}
+	var out Claims
+	for _, one := range c {
+		if asked[policy.FoldKey(one.Key)] {
+			out = append(out, one)
+		}
+	}
+	return out
+}
+
 // member is one request of a box: for each group its word, or that it is missing.
 type member struct {
 	word    string

@@ -1,6 +1,9 @@
 package prove
 
-import "mayfly.internal/internal/guard"
+import (
+	"mayfly.internal/internal/arn"
+	"mayfly.internal/internal/guard"
+)
 
 // Verdict is what a question about a role comes to. The zero value is Unknown.
 type Verdict uint8
@@ -64,9 +67,10 @@ type Finding struct {
 	Project  string // its full path; empty: no project in particular
 	Kind     string // branch, tag, merge request or sign-in
 	Ref      string
-	// Claims are a job that gets through, as condition keys; of an unknown one,
-	// a job that perhaps does.
-	Claims Claims
+	// Claims are a job that gets through, of the provider, as condition keys; of
+	// an unknown one, a job that perhaps does.
+	Provider arn.Provider
+	Claims   Claims
 	// Walk is what somebody does, step by step, to hold the role.
 	Walk []string
 	Why  string // the fact behind it, or why it is unknown

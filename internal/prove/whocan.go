@@ -46,6 +46,20 @@ func (w *World) WhoCan(doc *policy.Document) ([]Access, error) {
 	return out, nil
 }
 
+// OtherWays are the ways into the role that nothing here follows: principals that
+// are no identity provider, and providers that are not among the world's.
+func (w *World) OtherWays(doc *policy.Document) []string {
+	var out []string
+	for _, st := range doc.Statements() {
+		if !st.Denies() {
+			for _, f := range w.otherWays(st) {
+				out = append(out, st.Name()+": "+f.Why)
+			}
+		}
+	}
+	return out
+}
+
 func (is *issuerWorld) whoCan(doc *policy.Document, st *policy.Statement) ([]Access, error) {
 	work := regular.NewWork(maxStates)
 	shapes, err := is.reachable(work, st)

@@ -11,7 +11,7 @@ import (
 // makes it. A refutation is shown only if the evaluator itself lets the job in:
 // what it refuses is a fault of this package, and nothing is claimed.
 func (j *judgement) witness(s *Shape, members []member, f Finding, who, does string) {
-	f.Claims = s.claims(members)
+	f.Provider, f.Claims = j.Provider, s.claims(members)
 	f.Kind = s.origin.kind()
 	prefix := j.Provider.URL + ":"
 	f.Ref, _ = f.Claims.Get(prefix + "ref")

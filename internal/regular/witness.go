@@ -62,7 +62,12 @@ func (l Language) Witness(words ...string) (string, bool) {
 		}
 		for _, e := range l.d.edges[c.state] {
 			b, cost := readable(e.lo, e.hi)
-			relax(e.to, cost*16, string([]byte{b}))
+			if b < 'a' || b > 'z' {
+				cost = cost*16 + 1 // of equals, a small letter
+			} else {
+				cost *= 16
+			}
+			relax(e.to, cost, string([]byte{b}))
 		}
 	}
 	return "", false // unreachable: every state leads to an accepting one

@@ -1,0 +1,294 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"mayfly.internal/internal/arn"
+	"mayfly.internal/internal/guard"
+	"mayfly.internal/internal/policy"
+	"mayfly.internal/internal/prove"
+)
+
+// statusError ends a command that has said all it had to say.
+type statusError struct{ status int }
+
+func (e *statusError) Error() string { return fmt.Sprintf("exit status %d", e.status) }
+
+// verdictStatus is what each verdict of prove exits with: unknown has its own, so
+// that a pipeline can tell "there is a hole" from "nobody could look".
+var verdictStatus = map[prove.Verdict]int{prove.Proven: 0, prove.Refuted: 1, prove.Unknown: 3}
+
+func exitWith(v prove.Verdict) error {
+	if status := verdictStatus[v]; status != 0 {
+		return &statusError{status}
+	}
+	return nil
+}
+
+// proving is what prove and who-can are asked.
+type proving struct {
+	*app
+	roles    roleSource
+	world    worldSource
+	require  string
+	guards   string
+	disjoint []string
+	members  bool
+}
+
+func newProve(a *app) *cobra.Command {
+	p := &proving{app: a}
+	cmd := &cobra.Command{Use: "prove (ROLE… | --all | --policy FILE…)", Short: "Prove that only reviewed, protected refs can reach a role, or show the job that gets through",
+		Long: `prove asks of every job that a role's trust policy lets in whether what GitLab
+enforces stands before it: protected refs, merge requests, approvals. The policy
+is read exactly, not by rules of thumb; what GitLab enforces comes from facts.
+
+  proven    no job gets in that the requirements would keep out
+  refuted   one does, and this is it: what somebody does to hold the role
+  unknown   nobody can say, because…
+
+What is required is named with --require, or for each role in mayfly-guard.yaml,
+and is by default
+  ` + requirementList(guard.Default()) + `
+There are ` + strings.Join(guard.KindNames(), ", ") + `.
+
+Exit status: 0 proven, 1 refuted, 3 unknown, 2 a wrong call.`,
+		Example: `  mayfly prove production-deployer --facts facts.yaml
+  mayfly prove --policy trust-policy.json --facts facts.yaml
+  mayfly prove --policy trust-policy.json --facts facts.yaml -o codequality > gl-code-quality-report.json
+  mayfly prove --policy production-deployer=trust-policy.json --policy stage-deployer=trust-policy-stage.json --facts facts.yaml --disjoint production-deployer,stage-deployer`,
+		Annotations: outputs("text", "json", "sarif", "codequality"),
+		RunE:        func(cmd *cobra.Command, args []string) error { return p.run(cmd.Context(), args) }}
+	p.roles.flags(cmd)
+	p.world.flags(cmd)
+	f := cmd.Flags()
+	f.StringVar(&p.require, "require", "", "what must hold of every job: `LIST` with commas")
+	f.StringVar(&p.guards, "guard-file", "", "YAML `FILE` that says what each role requires (default "+guardFile+", if it is there)")
+	f.StringSliceVar(&p.disjoint, "disjoint", nil, "two `ROLES` with a comma: prove that no single job can get both")
+	f.BoolVar(&p.members, "show-members", false, "name the members who could walk through")
+	return cmd
+}
+
+func requirementList(list []guard.Requirement) string {
+	words := make([]string, len(list))
+	for i, r := range list {
+		words[i] = r.String()
+	}
+	return strings.Join(words, ",")
+}
+
+func (p *proving) run(ctx context.Context, args []string) error {
+	guards, err := p.guardFile()
+	if err != nil {
+		return err
+	}
+	if len(p.disjoint) > 0 {
+		return p.proveDisjoint(ctx, args)
+	}
+	roles, err := p.roles.load(ctx, p.app, args)
+	if err != nil {
+		return err
+	}
+	issuers, err := p.world.issuers(ctx, p.app, roles)
+	if err != nil {
+		return err
+	}
+	worlds := map[string]*prove.World{} // :: requirements → the world
+	verdict := prove.Proven
+	var reports []proved
+	for _, r := range roles {
+		require, err := guards.of(r.name, p.require)
+		if err != nil {
+			return err
+		}
+		key := requirementList(require)
+		if worlds[key] == nil {
+			worlds[key] = prove.NewWorld(require, issuers...)
+		}
+		one := proved{role: r, Report: worlds[key].Check(r.name, r.trust)}
+		reports = append(reports, one)
+		verdict = worseVerdict(verdict, one.Verdict)
+	}
+	if err := p.report(reports, p.world.facts); err != nil {
+		return err
+	}
+	return exitWith(verdict)
+}
+
+func worseVerdict(a, b prove.Verdict) prove.Verdict {
+	switch {
+	case a == prove.Refuted || b == prove.Refuted:
+		return prove.Refuted
+	case a == prove.Unknown || b == prove.Unknown:
+		return prove.Unknown
+	}
+	return prove.Proven
+}
+
+// proveDisjoint asks whether one job can get two roles.
+func (p *proving) proveDisjoint(ctx context.Context, args []string) error {
+	if len(p.disjoint) != 2 || p.disjoint[0] == p.disjoint[1] {
+		return &usageError{errors.New("--disjoint: two roles are wanted, like production-deployer,stage-deployer")}
+	}
+	if len(args) > 0 || p.roles.all {
+		return &usageError{errors.New("--disjoint names the roles itself")}
+	}
+	if len(p.roles.files) == 0 {
+		args = p.disjoint
+	}
+	roles, err := p.roles.load(ctx, p.app, args)
+	if err != nil {
+		return err
+	}
+	var pair []trusting
+	for _, name := range p.disjoint {
+		i := slices.IndexFunc(roles, func(r trusting) bool { return r.name == name })
+		if i < 0 {
+			return &usageError{fmt.Errorf("--disjoint: no --policy is called %s; there are %s", name, roleNames(roles))}
+		}
+		pair = append(pair, roles[i])
+	}
+	issuers, err := p.world.issuers(ctx, p.app, pair)
+	if err != nil {
+		return err
+	}
+	overlap, err := prove.NewWorld(nil, issuers...).Disjoint(pair[0].trust, pair[1].trust)
+	if err != nil {
+		return err
+	}
+	if err := p.reportOverlap(pair, overlap); err != nil {
+		return err
+	}
+	return exitWith(overlap.Verdict)
+}
+
+func roleNames(roles []trusting) string {
+	names := make([]string, len(roles))
+	for i, r := range roles {
+		names[i] = r.name
+	}
+	return strings.Join(names, ", ")
+}
+
+// trusting is a role, or a file that says whom one trusts.
+type trusting struct {
+	name      string
+	file      string // empty: it is a role of a server
+	trust     *policy.Document
+	audiences map[arn.Provider][]string // what its providers accept, where that is known
+}
+
+// roleSource says where trust policies come from.
+type roleSource struct {
+	files []string
+	all   bool
+}
+
+func (s *roleSource) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringArrayVar(&s.files, "policy", nil, "trust policy in a `[NAME=]FILE`, instead of a role's (repeatable)")
+	f.BoolVar(&s.all, "all", false, "every role of the server")
+}
+
+// load reads the trust policies that are meant.
+func (s *roleSource) load(ctx context.Context, a *app, names []string) ([]trusting, error) {
+	kinds := 0
+	for _, given := range []bool{len(names) > 0, s.all, len(s.files) > 0} {
+		if given {
+			kinds++
+		}
+	}
+	if kinds != 1 {
+		return nil, &usageError{errors.New("either roles, --all or --policy is wanted")}
+	}
+	if len(s.files) == 0 {
+		return nil, &usageError{errors.New("roles of a server: not yet")}
+	}
+	var out []trusting
+	for _, given := range s.files {
+		name, file, named := strings.Cut(given, "=")
+		if !named {
+			name, file = given, given
+		}
+		trust, err := a.trustFile(file)
+		if err != nil {
+			return nil, err
+		}
+		if slices.ContainsFunc(out, func(r trusting) bool { return r.name == name }) {
+			return nil, &usageError{fmt.Errorf("--policy: two are called %s", name)}
+		}
+		out = append(out, trusting{name: name, file: file, trust: trust})
+	}
+	return out, nil
+}
+
+// trustFile reads a trust policy from a file.
+func (a *app) trustFile(path string) (*policy.Document, error) {
+	text, err := a.readFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("the policy: %w", err)
+	}
+	trust, err := policy.Parse(policy.Trust, text)
+	if err != nil {
+		return nil, fmt.Errorf("the policy: %s: %w", path, err)
+	}
+	return trust, nil
+}
+
+// worldSource says what is known of the GitLabs behind the policies.
+type worldSource struct {
+	file   string
+	realm  string
+	logins []string
+	facts  *guard.Facts
+}
+
+func (s *worldSource) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&s.file, "facts", "", "what GitLab enforces, in a `FILE` that mayfly facts pull writes")
+	f.StringVar(&s.realm, "realm", "mayfly", "whose exchange it is, `mayfly|aws`: real AWS knows few of GitLab's claims")
+	f.StringSliceVar(&s.logins, "login-client-id", nil, "`AUDIENCE` with which people sign in (repeatable)")
+}
+
+// issuers are the GitLabs that the policies trust, with what is known of them.
+func (s *worldSource) issuers(_ context.Context, a *app, roles []trusting) ([]*prove.Issuer, error) {
+	realm := prove.Mayfly
+	switch s.realm {
+	case "mayfly":
+	case "aws":
+		realm = prove.AWS
+	default:
+		return nil, &usageError{fmt.Errorf("--realm %s: mayfly and aws are known", s.realm)}
+	}
+	if s.file != "" {
+		text, err := a.readFile(s.file)
+		if err != nil {
+			return nil, fmt.Errorf("the facts: %w", err)
+		}
+		if s.facts, err = guard.Decode(text); err != nil {
+			return nil, fmt.Errorf("the facts: %s: %w", s.file, err)
+		}
+	}
+	var out []*prove.Issuer
+	for _, r := range roles {
+		for _, p := range prove.Providers(r.trust) {
+			i := slices.IndexFunc(out, func(is *prove.Issuer) bool { return is.Provider == p })
+			known := s.facts != nil && strings.TrimPrefix(s.facts.Issuer, "https://") == p.URL
+			if i >= 0 || !known && p.URL != "gitlab.com" {
+				continue
+			}
+			is := &prove.Issuer{Provider: p, Realm: realm, Audiences: r.audiences[p], LoginClientIDs: s.logins}
+			if known {
+				is.Facts = s.facts
+			}
+			out = append(out, is)
+		}
+	}
+	return out, nil
+}
