@@ -200,7 +200,7 @@ type ProtectedBranch struct {
 	Name       string
 	Push       Fact[[]Access]
 	Merge      Fact[[]Access]
-	Unprotect  Fact[[]Access] // empty: Maintainers, as where the tier lacks it (Premium)
+	Unprotect  Fact[[]Access] // who may change or remove the rule; absent: Maintainers (Premium)
 	ForcePush  Fact[bool]
 	CodeOwners Fact[bool] // code_owner_approval_required (Premium)
 	From       string     // path of the group whose rule it is; empty: the project's own
@@ -295,13 +295,13 @@ type Member struct {
 	Expires    time.Time  // at the beginning of the day, UTC; zero: never
 }
 
-// AccessToken is a project's or group's access token. Its value is never read.
+// AccessToken is an access token of the project, in force. Its value is never
+// read. The bots of groups' tokens are members.
 type AccessToken struct {
 	ID      int64
 	User    int64 // its bot
 	Level   Level
 	Scopes  []string
-	Group   string    // path of the group whose it is; empty: the project's own
 	Expires time.Time // zero: never
 }
 
@@ -316,7 +316,7 @@ type DeployKey struct {
 // ref as its owner. Its value is never read.
 type Trigger struct {
 	ID    int64
-	Owner int64 // user
+	Owner int64 // user; 0: nobody
 }
 
 // Schedule is a pipeline schedule: it runs as its owner.

@@ -403,3 +403,13 @@ func writeSection(keys []key, free bool) *yaml.Node {
 	}
 	return n
 }
+
+// Unread makes every fact of a project unknown, for one reason.
+func (p *Project) Unread(why string, s Source) {
+	for _, k := range p.keys() {
+		if k.fact != nil {
+			k.fact.lack(StateUnknown, why)
+			k.fact.stamp(s)
+		}
+	}
+}

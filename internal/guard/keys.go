@@ -210,7 +210,7 @@ func (m *Member) keys() []key {
 }
 
 func (t *AccessToken) keys() []key {
-	return []key{needKey("id", &t.ID, id), plainKey("user", &t.User, id), needKey("level", &t.Level, role), plainKey("scopes", &t.Scopes, list(text)), plainKey("group", &t.Group, path), plainKey("expires", &t.Expires, moment)}
+	return []key{needKey("id", &t.ID, id), plainKey("user", &t.User, id), needKey("level", &t.Level, role), plainKey("scopes", &t.Scopes, list(text)), plainKey("expires", &t.Expires, moment)}
 }
 
 func (k *DeployKey) keys() []key {

@@ -1,0 +1,210 @@
+package gitlab
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"crypto/tls"
+
+	"mayfly.internal/internal/secret"
+)
+
+// TokenSource is where a token for GitLab comes from: one of the three.
+type TokenSource struct {
+	File  string // holds the token, and perhaps a newline
+	Env   string // name of an environment variable
+	Vault string // PATH#FIELD of a secret in Vault or OpenBao: secret/data/ci/gitlab#token
+}
+
+// maxTokenFile bounds a token's file; tokens have some dozens of characters.
+const maxTokenFile = 16 << 10
+
+// Load reads the token. Of Vault it asks the server and as whom that
+// VAULT_ADDR, VAULT_TOKEN, VAULT_NAMESPACE and VAULT_CACERT name; getenv is
+// os.Getenv.
+func (s TokenSource) Load(ctx context.Context, getenv func(string) string) (secret.String, error) {
+	named := 0
+	for _, v := range []string{s.File, s.Env, s.Vault} {
+		if v != "" {
+			named++
+		}
+	}
+	switch {
+	case named != 1:
+		return secret.String{}, errors.New("a token for GitLab comes from a file, an environment variable or Vault: one of the three")
+	case s.File != "":
+		text, err := readToken(s.File)
+		if err != nil {
+			return secret.String{}, fmt.Errorf("the token for GitLab: %w", err)
+		}
+		return text, nil
+	case s.Vault != "":
+		t, err := vaultToken(ctx, s.Vault, getenv)
+		if err != nil {
+			return secret.String{}, fmt.Errorf("the token for GitLab, from Vault: %w", err)
+		}
+		return t, nil
+	}
+	text := strings.TrimSpace(getenv(s.Env))
+	if text == "" {
+		return secret.String{}, fmt.Errorf("the environment variable %s, which should hold the token for GitLab, is not set", s.Env)
+	}
+	return secret.New(text), nil
+}
+
+func readToken(path string) (secret.String, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return secret.String{}, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxTokenFile+1))
+	switch text := strings.TrimSpace(string(data)); {
+	case err != nil:
+		return secret.String{}, err
+	case len(data) > maxTokenFile:
+		return secret.String{}, fmt.Errorf("%s is larger than %d bytes", path, maxTokenFile)
+	case text == "":
+		return secret.String{}, fmt.Errorf("%s is empty", path)
+	default:
+		return secret.New(text), nil
+	}
+}
+
+// Rotate replaces the token where it came from, a file, through a Client that
+// has it. A variable or Vault keep what they hold: they are refused.
+//
+// The new file is made before GitLab is asked, so that no token is lost to a
+// directory that cannot be written.
+func (s TokenSource) Rotate(ctx context.Context, c *Client) (Token, error) {
+	switch {
+	case s.Env != "":
+		return Token{}, fmt.Errorf("the token comes from the environment variable %s, which cannot keep a new one: only a token from a file is rotated", s.Env)
+	case s.Vault != "":
+		return Token{}, fmt.Errorf("the token comes from Vault (%s), which is only read: only a token from a file is rotated", s.Vault)
+	}
+	path, err := filepath.EvalSymlinks(s.File)
+	if err != nil {
+		return Token{}, err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*") // 0600
+	if err != nil {
+		return Token{}, fmt.Errorf("nothing was rotated: %w", err)
+	}
+	keep := false
+	defer func() {
+		if !keep {
+			os.Remove(f.Name()) // fails once it is renamed, as it should
+		}
+	}()
+	value, token, err := c.Rotate(ctx)
+	if err != nil {
+		return Token{}, errors.Join(err, f.Close())
+	}
+	_, err = io.WriteString(f, value.Reveal()+"\n")
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return Token{}, fmt.Errorf("GitLab has rotated the token, the old one is dead, and the new one could not be written: make another by hand: %w", err)
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		keep = true
+		return Token{}, fmt.Errorf("GitLab has rotated the token, and the new one lies in %s: %w", f.Name(), err)
+	}
+	return token, nil
+}
+
+const (
+	vaultTimeout   = 10 * time.Second
+	maxVaultAnswer = 1 << 20
+)
+
+// vaultToken reads a field of a secret of a key/value engine, version 1 or 2.
+// (Vault HTTP API, KV secrets engine)
+func vaultToken(ctx context.Context, from string, getenv func(string) string) (secret.String, error) {
+	path, field, found := strings.Cut(from, "#")
+	path = strings.Trim(path, "/")
+	if !found || path == "" || field == "" {
+		return secret.String{}, fmt.Errorf("%q is no PATH#FIELD, such as secret/data/ci/gitlab#token", from)
+	}
+	base, err := url.Parse(strings.TrimSuffix(getenv("VAULT_ADDR"), "/"))
+	switch {
+	case err != nil || base.Hostname() == "" || base.Scheme != "https" && base.Scheme != "http":
+		return secret.String{}, errors.New("VAULT_ADDR names no server")
+	case base.Scheme == "http" && !isLoopback(base.Hostname()):
+		return secret.String{}, errors.New("VAULT_ADDR is not https: no token goes there")
+	case getenv("VAULT_TOKEN") == "":
+		return secret.String{}, errors.New("VAULT_TOKEN is not set")
+	}
+	t := &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}}
+	defer t.CloseIdleConnections()
+	if file := getenv("VAULT_CACERT"); file != "" {
+		pem, err := os.ReadFile(file)
+		if err != nil {
+			return secret.String{}, fmt.Errorf("VAULT_CACERT: %w", err)
+		}
+		t.TLSClientConfig.RootCAs = x509.NewCertPool()
+		if !t.TLSClientConfig.RootCAs.AppendCertsFromPEM(pem) {
+			return secret.String{}, fmt.Errorf("VAULT_CACERT: %s holds no PEM certificate", file)
+		}
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base.String()+"/v1/"+(&url.URL{Path: path}).EscapedPath(), nil)
+	if err != nil {
+		return secret.String{}, err
+	}
+	req.Header.Set("X-Vault-Token", getenv("VAULT_TOKEN"))
+	req.Header.Set("X-Vault-Request", "true")
+	if namespace := getenv("VAULT_NAMESPACE"); namespace != "" {
+		req.Header.Set("X-Vault-Namespace", namespace)
+	}
+	client := http.Client{Transport: t, Timeout: vaultTimeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	resp, err := client.Do(req)
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		err = u.Err
+	}
+	if err != nil {
+		return secret.String{}, fmt.Errorf("ask %s: %w", base.Host, err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxVaultAnswer))
+	if err != nil {
+		return secret.String{}, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return secret.String{}, fmt.Errorf("%s answers %d %s for %s", base.Host, resp.StatusCode, http.StatusText(resp.StatusCode), path)
+	}
+	value, err := vaultField(body, field)
+	if err != nil {
+		return secret.String{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return secret.New(value), nil
+}
+
+// vaultField finds a field in an answer: of version 2 it lies one level deeper,
+// beside the secret's metadata.
+func vaultField(body []byte, field string) (string, error) {
+	var a struct {
+		Data map[string]json.RawMessage `json:"data"`
+	}
+	if json.Unmarshal(body, &a) != nil {
+		return "", errors.New("the answer is not understood")
+	}
+	fields := a.Data
+	var inner map[string]json.RawMessage
+	if a.Data["metadata"] != nil && json.Unmarshal(a.Data["data"], &inner) == nil {
+		fields = inner
+	}
+	var value string
+	if json.Unmarshal(fields[field], &value) != nil || strings.TrimSpace(value) == "" {
+		return "", fmt.Errorf("there is no field %s that holds text", field)
+	}
+	return strings.TrimSpace(value), nil
+}
