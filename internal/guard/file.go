@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"regexp"
 	"slices"
 	"strconv"
@@ -410,6 +411,24 @@ func (p *Project) Unread(why string, s Source) {
 		if k.fact != nil {
 			k.fact.lack(StateUnknown, why)
 			k.fact.stamp(s)
+		}
+	}
+}
+
+// Said is what is known of one fact, whatever its type.
+type Said interface {
+	State() State
+	Why() string
+	Source() Source
+}
+
+// All goes through a project's facts, by their names in facts.yaml.
+func (p *Project) All() iter.Seq2[string, Said] {
+	return func(yield func(string, Said) bool) {
+		for _, k := range p.keys() {
+			if k.fact != nil && !yield(k.name, k.fact) {
+				return
+			}
 		}
 	}
 }

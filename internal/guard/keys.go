@@ -18,9 +18,7 @@ type key struct {
 
 // anyFact is a *Fact of any type.
 type anyFact interface {
-	State() State
-	Why() string
-	Source() Source
+	Said
 	bare() bool
 	lack(state State, why string)
 	stamp(Source)
