@@ -65,8 +65,8 @@ type Client struct {
 	http   *http.Client
 	slots  chan struct{}
 
-	mu     sync.Mutex
-	notyet time.Time // GitLab has said that it takes no request before
+	mu   sync.Mutex
+	anew time.Time // when GitLab counts requests anew, where it takes none before
 }
 
 // New makes a Client. It makes no network call.
@@ -142,6 +142,7 @@ type Error struct {
 	Status  int
 	Message string        // GitLab's own word, if it had one
 	Waited  time.Duration // of 429: how long it was waited before
+	after   time.Duration // of 429: how long to wait
 }
 
 func (e *Error) Error() string {
@@ -176,16 +177,19 @@ func (c *Client) do(ctx context.Context, method, path string, query url.Values) 
 		return answer{}, fmt.Errorf("%s: %w", call, ctx.Err())
 	}
 	var waited time.Duration
-	wait := func(d time.Duration) error {
+	wait := func(d time.Duration) bool {
+		if d <= 0 {
+			return true
+		}
 		if waited+d > c.config.MaxWait {
-			return errors.New("too long")
+			return false
 		}
 		waited += d
-		return c.config.Sleep(ctx, d)
+		return c.config.Sleep(ctx, d) == nil
 	}
 	failures, busy := 0, 0
 	for {
-		if pause := c.pause(); pause > 0 && wait(pause) != nil {
+		if !wait(c.pause()) {
 			return answer{}, &Error{Call: call, Status: http.StatusTooManyRequests, Waited: waited}
 		}
 		a, err := c.attempt(ctx, call, method, path, query)
@@ -196,21 +200,17 @@ func (c *Client) do(ctx context.Context, method, path string, query url.Values) 
 			return answer{}, fmt.Errorf("%s: %w", call, ctx.Err())
 		}
 		refusal, answered := errors.AsType[*Error](err)
-		var next time.Duration
+		again := false
 		switch {
-		case answered && refusal.Status == http.StatusTooManyRequests && busy < maxBusy:
+		case answered && refusal.Status == http.StatusTooManyRequests:
 			busy++
-			continue // pause knows how long
-		case method == http.MethodGet && failures < maxAttempts-1 && (!answered && isPassing(err) || answered && refusal.Status >= 500 && refusal.Status != http.StatusNotImplemented):
-			next = firstPause << failures
+			again = busy <= maxBusy && wait(refusal.after)
+			refusal.Waited = waited
+		case method == http.MethodGet && (answered && refusal.Status >= 500 && refusal.Status != http.StatusNotImplemented || !answered && isPassing(err)):
 			failures++
-		default:
-			if answered {
-				refusal.Waited = waited
-			}
-			return answer{}, err
+			again = failures < maxAttempts && wait(firstPause<<(failures-1))
 		}
-		if wait(next) != nil {
+		if !again {
 			return answer{}, err
 		}
 	}
@@ -229,11 +229,12 @@ func (e *sizeError) Error() string {
 	return fmt.Sprintf("%s: the answer is larger than %d bytes", e.call, maxAnswer)
 }
 
-// pause is how long GitLab wants to be left alone.
+// pause is how long it is until GitLab counts anew, where the last request that
+// it takes has been made.
 func (c *Client) pause() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.notyet.Sub(c.config.Now())
+	return c.anew.Sub(c.config.Now())
 }
 
 func (c *Client) attempt(ctx context.Context, call, method, path string, query url.Values) (answer, error) {
@@ -258,42 +259,40 @@ func (c *Client) attempt(ctx context.Context, call, method, path string, query u
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-	c.heed(resp)
+	after := c.heed(resp)
 	switch {
 	case err != nil:
 		return answer{}, fmt.Errorf("%s: read the answer of %s: %w", call, c.base.Host, err)
 	case len(body) > maxAnswer:
 		return answer{}, &sizeError{call}
 	case resp.StatusCode != http.StatusOK && !(method == http.MethodPost && resp.StatusCode == http.StatusCreated):
-		return answer{}, &Error{Call: call, Status: resp.StatusCode, Message: c.message(body)}
+		return answer{}, &Error{Call: call, Status: resp.StatusCode, Message: c.message(body), after: after}
 	}
 	return answer{body, resp.Header}, nil
 }
 
-// heed notes when GitLab takes the next request: after a 429, and where the last
-// one that it counts is used up. (GitLab documentation, Rate limits, Response headers)
-func (c *Client) heed(resp *http.Response) {
+// heed reads how long to wait after a 429, which is this request's matter alone:
+// some have a limit of their own. Where the last request that is counted has
+// been made, the next one of any kind waits.
+// (GitLab documentation, Rate limits, Response headers)
+func (c *Client) heed(resp *http.Response) (after time.Duration) {
 	now := c.config.Now()
-	var until time.Time
-	switch {
-	case resp.StatusCode == http.StatusTooManyRequests:
-		until = now.Add(time.Second)
-		if after, ok := retryAfter(resp.Header.Get("Retry-After"), now); ok {
-			until = after
-		} else if reset, ok := epoch(resp.Header.Get("RateLimit-Reset")); ok {
-			until = reset
+	reset, ok := epoch(resp.Header.Get("RateLimit-Reset"))
+	if resp.StatusCode == http.StatusTooManyRequests {
+		if at, said := retryAfter(resp.Header.Get("Retry-After"), now); said {
+			return max(at.Sub(now), time.Second)
 		}
-	case resp.Header.Get("RateLimit-Remaining") == "0":
-		until, _ = epoch(resp.Header.Get("RateLimit-Reset"))
+		if ok {
+			return max(reset.Sub(now), time.Second)
+		}
+		return time.Second
 	}
-	if until.IsZero() {
-		return
+	if ok && resp.Header.Get("RateLimit-Remaining") == "0" && reset.Sub(now) <= c.config.MaxWait {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.anew = reset
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if until.After(c.notyet) {
-		c.notyet = until
-	}
+	return 0
 }
 
 // retryAfter reads seconds or a date (RFC 9110 §10.2.3).

@@ -77,8 +77,8 @@ func TestBusy(t *testing.T) {
 		{"a reset", func(f *fake, h http.Header) { h.Set("RateLimit-Reset", epochIn(f, 30*time.Second)) }, 2, time.Minute, ""},
 		{"nothing said", func(*fake, http.Header) {}, 3, 3 * time.Second, ""},
 		{"nonsense", func(_ *fake, h http.Header) { h.Set("Retry-After", "-1"); h.Set("RateLimit-Reset", "soon") }, 1, time.Second, ""},
-		{"too long", func(_ *fake, h http.Header) { h.Set("Retry-After", "3600") }, 1, 0, "GET /user: 429 Too Many Requests"},
-		{"too often", func(_ *fake, h http.Header) { h.Set("Retry-After", "50") }, 9, 100 * time.Second, "GET /user: 429 Too Many Requests, also after waiting 1m40s"},
+		{"too long", func(_ *fake, h http.Header) { h.Set("Retry-After", "3600") }, 1, 0, "GET /user: 429 Too Many Requests: Retry later"},
+		{"too often", func(_ *fake, h http.Header) { h.Set("Retry-After", "50") }, 9, 100 * time.Second, "GET /user: 429 Too Many Requests: Retry later, also after waiting 1m40s"},
 		{"for ever", func(*fake, http.Header) {}, 1000, 10 * time.Second, "GET /user: 429 Too Many Requests: Retry later, also after waiting 10s"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

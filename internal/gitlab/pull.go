@@ -277,6 +277,11 @@ func (p *puller) project(f *guard.Facts, path string) guard.Project {
 		project.Mirror, project.MirrorTriggersPipelines = guard.Fact[bool]{}, guard.Fact[bool]{}
 	}
 	each(steps...)
+	if branches, _ := project.ProtectedBranches.Value(); r.free { // what a richer tier left behind guards nothing
+		for i := range branches {
+			branches[i].Unprotect, branches[i].CodeOwners = guard.Fact[[]guard.Access]{}, guard.Fact[bool]{}
+		}
+	}
 	project.Settle()
 	return project
 }

@@ -1,0 +1,189 @@
+package gitlab
+
+import (
+	"encoding/pem"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestSelf(t *testing.T) {
+	f := newFake(t)
+	token, err := f.client().Self(t.Context())
+	if err != nil || token.Name != "Test Token" || !token.MayRotate() || !token.Expires.Equal(time.Date(2026, 12, 23, 0, 0, 0, 0, time.UTC)) || token.Created.Year() != 2026 {
+		t.Errorf("%+v %v", token, err)
+	}
+	for _, body := range []string{`{}`, `null`, `[]`, `{"id":4}`, `{"id":4,"created_at":"2026-10-23T14:31:47.729Z","expires_at":"soon"}`} {
+		f.says("/personal_access_tokens/self", body)
+		if _, err := f.client().Self(t.Context()); err == nil {
+			t.Errorf("%s is a token", body)
+		}
+	}
+}
+
+func write(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+const rotated = `{"id":42,"name":"Rotated Token","revoked":false,"created_at":"2026-11-23T15:00:00.000Z","scopes":["read_api","self_rotate"],"user_id":1337,"active":true,"expires_at":"2027-01-23","token":"glpat-NEW"}`
+
+func TestRotate(t *testing.T) {
+	f := newFake(t)
+	f.does("/personal_access_tokens/self/rotate", func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPost || r.URL.Query().Get("expires_at") != "2027-01-22" { // as long as the old one was to live
+			t.Errorf("%s %s", r.Method, r.URL)
+		}
+		status(200, rotated)(w, r)
+	})
+	path := write(t, canary+"\n")
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(path, link); err != nil {
+		t.Fatal(err)
+	}
+	token, err := TokenSource{File: link}.Rotate(t.Context(), f.client())
+	if err != nil || token.Name != "Rotated Token" {
+		t.Fatal(token, err)
+	}
+	text, err := os.ReadFile(path)
+	info, _ := os.Stat(path)
+	if err != nil || string(text) != "glpat-NEW\n" || info.Mode().Perm() != 0o600 {
+		t.Errorf("%q %s %v", text, info.Mode(), err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), ".new-*")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+// The token of a project or group rotates itself where its project or group is.
+func TestRotateBots(t *testing.T) {
+	for user, at := range map[string]string{"project_3_bot_8ef7a6b2": "/projects/3/access_tokens/self/rotate", "group_7_bot": "/groups/7/access_tokens/self/rotate"} {
+		f := newFake(t)
+		f.does("/personal_access_tokens/self/rotate", status(405, `{"message":"405 Method Not Allowed"}`))
+		f.says("/user", `{"id":141,"username":"`+user+`"}`)
+		f.does(at, status(201, rotated))
+		if value, _, err := f.client().Rotate(t.Context()); err != nil || value.Reveal() != "glpat-NEW" {
+			t.Errorf("%s: %v", user, err)
+		}
+	}
+}
+
+// Where anything is wrong, the file holds what it held.
+func TestRotateRefuses(t *testing.T) {
+	f := newFake(t)
+	for name, tt := range map[string]struct {
+		source TokenSource
+		h      http.HandlerFunc
+		want   string
+	}{
+		"a variable":    {TokenSource{Env: "GITLAB_TOKEN"}, nil, "the token comes from the environment variable GITLAB_TOKEN, which cannot keep a new one: only a token from a file is rotated"},
+		"Vault":         {TokenSource{Vault: "secret/data/x#token"}, nil, "the token comes from Vault (secret/data/x#token), which is only read: only a token from a file is rotated"},
+		"no file":       {TokenSource{File: "/nonexistent/token"}, nil, "lstat /nonexistent: no such file or directory"},
+		"not allowed":   {TokenSource{File: write(t, canary)}, status(403, `{"message":"403 Forbidden"}`), "POST /personal_access_tokens/self/rotate: 403 Forbidden"},
+		"no bot's":      {TokenSource{File: write(t, canary)}, status(405, `{}`), "GET /user: 404 Not Found"},
+		"garbage":       {TokenSource{File: write(t, canary)}, status(200, `{}`), "POST /personal_access_tokens/self/rotate: the answer is not understood: it holds no token, and the old one may be dead"},
+		"once and only": {TokenSource{File: write(t, canary)}, status(500, `{}`), "POST /personal_access_tokens/self/rotate: 500 Internal Server Error"},
+	} {
+		before := f.asked("POST")
+		f.does("/personal_access_tokens/self/rotate", tt.h)
+		_, err := tt.source.Rotate(t.Context(), f.client())
+		if err == nil || err.Error() != tt.want {
+			t.Errorf("%s: %v", name, err)
+		}
+		if asked := f.asked("POST") - before; asked > 1 || tt.h == nil && asked > 0 {
+			t.Errorf("%s: asked %d times", name, asked)
+		}
+		if text, _ := os.ReadFile(tt.source.File); tt.h != nil && string(text) != canary {
+			t.Errorf("%s: the file holds %q", name, text)
+		}
+	}
+	shut := filepath.Dir(write(t, canary))
+	if os.Geteuid() != 0 {
+		if err := os.Chmod(shut, 0o500); err != nil {
+			t.Fatal(err)
+		}
+		before := f.asked("POST")
+		if _, err := (TokenSource{File: filepath.Join(shut, "token")}).Rotate(t.Context(), f.client()); err == nil || f.asked("POST") != before {
+			t.Errorf("rotated into a directory that cannot be written: %v", err)
+		}
+	}
+}
+
+func TestLoad(t *testing.T) {
+	env := func(name string) string { return map[string]string{"GITLAB_TOKEN": " " + canary + "\n"}[name] }
+	for _, s := range []TokenSource{{File: write(t, "\n"+canary+"\n")}, {Env: "GITLAB_TOKEN"}} {
+		if got, err := s.Load(t.Context(), env); err != nil || got.Reveal() != canary {
+			t.Errorf("%+v: %v", s, err)
+		}
+	}
+	for _, tt := range []struct {
+		source TokenSource
+		want   string
+	}{
+		{TokenSource{}, "a token for GitLab comes from a file, an environment variable or Vault: one of the three"},
+		{TokenSource{File: "a", Env: "b"}, "a token for GitLab comes from a file, an environment variable or Vault: one of the three"},
+		{TokenSource{Env: "OTHER"}, "the environment variable OTHER, which should hold the token for GitLab, is not set"},
+		{TokenSource{File: "/nonexistent"}, "the token for GitLab: open /nonexistent: no such file or directory"},
+		{TokenSource{Vault: "secret/data/x"}, `the token for GitLab, from Vault: "secret/data/x" is no PATH#FIELD, such as secret/data/ci/gitlab#token`},
+		{TokenSource{Vault: "secret/data/x#token"}, "the token for GitLab, from Vault: VAULT_ADDR names no server"},
+	} {
+		if _, err := tt.source.Load(t.Context(), env); err == nil || err.Error() != tt.want {
+			t.Errorf("%+v: %v", tt.source, err)
+		}
+	}
+	for _, text := range []string{"", " \n", strings.Repeat("x", maxTokenFile+1)} {
+		if _, err := (TokenSource{File: write(t, text)}).Load(t.Context(), env); err == nil {
+			t.Errorf("%.10q is a token", text)
+		}
+	}
+}
+
+func TestVault(t *testing.T) {
+	body := `{"data":{"data":{"token":"glpat-V2","n":1},"metadata":{"version":3}}}`
+	code := 200
+	vault := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet || r.Header.Get("X-Vault-Token") != "hvs.CANARY" || r.Header.Get("X-Vault-Namespace") != "team" || r.URL.EscapedPath() != "/v1/secret/data/ci%20x/gitlab" {
+			t.Errorf("%s %s %v", r.Method, r.URL, r.Header)
+		}
+		status(code, body)(w, r)
+	}))
+	defer vault.Close()
+	ca := write(t, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: vault.Certificate().Raw})))
+	vars := map[string]string{"VAULT_ADDR": vault.URL + "/", "VAULT_TOKEN": "hvs.CANARY", "VAULT_NAMESPACE": "team", "VAULT_CACERT": ca}
+	load := func(field string) (string, error) {
+		got, err := TokenSource{Vault: "/secret/data/ci x/gitlab#" + field}.Load(t.Context(), func(name string) string { return vars[name] })
+		return got.Reveal(), err
+	}
+	if got, err := load("token"); err != nil || got != "glpat-V2" {
+		t.Errorf("version 2: %s %v", got, err)
+	}
+	for field, want := range map[string]string{"n": "there is no field n that holds text", "other": "there is no field other that holds text"} {
+		if _, err := load(field); err == nil || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%s: %v", field, err)
+		}
+	}
+	body = `{"data":{"token":"glpat-V1"}}`
+	if got, err := load("token"); err != nil || got != "glpat-V1" {
+		t.Errorf("version 1: %s %v", got, err)
+	}
+	code = 403
+	if _, err := load("token"); err == nil || !strings.HasSuffix(err.Error(), "answers 403 Forbidden for secret/data/ci x/gitlab") || strings.Contains(err.Error(), "CANARY") {
+		t.Error(err)
+	}
+	vars["VAULT_ADDR"] = "http://vault.example.com"
+	if _, err := load("token"); err == nil || !strings.HasSuffix(err.Error(), "VAULT_ADDR is not https: no token goes there") {
+		t.Error(err)
+	}
+	vars["VAULT_ADDR"], vars["VAULT_TOKEN"] = vault.URL, ""
+	if _, err := load("token"); err == nil || !strings.HasSuffix(err.Error(), "VAULT_TOKEN is not set") {
+		t.Error(err)
+	}
+}
