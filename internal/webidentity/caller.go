@@ -123,6 +123,11 @@ func (q Question) isClaim(c *policy.Condition) bool {
 	return ok
 }
 
+func (q Question) isUnkept(c *policy.Condition) bool {
+	claim, ok := q.claimOf(c)
+	return ok && claim == unkept
+}
+
 // claimOf is the claim that a condition is about, in lower case.
 func (q Question) claimOf(c *policy.Condition) (string, bool) {
 	if c == nil {

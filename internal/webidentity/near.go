@@ -54,6 +54,9 @@ func (q Question) reason(t *policy.Trace, f policy.Failure, all bool) string {
 	case !isClaim:
 		return f.Reason()
 	}
+	if all && claim == unkept {
+		return "the claim " + claim + " is not what the role wants"
+	}
 	m := miss{f, claim, &q, t, all}
 	words := ""
 	if say := misses[claim]; say != nil && !f.Unevaluable {
@@ -239,7 +242,13 @@ func (m miss) protected() string {
 	if m.Why == policy.Absent || !m.is("false") && !m.is("") {
 		return ""
 	}
-	return "ref_protected is false: the " + m.refKind() + " is not protected; " + m.ran()
+	switch ref := m.refName(); {
+	case m.mergeRequest():
+		return "ref_protected is false, and " + m.ran()
+	case ref != "":
+		return fmt.Sprintf("ref_protected is false: the %s %q is not protected", m.refKind(), ref)
+	}
+	return "ref_protected is false: the " + m.refKind() + " is not protected"
 }
 
 func (m miss) environment() string {
@@ -308,14 +317,11 @@ func (m miss) starter() string {
 
 // ran says for which ref the job ran.
 func (m miss) ran() string {
-	ref, kind := m.question.Claims.Text("ref"), m.refKind()
-	if ref == "" {
-		ref = componentOf(m.question.Claims.Subject(), "ref")
-	}
+	ref, kind := m.refName(), m.refKind()
 	switch {
 	case ref == "":
 		return "this job ran for a " + kind
-	case m.question.Claims.Text("pipeline_source") == "merge_request_event":
+	case m.mergeRequest():
 		return fmt.Sprintf("this job ran for a merge request from the branch %q", ref)
 	case kind == "tag":
 		return fmt.Sprintf("this job ran for the tag %q", ref)
@@ -323,6 +329,18 @@ func (m miss) ran() string {
 		return fmt.Sprintf("this job ran on the branch %q", ref)
 	}
 	return fmt.Sprintf("this job ran for the ref %q", ref)
+}
+
+func (m miss) mergeRequest() bool {
+	return m.question.Claims.Text("pipeline_source") == "merge_request_event"
+}
+
+// refName is the ref's name, as the token says.
+func (m miss) refName() string {
+	if ref := m.question.Claims.Text("ref"); ref != "" {
+		return ref
+	}
+	return componentOf(m.question.Claims.Subject(), "ref")
 }
 
 // refKind is branch or tag, as the token says; else ref.

@@ -54,6 +54,9 @@ const (
 	maxHints  = 8
 )
 
+// unkept is a claim whose values are in no trace: no e-mail address is recorded.
+const unkept = "user_email"
+
 // Trace is the whole of it, for those who may see the policy.
 func (a Answer) Trace() Trace {
 	q := a.question
@@ -61,6 +64,13 @@ func (a Answer) Trace() Trace {
 		return Trace{Action: a.action, Effect: policy.ImplicitDeny.String(), Hints: []string{"there is no such role"}}
 	}
 	x := policy.Explain(q.request(a.action), q.set())
+	for i := range x.Traces {
+		for j := range x.Traces[i].Failures {
+			if f := &x.Traces[i].Failures[j]; q.isUnkept(f.Condition) {
+				f.Seen = nil
+			}
+		}
+	}
 	t := newTrace(x, func(t *policy.Trace, f policy.Failure) string { return q.reason(t, f, true) })
 	for i := range x.Traces {
 		if s := x.Traces[i]; s.Matched && !s.Denies() && !q.counts(s.Statement) {
