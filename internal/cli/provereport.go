@@ -84,6 +84,16 @@ func (p *proving) print(r proved, facts *guard.Facts) {
 			}
 		}
 	}
+	p.notes(r.Notes)
+}
+
+func (p *proving) notes(list []string) {
+	for i, n := range list {
+		if i == 0 {
+			fmt.Fprintln(p.stdout)
+		}
+		fmt.Fprintf(p.stdout, "  note: %s\n", plain(n))
+	}
 }
 
 func (p *proving) finding(f prove.Finding, facts *guard.Facts) {
@@ -143,6 +153,7 @@ type reportJSON struct {
 	Verdict    string          `json:"verdict"`
 	Require    []string        `json:"require"`
 	Statements []statementJSON `json:"statements"`
+	Notes      []string        `json:"notes"`
 }
 
 type statementJSON struct {
@@ -177,7 +188,7 @@ type reachJSON struct {
 }
 
 func (p *proving) reportJSON(r proved, facts *guard.Facts) reportJSON {
-	out := reportJSON{Role: r.role.name, File: r.role.file, Verdict: r.Verdict.String(), Require: words(r.Require), Statements: []statementJSON{}}
+	out := reportJSON{Role: r.role.name, File: r.role.file, Verdict: r.Verdict.String(), Require: words(r.Require), Statements: []statementJSON{}, Notes: append([]string{}, r.Notes...)}
 	for _, s := range r.Statements {
 		one := statementJSON{Name: s.Name, Sid: s.Sid, Line: s.Line, Verdict: s.Verdict.String(), Findings: []findingJSON{}, Reach: []reachJSON{}}
 		for _, f := range s.Findings {

@@ -31,6 +31,7 @@ type accessJSON struct {
 	Issuer    string            `json:"issuer"`
 	Project   string            `json:"project,omitempty"`
 	Known     bool              `json:"known"`
+	RunsIn    string            `json:"runsIn,omitempty"`
 	Kind      string            `json:"kind"`
 	Refs      string            `json:"refs,omitempty"`
 	Sources   string            `json:"pipelineSources,omitempty"`
@@ -58,7 +59,7 @@ func (p *proving) whoCan(ctx context.Context, args []string) error {
 		if p.output == "json" {
 			out := []accessJSON{}
 			for _, one := range list {
-				out = append(out, accessJSON{one.Statement, one.Issuer, one.Project, one.Known, one.Kind, one.Refs, one.Sources, confined(one.Claims), one.Perhaps})
+				out = append(out, accessJSON{one.Statement, one.Issuer, one.Project, one.Known, one.RunsIn, one.Kind, one.Refs, one.Sources, confined(one.Claims), one.Perhaps})
 			}
 			all = append(all, map[string]any{"role": r.name, "access": out, "unknown": append([]string{}, others...)})
 			continue
@@ -93,7 +94,7 @@ func (p *proving) printAccess(r trusting, list []prove.Access, others []string) 
 	for _, one := range list {
 		fmt.Fprintf(p.stdout, "  %s\n", plain(accessText(one)))
 		for _, c := range one.Claims {
-			fmt.Fprintf(p.stdout, "    %s: %s\n", plain(c.Key), plain(c.Values))
+			fmt.Fprintf(p.stdout, "    %s: %s%s\n", plain(c.Key), plain(c.Values), setBy(c.Key))
 		}
 		for _, why := range one.Perhaps {
 			fmt.Fprintf(p.stdout, "    perhaps fewer: %s\n", plain(why))
@@ -105,6 +106,14 @@ func (p *proving) printAccess(r trusting, list []prove.Access, others []string) 
 	if len(list) == 0 && len(others) == 0 {
 		fmt.Fprintln(p.stdout, "  nobody")
 	}
+}
+
+// setBy warns of a claim that others than GitLab and Maintainers decide on.
+func setBy(claim string) string {
+	if who := prove.SetBy(claim); who >= prove.Author {
+		return " (" + who.String() + " decides)"
+	}
+	return ""
 }
 
 func plural(n int, one, many string) string {
@@ -122,6 +131,8 @@ func accessText(a prove.Access) string {
 	who := a.Project
 	switch {
 	case a.Known:
+	case a.RunsIn != "":
+		who = "forks " + who + " of " + a.RunsIn + ", run there"
 	case who == "*" || who == "*/*":
 		who = "any other project at " + a.Issuer
 	default:

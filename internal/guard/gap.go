@@ -176,14 +176,33 @@ func (s *survey) branchProtection() bool {
 		return false
 	}
 	g.Source = s.p.ProtectedBranches.Source()
-	g.Refs = s.w.Subtract(s.w.Subtract(g.Refs, covered), s.refused())
-	s.add(g)
+	g.Refs = s.w.Subtract(g.Refs, covered)
+	s.pushable(g)
 	return true
 }
 
-// refused is the names of branches that the push rule lets nobody push.
-func (s *survey) refused() regular.Language {
-	return regular.Language{}
+// pushable notes a gap at branches that somebody would have to push first: the
+// push rule may refuse their names. The default branch's it never does.
+func (s *survey) pushable(g Gap) {
+	rule, known := s.p.PushRule.Value()
+	switch {
+	case s.p.PushRule.State() == StateAbsent:
+	case !known:
+		g.Why = "whether the push rule refuses the name: " + s.p.PushRule.Why()
+		g.Surely, g.Source, g.Who, g.Does = false, s.p.PushRule.Source(), "", ""
+	case rule.BranchName != "":
+		allowed, err := s.w.Regexp(rule.BranchName)
+		if err != nil {
+			g.Why = "whether the push rule refuses the name: " + err.Error()
+			g.Surely, g.Source, g.Who, g.Does = false, s.p.PushRule.Source(), "", ""
+			break
+		}
+		if name, told := s.p.DefaultBranch.Value(); told {
+			allowed = s.w.Union(allowed, regular.Literal(name))
+		}
+		g.Refs = s.w.Intersect(g.Refs, allowed)
+	}
+	s.add(g)
 }
 
 // pushes: whoever passes one matching rule passes, so each rule that lets

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"mayfly.internal/internal/arn"
 	"mayfly.internal/internal/guard"
@@ -64,7 +65,7 @@ func (w *World) requires(kind guard.Kind) []guard.Requirement {
 // Check says whether every job that a trust policy lets in meets the world's
 // requirements.
 func (w *World) Check(role string, doc *policy.Document) Report {
-	r := Report{Role: role, Require: w.require, Verdict: Proven}
+	r := Report{Role: role, Require: w.require, Verdict: Proven, Notes: w.notes(doc)}
 	for _, st := range doc.Statements() {
 		if st.Denies() {
 			continue
@@ -77,6 +78,23 @@ func (w *World) Check(role string, doc *policy.Document) Report {
 		r.Verdict = r.Verdict.worse(one.Verdict)
 	}
 	return r
+}
+
+// notes are what a verdict about a policy rests on besides the facts.
+func (w *World) notes(doc *policy.Document) []string {
+	var out []string
+	for _, is := range w.issuers {
+		if is.Facts == nil || !slices.Contains(Providers(doc), is.Provider) {
+			continue
+		}
+		if !is.Facts.Taken.IsZero() {
+			out = append(out, fmt.Sprintf("what %s enforces is as it was at %s", is.Facts.GitLab, is.Facts.Taken.UTC().Format(time.RFC3339)))
+		}
+		if _, known := is.Facts.Version.Value(); !known {
+			out = append(out, is.Facts.GitLab+" is taken to be GitLab 18.2.2 or newer: before that, pipelines of forks had their parent's sub")
+		}
+	}
+	return out
 }
 
 // statement judges one Allow statement; false if it is about nothing that assumes
@@ -209,6 +227,12 @@ func (j *judgement) project(p *guard.Project) {
 		r := s.allows(j.work, j.doc, j.statement, j.Provider)
 		if r.empty() {
 			continue
+		}
+		if s.origin.class == ForkOfKnown {
+			if asksWhereItRuns(j.statement, j.Provider) {
+				j.whole(s, r, j.forkRuns(p))
+			}
+			continue // else it is a job of the fork, which is another project
 		}
 		if s.origin.class == ReusedPath {
 			if !reused {
@@ -371,6 +395,38 @@ func reusedPath(p *guard.Project) guard.Gap {
 	return guard.Gap{Guard: "immutable-id", Breaks: []guard.Requirement{{Kind: guard.ImmutableID}}, Surely: true,
 		Who: "anyone", Does: "creates a project at the path " + p.Path + ", once it is renamed, moved or deleted, and pushes %s", Why: "the statement knows the project by its path alone",
 		Fix: "ask for project_id too (mayfly lint --fix writes it)"}
+}
+
+// asksWhereItRuns reports whether a statement is about the project that a job runs
+// in, rather than the one it is of.
+func asksWhereItRuns(st *policy.Statement, p arn.Provider) bool {
+	for _, name := range st.Keys() {
+		if strings.HasPrefix(policy.FoldKey(name), policy.FoldKey(p.URL+":job_")) {
+			return true
+		}
+	}
+	conditions := st.Conditions()
+	for i := range conditions {
+		for _, v := range conditions[i].Values() {
+			if strings.HasPrefix(v.Text(), "job_project_") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// forkRuns: a fork's merge request may run in its parent, if somebody of the
+// parent lets it.
+func (j *judgement) forkRuns(p *guard.Project) guard.Gap {
+	_, known := p.ForkPipelinesInParent.Value()
+	gap := guard.Gap{Guard: "fork-pipelines", Breaks: j.require, Surely: known,
+		Who: "anyone who may fork the project", Does: "opens a merge request from a fork's branch %s, whose pipeline runs in the project once a member starts it", Why: "a fork's job runs where its merge request goes",
+		Fix: "ask for project_path or project_id, which are the fork's own; or turn off running fork pipelines in the parent project", Page: "/-/settings/ci_cd"}
+	if !known {
+		gap.Why = "whether pipelines of forks may run in the project: " + p.ForkPipelinesInParent.Why()
+	}
+	return gap
 }
 
 // page is the URL of a page of a project's settings.

@@ -19,6 +19,8 @@ projects:
     default_branch: main
     visibility: private
     mirror: false
+    push_rule: none
+    fork_pipelines_in_parent: true
     sub_claim_components: [project_path, ref_type, ref]
     protect_merge_request_pipelines: true
     pipeline_variables: maintainer

@@ -100,6 +100,9 @@ func (is *Issuer) shapes(w *regular.Work, projects []*guard.Project, reused bool
 				out = append(out, is.shape(w, o))
 			}
 		}
+		if on, told := p.ForkPipelinesInParent.Value(); on || !told {
+			out = append(out, is.shape(w, origin{class: ForkOfKnown, project: p, ref: guard.MergeRequest}))
+		}
 		if reused {
 			out = append(out, is.shape(w, origin{class: ReusedPath, project: p}), is.shape(w, origin{class: ReusedPath, project: p, ref: guard.Tag}))
 		}
@@ -259,16 +262,24 @@ func (b *shapeBuilder) originGroup() Group {
 		b.key("project_path", trackNamespace, "/", trackName), b.key("namespace_path", trackNamespace),
 		b.key("ref", trackRef), b.key("ref_path", refPath, trackRef), b.key("ref_type", refType), b.key("ref_protected", trackProtected),
 	}
-	if o.class == ForkOfKnown {
-		id, _ := o.project.ID.Value()
-		ns, _ := o.project.NamespaceID.Value()
-		g.Keys = append(g.Keys, b.key("job_project_path", o.project.Path), b.key("job_project_id", strconv.FormatInt(id, 10)),
-			b.key("job_namespace_path", o.project.Namespace()), b.key("job_namespace_id", strconv.FormatInt(ns, 10)))
-	} else {
-		g.Keys = append(g.Keys, b.key("job_project_path", trackNamespace, "/", trackName), b.key("job_project_id", trackProjectID),
-			b.key("job_namespace_path", trackNamespace), b.key("job_namespace_id", trackNamespaceID))
+	for _, claim := range []string{"job_project_path", "job_project_id", "job_namespace_path", "job_namespace_id"} {
+		g.Keys = append(g.Keys, b.key(claim, b.runsIn(claim)...))
 	}
 	return g
+}
+
+// runsIn is a claim about the project that a job runs in: the one it is of, but
+// for a fork's merge request, which may run in its parent.
+func (b *shapeBuilder) runsIn(claim string) []any {
+	if b.origin.class != ForkOfKnown {
+		return map[string][]any{"job_project_path": {trackNamespace, "/", trackName}, "job_project_id": {trackProjectID},
+			"job_namespace_path": {trackNamespace}, "job_namespace_id": {trackNamespaceID}}[claim]
+	}
+	p := b.origin.project
+	id, _ := p.ID.Value()
+	namespace, _ := p.NamespaceID.Value()
+	return map[string][]any{"job_project_path": {p.Path}, "job_project_id": {strconv.FormatInt(id, 10)},
+		"job_namespace_path": {p.Namespace()}, "job_namespace_id": {strconv.FormatInt(namespace, 10)}}[claim]
 }
 
 // sub is what GitLab makes sub of.
@@ -277,18 +288,25 @@ func (b *shapeBuilder) sub() []any {
 	var pieces []any
 	components := b.origin.components
 	if components == nil {
-		components = subComponents(b.known())
+		components = subComponents(b.origin.project)
 	}
 	for _, c := range components {
 		var value []any
 		switch c {
-		case "project_path", "source_project_path", "job_project_path":
+		case "job_project_path", "job_project_id":
+			value = b.runsIn(c)
+		case "project_path", "source_project_path":
 			value = []any{trackNamespace, "/", trackName}
 			if p := b.known(); p != nil {
 				value = []any{p.Path}
 			}
-		case "project_id", "source_project_id", "job_project_id":
+		case "project_id", "source_project_id":
 			value = []any{trackProjectID}
+			if p := b.known(); p != nil {
+				if id, told := p.ID.Value(); told {
+					value = []any{strconv.FormatInt(id, 10)}
+				}
+			}
 		case "ref_type":
 			value = []any{refType}
 		case "ref":

@@ -15,6 +15,7 @@ type Access struct {
 	Issuer    string // as in the provider's ARN
 	Project   string // its full path, or a pattern of paths; empty for people
 	Known     bool   // the project's facts are known
+	RunsIn    string // the project in which jobs of others, forks of it, run
 	Kind      string // branch, tag, merge request or sign-in
 	Refs      string // as patterns
 	Sources   string // pipeline_source, as patterns; empty: any
@@ -68,8 +69,8 @@ func (is *issuerWorld) whoCan(doc *policy.Document, st *policy.Statement) ([]Acc
 	}
 	var out []Access
 	for _, s := range shapes {
-		if s.origin.class == ReusedPath {
-			continue // the same jobs of the same path, under another id
+		if s.origin.class == ReusedPath || s.origin.class == ForkOfKnown && !asksWhereItRuns(st, is.Provider) {
+			continue // the same jobs of the same path, under another id, or of a project that is another's
 		}
 		r := s.allows(work, doc, st, is.Provider)
 		for _, b := range r.perhaps {
@@ -84,7 +85,7 @@ func (is *issuerWorld) whoCan(doc *policy.Document, st *policy.Statement) ([]Acc
 }
 
 func (a Access) same(b Access) bool {
-	return a.Statement == b.Statement && a.Project == b.Project && a.Kind == b.Kind && a.Refs == b.Refs && a.Sources == b.Sources && slices.Equal(a.Claims, b.Claims)
+	return a.Statement == b.Statement && a.Project == b.Project && a.RunsIn == b.RunsIn && a.Kind == b.Kind && a.Refs == b.Refs && a.Sources == b.Sources && slices.Equal(a.Claims, b.Claims)
 }
 
 // reachable are the shapes that a statement may be about: of the projects that the
@@ -118,6 +119,9 @@ func (b box) access(w *regular.Work, is *issuerWorld, st *policy.Statement) Acce
 		}
 		a.Project = w.Describe(paths, every, hints...).String()
 		a.Known = b.shape.origin.class == KnownProject
+		if b.shape.origin.class == ForkOfKnown {
+			a.RunsIn = b.shape.origin.project.Path
+		}
 		refs := w.Image(b.parts[0].words, template(trackRef), originTracks)
 		a.Refs = w.Describe(refs, b.shape.refNames(), hints...).String()
 	}
@@ -126,26 +130,39 @@ func (b box) access(w *regular.Work, is *issuerWorld, st *policy.Statement) Acce
 		if i == 0 || p.words.Equal(whole.Words) && p.missing == whole.Optional {
 			continue
 		}
-		for _, k := range whole.Keys {
-			values, all := k.image(w, whole, p.words), k.image(w, whole, whole.Words)
-			if values.Equal(all) && p.missing == whole.Optional {
+		for _, c := range confinedOf(w, whole, p, hints) {
+			if policy.SameKey(c.Key, prefix+"pipeline_source") {
+				a.Sources = c.Values
 				continue
 			}
-			text := describeValues(w, values, all, hints)
-			switch {
-			case p.words.IsEmpty():
-				text = "absent"
-			case p.missing:
-				text += ", or absent"
-			}
-			if policy.SameKey(k.Name, prefix+"pipeline_source") {
-				a.Sources = text
-				continue
-			}
-			a.Claims = append(a.Claims, Confined{strings.TrimPrefix(k.Name, prefix), text})
+			a.Claims = append(a.Claims, Confined{strings.TrimPrefix(c.Key, prefix), c.Values})
 		}
 	}
 	return a
+}
+
+// confinedOf are the keys of a group that its part of a box confines. Of one that
+// only has to be there, or not, the first key says so.
+func confinedOf(w *regular.Work, g Group, p part, hints []string) []Confined {
+	if p.words.IsEmpty() {
+		return []Confined{{g.Keys[0].Name, "absent"}}
+	}
+	var out []Confined
+	for _, k := range g.Keys {
+		values, all := k.image(w, g, p.words), k.image(w, g, g.Words)
+		if values.Equal(all) {
+			continue
+		}
+		text := describeValues(w, values, all, hints)
+		if p.missing {
+			text += ", or absent"
+		}
+		out = append(out, Confined{k.Name, text})
+	}
+	if len(out) == 0 && p.missing != g.Optional {
+		out = append(out, Confined{g.Keys[0].Name, "present"})
+	}
+	return out
 }
 
 // describeValues says which of a key's values are meant: where there are few, by
