@@ -3,6 +3,7 @@ package oidc
 import (
 	"errors"
 	"iter"
+	"slices"
 
 	"mayfly.internal/internal/strictjson"
 )
@@ -25,13 +26,20 @@ func Suppose(p Provider, s Settings, payload strictjson.Value) (_ Supposed, refu
 	if err := checkNames(payload.Members()); err != nil {
 		return Supposed{}, nil, err
 	}
-	for _, check := range []func() error{
-		c.readSubject,
-		func() error { return c.checkAudience(p, s) },
-		func() error { return c.readSessionClaims() },
-		func() error { return c.classify(s) },
+	for _, check := range []struct {
+		claim string // it needs
+		run   func() error
+	}{
+		{"sub", c.readSubject},
+		{"aud", func() error { return c.checkAudience(p, s) }},
+		{"iss", c.readSessionClaims},
+		{"sub", func() error { return c.classify(s) }},
 	} {
-		if e, ok := errors.AsType[*RejectedError](check()); ok {
+		err := c.demand(check.claim)
+		if err == nil {
+			err = check.run()
+		}
+		if e, ok := errors.AsType[*RejectedError](err); ok && !slices.ContainsFunc(refused, func(have *RejectedError) bool { return have.Detail == e.Detail }) {
 			refused = append(refused, e)
 		}
 	}

@@ -93,8 +93,8 @@ func read(v jwt.Verified) (*Claims, error) {
 		return nil, err
 	}
 	for _, name := range []string{"sub", "aud", "exp", "iat"} { // iss was compared
-		if c.values.Get(name).Kind() == strictjson.Missing {
-			return nil, reject(MissingClaim, name, "the token has no claim %s", name)
+		if err := c.demand(name); err != nil {
+			return nil, err
 		}
 	}
 	iss, _ := c.values.Get("iss").Text()
@@ -103,6 +103,14 @@ func read(v jwt.Verified) (*Claims, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// demand refuses a token without a claim.
+func (c *Claims) demand(name string) error {
+	if c.values.Get(name).Kind() == strictjson.Missing {
+		return reject(MissingClaim, name, "the token has no claim %s", name)
+	}
+	return nil
 }
 
 func (c *Claims) readSubject() error {

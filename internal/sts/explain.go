@@ -82,13 +82,16 @@ func (s *Service) Explain(ctx context.Context, in ExplainInput) (Explained, erro
 	var out Explained
 	reasons := s.checkToken(ctx, p, k, &out)
 	supposed, refused, err := oidc.Suppose(k.provider, k.settings, p.claims) // decide
-	if err != nil {
-		return Explained{Problems: []string{problem(tokenRefusal(err))}, Unchecked: out.Unchecked}, nil
+	if e, ok := errors.AsType[*oidc.RejectedError](err); ok {
+		refused = []*oidc.RejectedError{e}
 	}
 	for _, e := range refused {
 		if !slices.Contains(reasons, e.Reason) {
 			out.Problems = append(out.Problems, problem(tokenRefusal(e)))
 		}
+	}
+	if err != nil {
+		return out, nil
 	}
 	in.Info.Region = "" // an exchange is not signed
 	keys, err := trustContext(p.rolePlan, k, supposed, in.Info, p.seconds(s.MaxSession))

@@ -172,7 +172,7 @@ func TestExplainClaims(t *testing.T) {
 	for claims, want := range map[string]string{
 		`{}`:                            "No OpenIDConnect provider found in your account for ",
 		`{"iss":"https://gitlab.com/"}`: "No OpenIDConnect provider found in your account for https://gitlab.com/",
-		`{"iss":"https://gitlab.com"}`:  "the claim sub is not a string",
+		`{"iss":"https://gitlab.com"}`:  "Missing a required claim: sub",
 		`{"iss":"https://gitlab.com","sub":"x","aud":"mayfly","A":1,"a":2}`: "two claims are called a but for upper and lower case",
 	} {
 		said, err := ask(ExplainInput{SessionName: "run-1", Claims: claims})

@@ -69,7 +69,7 @@ func (q Question) nearest(x policy.Explanation, known bool) (best *policy.Trace)
 func (q Question) hints(x policy.Explanation) (out []string) {
 	add := func(hint string) {
 		if len(out) < maxHints {
-			out = append(out, clip(hint, 4*maxValue))
+			out = append(out, clip(hint, 2*maxValue))
 		}
 	}
 	for i := range x.Traces {

@@ -158,8 +158,12 @@ func clip(text string, most int) string {
 }
 
 // Encode is the trace as one line of JSON of at most MaxTrace bytes: statements
-// that do not fit are left out, the last first, and counted.
+// that do not fit are left out, the last first, and counted, and hints are not
+// more than half of it.
 func (t Trace) Encode() string {
+	for len(t.Hints) > 0 && len(encode(t.Hints)) > MaxTrace/2 {
+		t.Hints = t.Hints[:len(t.Hints)-1]
+	}
 	room := MaxTrace - len(encode(Trace{Action: t.Action, Effect: t.Effect, Hints: t.Hints, LeftOut: 1 << 30}))
 	for i, s := range t.Statements {
 		if room -= len(encode(s)) + 1; room < 0 {

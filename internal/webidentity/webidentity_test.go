@@ -7,7 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	"mayfly.internal/internal/oidc"
 	"mayfly.internal/internal/policy"
+	"mayfly.internal/internal/strictjson"
 )
 
 // TestWhoCounts: a statement that matches lets in whom it means.
@@ -140,6 +142,17 @@ func TestTraceIsBounded(t *testing.T) {
 	if said := a.ForCaller(true); said != "" {
 		t.Errorf("a stranger reads %q", said)
 	}
+	// Claims that JSON makes six times as long.
+	claims, keys := web(), []string(nil)
+	for i := range 12 {
+		claims[fmt.Sprint("c", i)] = strings.Repeat("<", 3000)
+		keys = append(keys, fmt.Sprintf(`"gitlab.example:c%d":"<*"`, i))
+	}
+	conditions := ownProject + `,"StringNotLike":{` + strings.Join(keys, ",") + `}`
+	text = ask(t, allow(conditions), claims).Trace().Encode()
+	if trace, err := DecodeTrace(text); err != nil || len(text) > MaxTrace || len(trace.Hints) == 0 {
+		t.Errorf("%d bytes, %d hints, %v", len(text), len(trace.Hints), err)
+	}
 }
 
 // FuzzTrace: what is read is written again alike, and nothing in it steers a
@@ -161,6 +174,46 @@ func FuzzTrace(f *testing.F) {
 		again, err := DecodeTrace(encode(trace))
 		if err != nil || encode(again) != encode(trace) {
 			t.Errorf("%+v became %+v, %v", trace, again, err)
+		}
+	})
+}
+
+// FuzzAsk: whatever policies and claims say, the trace agrees with the decision
+// and keeps its bound, and who is not of a statement's project hears nothing.
+func FuzzAsk(f *testing.F) {
+	f.Add(`"StringLike":{"gitlab.example:sub":"project_path:acme/web:*"},"StringEquals":{"gitlab.example:ref":"main"}`, `{"iss":"https://gitlab.example","aud":"mayfly","sub":"project_path:acme/web:ref_type:branch:ref:dev","ref":"dev"}`)
+	f.Add(`"StringEquals":{"gitlab.example:sub":["project_path:acme/web:ref:main","${aws:x}"]},"Null":{"gitlab.example:x":"true"}`, `{"iss":"https://gitlab.example","aud":"mayfly","sub":"project_path:acme/web:ref:dev","x":[1,true],"user_email":"a@b"}`)
+	f.Add(`"StringNotLike":{"gitlab.example:sub":"*:*"},"ForAnyValue:StringLike":{"gitlab.example:x":"?"}`, `{"iss":"https://gitlab.example","aud":"mayfly","sub":"::","x":["a","b"]}`)
+	f.Fuzz(func(t *testing.T, conditions, claims string) {
+		trust, err := policy.Parse(policy.Trust, []byte(`{"Version":"2012-10-17","Statement":[`+allow(conditions)+`]}`))
+		if err != nil {
+			t.Skip()
+		}
+		payload, err := strictjson.Parse([]byte(claims))
+		if err != nil {
+			t.Skip()
+		}
+		said, _, err := oidc.Suppose(oidc.Provider{URL: "https://" + provider.URL, Account: account, ClientIDs: []string{"mayfly"}}, oidc.Settings{}, payload)
+		if err != nil {
+			t.Skip()
+		}
+		var b policy.ContextBuilder
+		ClaimKeys(&b, provider, said)
+		keys, err := b.Context()
+		if err != nil {
+			t.Skip()
+		}
+		q := Question{Trust: trust, Account: account, Provider: provider, Claims: said, Keys: keys}
+		a := q.Ask()
+		trace := a.Trace()
+		if text := trace.Encode(); len(text) > MaxTrace || (trace.Effect == "allow") != a.Allowed() || (len(trace.Hints) > 0) == a.Allowed() {
+			t.Errorf("allowed: %v, %d bytes of %+v", a.Allowed(), len(text), trace)
+		}
+		if heard := a.ForCaller(true); (heard != "") != (!a.Allowed() && trust.Knows(q.project())) {
+			t.Errorf("heard is %q", heard)
+		}
+		if shown := trace.Text(); strings.ContainsAny(shown, "\x1b\r\u009b\u202e") {
+			t.Errorf("%q", shown)
 		}
 	})
 }
