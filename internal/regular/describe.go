@@ -68,7 +68,7 @@ func (w *Work) Describe(l, within Language, hints ...string) Description {
 	case told:
 		return Description{Exact: true, Terms: terms}
 	}
-	return d.about()
+	return d.inexact()
 }
 
 func everything() Description { return Description{Terms: []Term{{Pattern: "*"}}} }
@@ -119,7 +119,11 @@ func (d Description) String() string {
 	case d.Exact:
 		return strings.Join(terms, between)
 	}
-	return "some of " + strings.Join(terms, between) + ", for example " + strings.Join(d.Examples, ", ")
+	s := "some of " + strings.Join(terms, between)
+	if len(d.Examples) > 0 {
+		s += ", for example " + strings.Join(d.Examples, ", ")
+	}
+	return s
 }
 
 // length is how long a description is to read.
@@ -197,9 +201,11 @@ func (d *describer) terms() ([]Term, bool) {
 	if words, all := d.l.Words(maxWords); all {
 		better(literals(words))
 	}
-	better(d.cover(d.around))
-	if len(best) > 1 || len(best) == 0 || len(best[0].Except) > 0 {
-		better(d.cover(d.inside))
+	for _, find := range []func(Language) (described, bool){d.around, d.about, d.inside} {
+		if len(best) == 1 && len(best[0].Except) == 0 {
+			break // it does not get shorter
+		}
+		better(d.cover(find))
 	}
 	return best, best != nil
 }
@@ -282,12 +288,20 @@ func (d *describer) needed(found []described) []described {
 }
 
 // around is a term with a pattern as wide as the language is by and large, less
-// what the language lacks.
-func (d *describer) around(left Language) (described, bool) {
+// what the language lacks and no more.
+func (d *describer) around(left Language) (described, bool) { return d.roughly(left, true) }
+
+// about is around, but may except what is there too: that is for another term.
+func (d *describer) about(left Language) (described, bool) { return d.roughly(left, false) }
+
+func (d *describer) roughly(left Language, tight bool) (described, bool) {
 	bones := d.skeleton(left)
 	for _, by := range []Language{d.l, left} { // what is left is narrower
 		pattern := d.widen(bones, func(p []Token) bool { return d.generic(by, p) })
-		if t, ok := d.less(pattern, left); ok {
+		if d.Within(d.universe, d.within(pattern)) {
+			pattern = []Token{{Kind: AnyRun}}
+		}
+		if t, ok := d.less(pattern, left, tight); ok {
 			return t, true
 		}
 	}
@@ -296,22 +310,37 @@ func (d *describer) around(left Language) (described, bool) {
 
 // less is a term of a pattern and what it must except; false if that cannot be
 // said, or leaves nothing of what is left.
-func (d *describer) less(pattern []Token, left Language) (described, bool) {
-	whole := d.within(pattern)
+func (d *describer) less(pattern []Token, left Language, tight bool) (described, bool) {
+	if !sayable(pattern) {
+		return described{}, false
+	}
 	if p, l, ok := d.narrowed(pattern, func(l Language) bool { return d.Within(l, d.l) }); ok && d.Overlap(l, left) {
 		return described{Term{Pattern: spelled(p)}, l}, true
 	}
-	except, lacks, ok := d.exceptions(d.Subtract(whole, d.l), d.Intersect(whole, d.l))
+	best, ok := d.excepting(pattern, tight)
 	if !ok {
 		return described{}, false
 	}
-	l := d.Subtract(whole, lacks)
-	return described{Term{spelled(pattern), except}, l}, sayable(pattern) && d.Overlap(l, left)
+	if n := len(best.Except); n > 3 { // the shortest texts may be what it lacks
+		for _, p := range longer(pattern) {
+			if t, ok := d.excepting(p, tight); ok && len(t.Except) < min(len(best.Except), n-2) && d.Within(best.l, t.l) {
+				best = t
+			}
+		}
+	}
+	return best, d.Overlap(best.l, left)
 }
 
-// exceptions are patterns that hold all that is missing. They may hold some of
-// what is there too: it is for another term then.
-func (d *describer) exceptions(missing, there Language) (patterns []string, hold Language, ok bool) {
+// excepting is a term of just that pattern.
+func (d *describer) excepting(pattern []Token, tight bool) (described, bool) {
+	whole := d.within(pattern)
+	except, lacks, ok := d.exceptions(d.Subtract(whole, d.l), d.Intersect(whole, d.l), tight)
+	return described{Term{spelled(pattern), except}, d.Subtract(whole, lacks)}, ok
+}
+
+// exceptions are patterns that hold all that is missing, and if they are to be
+// tight, if possible, nothing of what is there.
+func (d *describer) exceptions(missing, there Language, tight bool) (patterns []string, hold Language, ok bool) {
 	for _, h := range d.hints {
 		if d.Overlap(h.l, missing) && !d.Overlap(h.l, there) {
 			patterns, hold, missing = append(patterns, h.Pattern), d.Union(hold, h.l), d.Subtract(missing, h.l)
@@ -323,8 +352,10 @@ func (d *describer) exceptions(missing, there Language) (patterns []string, hold
 		}
 		p := d.widen(d.skeleton(missing), func(p []Token) bool { return d.generic(missing, p) })
 		l := d.within(p)
-		if q, m, ok := d.narrowed(p, func(l Language) bool { return !d.Overlap(l, there) }); ok {
-			p, l = q, m
+		if tight {
+			if q, m, ok := d.narrowed(p, func(l Language) bool { return !d.Overlap(l, there) }); ok {
+				p, l = q, m
+			}
 		}
 		if !sayable(p) || !d.Overlap(l, missing) {
 			return nil, Language{}, false
@@ -344,47 +375,103 @@ func (d *describer) narrowed(p []Token, well func(Language) bool) ([]Token, Lang
 	if l := d.within(p); well(l) {
 		return p, l, true
 	}
-	for i, t := range p {
-		if t.Kind != AnyRun {
-			continue
-		}
-		for n := 1; n <= 4; n++ {
-			q := slices.Insert(slices.Clone(p), i, slices.Repeat([]Token{{Kind: AnyChar}}, n)...)
-			if l := d.within(q); d.err == nil && well(l) {
-				return q, l, true
-			}
+	for _, q := range longer(p) {
+		if l := d.within(q); d.err == nil && well(l) {
+			return q, l, true
 		}
 	}
 	return nil, Language{}, false
+}
+
+// longer are a pattern's forms in which one run is not to be shorter than some
+// characters.
+func longer(p []Token) (forms [][]Token) {
+	for i, t := range p {
+		for n := 1; n <= 6 && t.Kind == AnyRun; n++ {
+			forms = append(forms, slices.Insert(slices.Clone(p), i, slices.Repeat([]Token{{Kind: AnyChar}}, n)...))
+		}
+	}
+	return forms
 }
 
 // inside is a pattern that lacks nothing, made from one text of what is left.
 func (d *describer) inside(left Language) (described, bool) {
 	p := d.skeleton(left)
 	well := func(p []Token) bool { return sayable(p) && d.Within(d.within(p), d.l) }
-	if !well(p) {
-		p = slices.Clone(p)
-		for i := range p { // as narrow as can be
-			if p[i].Kind != Exactly {
-				p[i] = Token{Text: string([]byte{d.fresh})}
-			}
+	for i := range p { // as narrow as need be
+		if p[i].Kind != Exactly && !well(p) {
+			p[i] = Token{Text: string([]byte{d.fresh})}
 		}
-		if !well(p) || !d.Overlap(d.within(p), left) {
-			return described{}, false
+	}
+	if !well(p) || !d.Overlap(d.within(p), left) {
+		return described{}, false
+	}
+	at := draft{bones: p, run: make([]bool, len(p)+1), gone: make([]bool, len(p))}
+	l := d.within(p)
+	wider := func() bool {
+		q := at.tokens()
+		m := d.within(q)
+		if !sayable(q) || !d.Within(m, d.l) || !d.Within(l, m) {
+			return false
 		}
-		for i, t := range p {
-			if t.Text == string([]byte{d.fresh}) {
-				if q := slices.Clone(p); true {
-					q[i] = Token{Kind: AnyChar}
-					if well(q) {
-						p = q
-					}
-				}
+		l = m
+		return true
+	}
+	at.set(at.run, true, wider)
+	at.set(at.gone, true, wider)
+	// What made it no wider makes it no clearer.
+	same := func() bool { return d.within(at.tokens()).Equal(l) }
+	at.restore(same)
+	at.set(at.run, false, same)
+	return described{Term{Pattern: spelled(at.tokens())}, l}, d.err == nil
+}
+
+// draft is a pattern in the making: a run may be put before each of its bones or
+// behind the last, and any may be gone.
+type draft struct {
+	bones     []Token
+	run, gone []bool
+}
+
+// set sets those flags that can be set so, one after the other, if all is well.
+func (at *draft) set(flags []bool, to bool, well func() bool) {
+	for i, was := range flags {
+		if was != to {
+			if flags[i] = to; !well() {
+				flags[i] = was
 			}
 		}
 	}
-	p = d.widen(p, well)
-	return described{Term{Pattern: spelled(p)}, d.within(p)}, true
+}
+
+// restore brings back what is gone, from its ends, as long as all is well: no
+// letter by itself between two runs.
+func (at *draft) restore(well func() bool) {
+	for i := range at.gone {
+		if at.gone[i] && (i == 0 || !at.gone[i-1]) {
+			at.gone[i] = false
+			at.gone[i] = !well()
+		}
+	}
+	for i := len(at.gone) - 1; i >= 0; i-- {
+		if at.gone[i] && (i == len(at.gone)-1 || !at.gone[i+1]) {
+			at.gone[i] = false
+			at.gone[i] = !well()
+		}
+	}
+}
+
+func (at *draft) tokens() (p []Token) {
+	run := Token{Kind: AnyRun}
+	for i := 0; i <= len(at.bones); i++ {
+		if at.run[i] && (len(p) == 0 || p[len(p)-1] != run) {
+			p = append(p, run)
+		}
+		if i < len(at.bones) && !at.gone[i] && (at.bones[i] != run || len(p) == 0 || p[len(p)-1] != run) {
+			p = append(p, at.bones[i])
+		}
+	}
+	return p
 }
 
 // within is what a pattern holds of the universe.
@@ -538,8 +625,8 @@ func spelled(p []Token) string {
 	return b.String()
 }
 
-// about are patterns that hold all of the language and more, and examples.
-func (d *describer) about() Description {
+// inexact are patterns that hold all of the language and more, and examples.
+func (d *describer) inexact() Description {
 	d.Work = NewWork(describeStates)
 	out := Description{Terms: d.wide()}
 	if d.Work = NewWork(describeStates); !d.Within(d.l, Description{Terms: out.Terms}.Language(d.Work)) {

@@ -89,6 +89,11 @@ func TestDescribe(t *testing.T) {
 		{"release/* !release/*-rc*", "*-rc*", "release/* except *-rc*"},
 		{"prod* !prod !prod/*", "prod prod/* main", "prod* except prod, prod/*"},
 		{"* !main !m?in", "m?in", "* except m?in"},
+		{"?????* !v*", "", "?????* except v*"},
+		{"release/* !release/1.* !release/2.* release/2.1", "", "release/* except release/1.*, release/2.*; release/2.1"},
+		{"feature-* bugfix/* hotfix-?? !hotfix-00", "", "bugfix/*; feature-*; hotfix-?? except hotfix-00"},
+		{"~^(feature|bugfix|docs)/.+$", "", "bugfix/*, docs/*, feature/*"},
+		{"~^[a-zA-Z0-9._/-]+$", "", "regular expression ^[./0-9A-Z_a-z-]*$"},
 		{"~^v[0-9]+$", "", `regular expression ^v[0-9]+$`},
 		{"~^(feature|hotfix)/[A-Z]+-\\d+", "", `regular expression ^(hotfix|feature)/[A-Z]+-[0-9].*$`},
 		{"~(?i)^main$", "", `regular expression ^[Mm][Aa][Ii][Nn]$`},
@@ -105,6 +110,67 @@ func TestDescribe(t *testing.T) {
 	}
 	if w.Err() != nil {
 		t.Error(w.Err())
+	}
+}
+
+// TestDescribeSubjects: other universes than the refs.
+func TestDescribeSubjects(t *testing.T) {
+	w := regular.NewWork(10_000_000)
+	segment, err := w.Regexp(`^[A-Za-z0-9_.][A-Za-z0-9_.-]*$`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slash := regular.Literal("/")
+	paths := w.Concat(segment, slash, w.Repeat(w.Concat(segment, slash)), segment)
+	subjects := w.Concat(regular.Literal("project_path:"), paths, regular.Literal(":ref_type:"), regular.OneOf("branch", "tag"), regular.Literal(":ref:"), refs(w))
+	for _, tt := range []struct {
+		universe              regular.Language
+		language, hints, want string
+	}{
+		{paths, "*", "", "*"},
+		{paths, "acme/*", "", "acme/*"},
+		{paths, "acme*/*", "", "acme*/*"},
+		{paths, "acme/web acme/api", "", "acme/api, acme/web"},
+		{paths, "* !acme/*", "", "* except acme/*"},
+		{paths, "acme/* !acme/web !acme/*/secret", "", "acme/* except acme/*/secret, acme/web"},
+		{paths, "*/web", "", "*/web"},
+		{subjects, "project_path:acme/*:ref_type:branch:ref:main", "", "project_path:acme/*:ref_type:branch:ref:main"},
+		{subjects, "project_path:acme/web:ref_type:*:ref:v*", "", "project_path:acme/web:ref_type:*:ref:v*"},
+		{subjects, "*:ref:main", "", "project_path:*/*:ref_type:*:ref:main"},
+		{subjects, "*:ref:main", "*:ref:main", "*:ref:main"},
+		{subjects, "project_path:acme/*", "", "project_path:acme/*:ref_type:*:ref:*"},
+		{subjects, "project_path:acme/* !*:ref_type:tag:*", "", "project_path:acme/*:ref_type:branch:ref:*"},
+		{regular.OneOf("acme/web", "acme/api", "evil/web"), "acme/*", "", "acme/*"},
+		{regular.OneOf("acme/web", "acme/api", "evil/web"), "*", "", "*"},
+		{regular.Text(), "*\x00", "", "nothing"},
+		{regular.Text(), "a*b !a?b", "", "a*b except a?b"},
+	} {
+		l := made(t, w, tt.language)
+		got := w.Describe(l, tt.universe, strings.Fields(tt.hints)...)
+		if got.String() != tt.want {
+			t.Errorf("%s: %s, want %s", tt.language, got, tt.want)
+		}
+		exactly(t, w, tt.language, l, tt.universe, got)
+	}
+}
+
+// TestDescribeInexact: what is too long to say is said to be only about right.
+func TestDescribeInexact(t *testing.T) {
+	w := regular.NewWork(1_000_000)
+	var words []string
+	for i := range 400 {
+		words = append(words, strings.Repeat("x", 3+i%7)+string(rune('a'+i%23))+strings.Repeat("y", i%11)+string(rune('b'+i%19)))
+	}
+	l := regular.OneOf(words...)
+	d := w.Describe(l, refs(w))
+	exactly(t, w, "400 words", l, refs(w), d)
+	if d.Exact || d.Regexp != "" || len(d.Examples) != 3 || !strings.HasPrefix(d.String(), "some of ") {
+		t.Errorf("%s", d)
+	}
+	failed := regular.NewWork(1)
+	failed.Wildcard("main*")
+	if d := failed.Describe(l, regular.Text()); d.Exact || d.String() != "some of *" {
+		t.Errorf("of a Work that has failed: %s", d)
 	}
 }
 

@@ -594,18 +594,57 @@ func class(ranges []runeRange) string {
 	return "[" + inClass(in) + "]"
 }
 
+// inClass is ranges as a class lists them: letters and digits by range, other
+// printable characters one by one unless they are many, and the hyphen last.
 func inClass(ranges []runeRange) string {
 	var b strings.Builder
-	for _, r := range ranges {
-		b.WriteString(escaped(r.lo, `\]^-[`))
-		if r.hi > r.lo+1 {
+	hyphen := ""
+	write := func(lo, hi rune) {
+		if lo == '-' && hi == '-' {
+			hyphen = "-"
+			return
+		}
+		b.WriteString(escaped(lo, `\]^-[`))
+		if hi > lo+1 {
 			b.WriteByte('-')
 		}
-		if r.hi > r.lo {
-			b.WriteString(escaped(r.hi, `\]^-[`))
+		if hi > lo {
+			b.WriteString(escaped(hi, `\]^-[`))
 		}
 	}
-	return b.String()
+	for _, r := range ranges {
+		if r.hi-r.lo > 80 {
+			write(r.lo, r.hi)
+			continue
+		}
+		for lo := r.lo; lo <= r.hi; {
+			hi := lo
+			for hi < r.hi && kindOf(hi+1) == kindOf(lo) {
+				hi++
+			}
+			if hi-lo < 8 && kindOf(lo) == '!' {
+				hi = lo
+			}
+			write(lo, hi)
+			lo = hi + 1
+		}
+	}
+	return b.String() + hyphen
+}
+
+// kindOf tells apart the characters that a range had better not hold together.
+func kindOf(r rune) rune {
+	switch {
+	case '0' <= r && r <= '9':
+		return '0'
+	case 'A' <= r && r <= 'Z':
+		return 'A'
+	case 'a' <= r && r <= 'z':
+		return 'a'
+	case 0x21 <= r && r <= 0x7E:
+		return '!'
+	}
+	return 0
 }
 
 func escaped(r rune, special string) string {
