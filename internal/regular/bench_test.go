@@ -100,12 +100,24 @@ func BenchmarkWithin(b *testing.B) {
 func BenchmarkDescribe(b *testing.B) {
 	w := regular.NewWork(1_000_000)
 	universe := refs(w)
-	l := w.Subtract(w.Union(w.Wildcard("release/*"), w.Wildcard("v?.*")), w.Union(w.Wildcard("release/old*"), w.Wildcard("main")))
-	b.ReportAllocs()
-	for b.Loop() {
-		if d := w.Describe(l, universe); d.String() != "release/* except release/old*; v?.*" {
-			b.Fatal(d)
-		}
-		w = regular.NewWork(1_000_000)
+	for _, bb := range []struct {
+		name     string
+		language regular.Language
+		want     string
+	}{
+		{"everything", regular.Text(), "*"},
+		{"word", regular.Literal("main"), "main"},
+		{"prefix", w.Wildcard("release/*"), "release/*"},
+		{"all-but-three", w.Complement(w.Union(regular.OneOf("main", "stage"), w.Wildcard("release/*"))), "* except main, release/*, stage"},
+		{"mixed", w.Subtract(w.Union(w.Wildcard("release/*"), w.Wildcard("v?.*")), w.Union(w.Wildcard("release/old*"), w.Wildcard("main"))), "release/* except release/old*; v?.*"},
+	} {
+		b.Run(bb.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if d := regular.NewWork(1_000_000).Describe(bb.language, universe); d.String() != bb.want {
+					b.Fatal(d)
+				}
+			}
+		})
 	}
 }

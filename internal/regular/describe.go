@@ -50,7 +50,17 @@ func (w *Work) Describe(l, within Language, hints ...string) Description {
 	if w.err != nil || d.err != nil {
 		return everything()
 	}
+	switch {
+	case d.l.IsEmpty():
+		return Description{Exact: true}
+	case d.l.Equal(within):
+		return Description{Exact: true, Terms: everything().Terms}
+	}
+	if word, ok := d.l.Word(); ok && !strings.ContainsAny(word, "*?") {
+		return Description{Exact: true, Terms: []Term{{Pattern: word}}}
+	}
 	d.fresh = freshByte(d.l.d, within.d)
+	d.free = d.Complement(d.Subtract(within, d.l))
 	for _, h := range hints {
 		if m := d.Intersect(d.Wildcard(h), within); d.err == nil && !m.IsEmpty() {
 			d.hints = append(d.hints, described{Term{Pattern: h}, m})
@@ -146,6 +156,7 @@ func length(terms []Term) int {
 type describer struct {
 	*Work
 	l, universe Language // l is within the universe
+	free        Language // what may be said: the language, and what is outside the universe
 	fresh       byte
 	hints       []described
 }
@@ -159,19 +170,25 @@ type described struct {
 // freshByte is a byte of printable ASCII that as many others as can be are like,
 // in all states.
 func freshByte(automata ...*dfa) byte {
-	like := map[string][]byte{}
-	for c := byte(0x21); c < 0x7F; c++ {
-		var column strings.Builder
-		for _, d := range automata {
-			if d == nil {
-				continue
+	var column [256]uint64 // a hash: a collision makes a worse guess
+	for _, d := range automata {
+		if d == nil {
+			continue
+		}
+		for _, edges := range d.edges {
+			for c := range column {
+				column[c] *= 0x9E3779B97F4A7C15
 			}
-			for s := range d.edges {
-				to := d.step(int32(s), c)
-				column.Write([]byte{byte(to), byte(to >> 8), byte(to >> 16), byte(to >> 24)})
+			for _, e := range edges {
+				for c := int(e.lo); c <= int(e.hi); c++ {
+					column[c] += uint64(e.to) + 1
+				}
 			}
 		}
-		like[column.String()] = append(like[column.String()], c)
+	}
+	like := map[uint64][]byte{}
+	for c := byte(0x21); c < 0x7F; c++ {
+		like[column[c]] = append(like[column[c]], c)
 	}
 	var best []byte
 	for _, group := range like {
@@ -189,9 +206,6 @@ func freshByte(automata ...*dfa) byte {
 
 // terms are an exact description in few patterns, the shortest of several.
 func (d *describer) terms() ([]Term, bool) {
-	if d.l.IsEmpty() {
-		return nil, true
-	}
 	var best []Term
 	better := func(terms []Term) {
 		if len(terms) > 0 && (best == nil || length(terms) < length(best)) && d.exact(terms) {
@@ -201,13 +215,25 @@ func (d *describer) terms() ([]Term, bool) {
 	if words, all := d.l.Words(maxWords); all {
 		better(literals(words))
 	}
-	for _, find := range []func(Language) (described, bool){d.around, d.about, d.inside} {
-		if len(best) == 1 && len(best[0].Except) == 0 {
-			break // it does not get shorter
-		}
-		better(d.cover(find))
+	better(d.cover(d.around))
+	excepts, odd := excepted(best)
+	if best == nil || odd {
+		better(d.cover(d.about))
+	}
+	if best == nil || excepts == 0 && len(best) > 1 {
+		better(d.cover(d.inside))
 	}
 	return best, best != nil
+}
+
+// excepted is how many patterns terms except, and whether one of them counts
+// characters.
+func excepted(terms []Term) (n int, odd bool) {
+	for _, t := range terms {
+		n += len(t.Except)
+		odd = odd || slices.ContainsFunc(t.Except, func(p string) bool { return strings.Contains(p, "?") })
+	}
+	return n, odd
 }
 
 // literals are terms of a word each; nil if one cannot be said so.
@@ -314,8 +340,8 @@ func (d *describer) less(pattern []Token, left Language, tight bool) (described,
 	if !sayable(pattern) {
 		return described{}, false
 	}
-	if p, l, ok := d.narrowed(pattern, func(l Language) bool { return d.Within(l, d.l) }); ok && d.Overlap(l, left) {
-		return described{Term{Pattern: spelled(p)}, l}, true
+	if p, l, ok := d.narrowed(pattern, func(l Language) bool { return d.Within(l, d.free) }); ok && d.Overlap(l, left) {
+		return described{Term{Pattern: spelled(p)}, d.Intersect(l, d.universe)}, true
 	}
 	best, ok := d.excepting(pattern, tight)
 	if !ok {
@@ -351,7 +377,7 @@ func (d *describer) exceptions(missing, there Language, tight bool) (patterns []
 			return nil, Language{}, false
 		}
 		p := d.widen(d.skeleton(missing), func(p []Token) bool { return d.generic(missing, p) })
-		l := d.within(p)
+		l := d.Pattern(p...)
 		if tight {
 			if q, m, ok := d.narrowed(p, func(l Language) bool { return !d.Overlap(l, there) }); ok {
 				p, l = q, m
@@ -372,11 +398,11 @@ func (d *describer) narrowed(p []Token, well func(Language) bool) ([]Token, Lang
 	if !sayable(p) {
 		return nil, Language{}, false
 	}
-	if l := d.within(p); well(l) {
+	if l := d.Pattern(p...); d.err == nil && well(l) {
 		return p, l, true
 	}
 	for _, q := range longer(p) {
-		if l := d.within(q); d.err == nil && well(l) {
+		if l := d.Pattern(q...); d.err == nil && well(l) {
 			return q, l, true
 		}
 	}
@@ -397,21 +423,21 @@ func longer(p []Token) (forms [][]Token) {
 // inside is a pattern that lacks nothing, made from one text of what is left.
 func (d *describer) inside(left Language) (described, bool) {
 	p := d.skeleton(left)
-	well := func(p []Token) bool { return sayable(p) && d.Within(d.within(p), d.l) }
+	well := func(p []Token) bool { return sayable(p) && d.Within(d.Pattern(p...), d.free) }
 	for i := range p { // as narrow as need be
 		if p[i].Kind != Exactly && !well(p) {
 			p[i] = Token{Text: string([]byte{d.fresh})}
 		}
 	}
-	if !well(p) || !d.Overlap(d.within(p), left) {
+	if !well(p) || !d.Overlap(d.Pattern(p...), left) {
 		return described{}, false
 	}
 	at := draft{bones: p, run: make([]bool, len(p)+1), gone: make([]bool, len(p))}
-	l := d.within(p)
+	l := d.Pattern(p...)
 	wider := func() bool {
 		q := at.tokens()
-		m := d.within(q)
-		if !sayable(q) || !d.Within(m, d.l) || !d.Within(l, m) {
+		m := d.Pattern(q...)
+		if !sayable(q) || !d.Within(l, m) || !d.Within(m, d.free) {
 			return false
 		}
 		l = m
@@ -420,7 +446,8 @@ func (d *describer) inside(left Language) (described, bool) {
 	at.set(at.run, true, wider)
 	at.set(at.gone, true, wider)
 	// What made it no wider makes it no clearer.
-	same := func() bool { return d.within(at.tokens()).Equal(l) }
+	l = d.Intersect(l, d.universe)
+	same := func() bool { return d.Within(l, d.Pattern(at.tokens()...)) }
 	at.restore(same)
 	at.set(at.run, false, same)
 	return described{Term{Pattern: spelled(at.tokens())}, l}, d.err == nil
