@@ -1,5 +1,6 @@
 // Package regular is regular languages over bytes: sets of texts that can be
-// intersected, complemented, compared, and asked for a member.
+// intersected, complemented and compared, asked for a member, and told to a person
+// in patterns ([Work.Describe]).
 //
 // A [Language] is a minimal deterministic automaton in canonical form, so two
 // languages are equal exactly when they look the same. What is infinite is
