@@ -10,7 +10,7 @@ import (
 type nfa struct {
 	edges  [][]edge // in no order, perhaps overlapping
 	skips  [][]int32
-	accept map[int32]bool
+	accept []bool
 
 	// runs are the loops of a pattern's *, in order. Once one is reached, all
 	// that comes before it is of no more use: what is accepted from there is
@@ -22,10 +22,10 @@ type nfa struct {
 // more use once one of them is reached.
 type run struct{ first, past int32 }
 
-func newNFA() *nfa { return &nfa{accept: map[int32]bool{}} }
+func newNFA() *nfa { return &nfa{} }
 
 func (n *nfa) state() int32 {
-	n.edges, n.skips = append(n.edges, nil), append(n.skips, nil)
+	n.edges, n.skips, n.accept = append(n.edges, nil), append(n.skips, nil), append(n.accept, false)
 	return int32(len(n.edges) - 1)
 }
 
@@ -162,8 +162,9 @@ func (w *Work) determinize(n *nfa, start []int32) Language {
 			edges = append(edges, edge{lows[c], hi, to})
 		}
 		d.edges, d.accept = append(d.edges, edges[begin:len(edges):len(edges)]), append(d.accept, accept)
+		w.spend((len(edges) - begin) / 8)
 	}
-	return Language{d.canonical()}
+	return w.canonical(d)
 }
 
 // subsets numbers the sets of states that an nfa can be in at once.

@@ -60,6 +60,7 @@ type runeRange struct{ lo, hi rune }
 // depends on the character to come.
 func (w *Work) search(prog *syntax.Prog) Language {
 	classes := classesOfProg(prog)
+	seen := make([]bool, len(prog.Inst)) // scratch
 	type place struct {
 		before  neighbour
 		waiting string // the instructions as bytes
@@ -87,20 +88,20 @@ func (w *Work) search(prog *syntax.Prog) Language {
 	start := add(edgeOfText, begin)
 	counted := 0
 	for i := 0; i < len(order); i++ {
-		if !w.spend(1 + (len(n.edges)-counted)/8) { // a class may have hundreds of ranges
+		p := order[i]
+		if !w.spend(1 + (len(n.edges)-counted)/2 + len(p.waiting)/64) { // a class may have hundreds of ranges, a set as many instructions
 			return Language{}
 		}
 		counted = len(n.edges)
-		p := order[i]
 		from := number[p]
 		waiting := decodePCs(p.waiting)
-		if _, matched := passed(prog, waiting, p.before, edgeOfText); matched {
+		if _, matched := passed(prog, seen, waiting, p.before, edgeOfText); matched {
 			n.accept[from] = true
 		}
 		var at [4][]uint32 // :: kind of the next character → instructions that consume it
 		var done [4]bool
 		for _, side := range []neighbour{other, newline, word} {
-			at[side], done[side] = passed(prog, waiting, p.before, side)
+			at[side], done[side] = passed(prog, seen, waiting, p.before, side)
 		}
 		for _, c := range classes {
 			to := found
@@ -131,9 +132,9 @@ func decodePCs(waiting string) []uint32 {
 
 // passed are the instructions that consume a character, of those that can be
 // come to between two neighbours; matched says that the program is through.
-func passed(prog *syntax.Prog, pcs []uint32, before, behind neighbour) (consuming []uint32, matched bool) {
+func passed(prog *syntax.Prog, seen []bool, pcs []uint32, before, behind neighbour) (consuming []uint32, matched bool) {
 	holds := syntax.EmptyOpContext(before.example(), behind.example())
-	seen := make([]bool, len(prog.Inst))
+	clear(seen)
 	stack := slices.Clone(pcs)
 	for len(stack) > 0 {
 		pc := stack[len(stack)-1]

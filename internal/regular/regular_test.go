@@ -137,6 +137,20 @@ func TestAnyCase(t *testing.T) {
 	}
 }
 
+// TestAnyCaseIsEqualFold holds it against strings.EqualFold over the letters with
+// more than two cases.
+func TestAnyCaseIsEqualFold(t *testing.T) {
+	all := texts([]string{"k", "K", "\u212a", "s", "\u017f", "é", "É", "1"}, 3)
+	for _, text := range []string{"", "k", "sK", "\u212aé1", "\u017fs", "11"} {
+		l := regular.NewWork(1000).Pattern(regular.Token{Kind: regular.AnyCase, Text: text})
+		for _, s := range all {
+			if l.Contains(s) != strings.EqualFold(s, text) {
+				t.Errorf("%q in any case contains %q: %v", text, s, l.Contains(s))
+			}
+		}
+	}
+}
+
 // TestTooLarge: what would need exponentially many states ends, and says so.
 func TestTooLarge(t *testing.T) {
 	w := regular.NewWork(5000)

@@ -12,7 +12,7 @@ import (
 var ErrTooLarge = errors.New("too large: the patterns have more states between them than are allowed")
 
 // Work is what a question may cost. It makes languages and counts the states
-// that this takes; once they are used up, Err is ErrTooLarge, and no language it
+// that this takes, one with many edges as several; once they are used up, Err is ErrTooLarge, and no language it
 // has made, or says is empty, may be believed. It is for one goroutine.
 type Work struct {
 	left int
@@ -267,6 +267,15 @@ func (w *Work) product(l, m Language, c combine) Language {
 			edges = append(edges, edge{lo, hi, to})
 		})
 		d.edges = append(d.edges, edges[begin:len(edges):len(edges)])
+		w.spend((len(edges) - begin) / 8) // so are many edges
+	}
+	return w.canonical(d)
+}
+
+// canonical is the language of an automaton that took no more than there was.
+func (w *Work) canonical(d *dfa) Language {
+	if w.err != nil {
+		return Language{}
 	}
 	return Language{d.canonical()}
 }
