@@ -17,6 +17,9 @@ func (d *describer) expression() (string, bool) {
 		return "", false
 	}
 	m.merge()
+	if len(m.kept) > maxRegexpLen/2 {
+		return "", false // it would hardly be short
+	}
 	m.complete()
 	inner, ok := m.expression()
 	if !ok {
@@ -51,7 +54,7 @@ const (
 )
 
 // maxMachine is how many states a machine may have: merging looks at pairs.
-const maxMachine = 1000
+const maxMachine = 500
 
 // machine walks the language and the universe at once.
 func (d *describer) machine() (*machine, bool) {
