@@ -3,7 +3,9 @@ package regular
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 )
 
 // Term is what a pattern matches in which * and ? are wildcards, less what some
@@ -27,7 +29,7 @@ type Description struct {
 
 // What is still read at a glance.
 const (
-	maxWords     = 20  // of a finite set, or of one that lacks finitely many
+	maxWords     = 20  // of a finite set
 	maxTerms     = 8   // patterns a language may be told in
 	maxExcept    = 20  // patterns a term may except
 	maxRegexpLen = 300 // characters
@@ -105,21 +107,18 @@ func (w *Work) term(t Term) Language {
 	return w.Subtract(w.Wildcard(t.Pattern), w.Union(except...))
 }
 
-// String is the description in one line.
+// String is the description in one line. A text that could be misread there, or
+// that a terminal would not show, is quoted.
 func (d Description) String() string {
+	between := ", "
 	var terms []string
-	long := false
 	for _, t := range d.Terms {
-		s := t.Pattern
+		s := shown([]string{t.Pattern})
 		if len(t.Except) > 0 {
-			s += " except " + strings.Join(t.Except, ", ")
-			long = true
+			s += " except " + shown(t.Except)
+			between = "; "
 		}
 		terms = append(terms, s)
-	}
-	between := ", "
-	if long {
-		between = "; "
 	}
 	switch {
 	case d.Regexp != "":
@@ -131,9 +130,20 @@ func (d Description) String() string {
 	}
 	s := "some of " + strings.Join(terms, between)
 	if len(d.Examples) > 0 {
-		s += ", for example " + strings.Join(d.Examples, ", ")
+		s += ", for example " + shown(d.Examples)
 	}
 	return s
+}
+
+func shown(texts []string) string {
+	var out []string
+	for _, t := range texts {
+		if t == "" || strings.ContainsFunc(t, func(r rune) bool { return r == ' ' || r == ',' || r == ';' || r == '"' || !unicode.IsPrint(r) }) {
+			t = strconv.Quote(t)
+		}
+		out = append(out, t)
+	}
+	return strings.Join(out, ", ")
 }
 
 // length is how long a description is to read.

@@ -143,6 +143,8 @@ func TestDescribeSubjects(t *testing.T) {
 		{regular.OneOf("acme/web", "acme/api", "evil/web"), "acme/*", "", "acme/*"},
 		{regular.OneOf("acme/web", "acme/api", "evil/web"), "*", "", "*"},
 		{regular.Text(), "*\x00", "", "nothing"},
+		{regular.OneOf("", "a b", "a,b", "a\u202eb", "a\x1bb", "ab", "x", "y", "z"), "a?b", "", `"a\x1bb", "a b", "a,b", "a\u202eb"`},
+		{regular.Text(), "a\u009b*", "", `"a\u009b*"`},
 		{regular.Text(), "a*b !a?b", "", "a*b except a?b"},
 	} {
 		l := made(t, w, tt.language)
