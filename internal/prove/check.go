@@ -38,6 +38,7 @@ type issuerWorld struct {
 type projectWorld struct {
 	*guard.Project
 	shapes []*Shape
+	fork   *Shape // made at need
 	gaps   map[guard.RefKind][]guard.Gap
 }
 
@@ -51,15 +52,6 @@ func NewWorld(require []guard.Requirement, issuers ...*Issuer) *World {
 		w.issuers = append(w.issuers, &issuerWorld{Issuer: is, require: require, projects: map[string]*projectWorld{}})
 	}
 	return w
-}
-
-func (w *World) requires(kind guard.Kind) []guard.Requirement {
-	for _, r := range w.require {
-		if r.Kind == kind {
-			return []guard.Requirement{r}
-		}
-	}
-	return nil
 }
 
 // Check says whether every job that a trust policy lets in meets the world's
@@ -211,6 +203,19 @@ func hasKind(list []guard.Requirement, kind guard.Kind) bool {
 	return slices.ContainsFunc(list, func(r guard.Requirement) bool { return r.Kind == kind })
 }
 
+// shapesOf are the shapes of a project's jobs that a statement may be about. A
+// fork's job is the fork's, another project's, unless the statement asks where it
+// runs.
+func (is *issuerWorld) shapesOf(pw *projectWorld, st *policy.Statement) []*Shape {
+	if on, told := pw.ForkPipelinesInParent.Value(); !on && told || !asksWhereItRuns(st, is.Provider) {
+		return pw.shapes
+	}
+	if pw.fork == nil {
+		pw.fork = is.shape(regular.NewWork(maxStates), origin{class: ForkOfKnown, project: pw.Project, ref: guard.MergeRequest})
+	}
+	return append(pw.shapes[:len(pw.shapes):len(pw.shapes)], pw.fork)
+}
+
 // project judges what the statement lets in of a project that is known.
 func (j *judgement) project(p *guard.Project) {
 	pw := j.world(p)
@@ -223,16 +228,14 @@ func (j *judgement) project(p *guard.Project) {
 			Fix: "sub_claim_components in its facts: [project_path, ref_type, ref] is GitLab's default"})
 	}
 	reused := false // one finding says it, of branches or tags
-	for _, s := range pw.shapes {
+	for _, s := range j.shapesOf(pw, j.statement) {
 		r := s.allows(j.work, j.doc, j.statement, j.Provider)
 		if r.empty() {
 			continue
 		}
 		if s.origin.class == ForkOfKnown {
-			if asksWhereItRuns(j.statement, j.Provider) {
-				j.whole(s, r, j.forkRuns(p))
-			}
-			continue // else it is a job of the fork, which is another project
+			j.whole(s, r, j.forkRuns(p))
+			continue
 		}
 		if s.origin.class == ReusedPath {
 			if !reused {

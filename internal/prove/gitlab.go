@@ -100,9 +100,6 @@ func (is *Issuer) shapes(w *regular.Work, projects []*guard.Project, reused bool
 				out = append(out, is.shape(w, o))
 			}
 		}
-		if on, told := p.ForkPipelinesInParent.Value(); on || !told {
-			out = append(out, is.shape(w, origin{class: ForkOfKnown, project: p, ref: guard.MergeRequest}))
-		}
 		if reused {
 			out = append(out, is.shape(w, origin{class: ReusedPath, project: p}), is.shape(w, origin{class: ReusedPath, project: p, ref: guard.Tag}))
 		}

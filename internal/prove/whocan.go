@@ -69,8 +69,8 @@ func (is *issuerWorld) whoCan(doc *policy.Document, st *policy.Statement) ([]Acc
 	}
 	var out []Access
 	for _, s := range shapes {
-		if s.origin.class == ReusedPath || s.origin.class == ForkOfKnown && !asksWhereItRuns(st, is.Provider) {
-			continue // the same jobs of the same path, under another id, or of a project that is another's
+		if s.origin.class == ReusedPath {
+			continue // the same jobs of the same path, under another id
 		}
 		r := s.allows(work, doc, st, is.Provider)
 		for _, b := range r.perhaps {
@@ -96,7 +96,7 @@ func (is *issuerWorld) reachable(work *regular.Work, st *policy.Statement) ([]*S
 	if is.Facts != nil {
 		for i := range is.Facts.Projects {
 			if p := &is.Facts.Projects[i]; filter.mayBe(p) {
-				out = append(out, is.world(p).shapes...)
+				out = append(out, is.shapesOf(is.world(p), st)...)
 			}
 		}
 	}
