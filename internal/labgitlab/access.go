@@ -47,17 +47,20 @@ func parseAccessLevel(text string) (AccessLevel, error) {
 }
 
 // AccessRule is one entry of a *_access_levels list: a role, or one user, or
-// the members of one group.
+// the members of one group, or a deploy key.
 type AccessRule struct {
-	Level AccessLevel
-	User  string // login
-	Group string // full path
+	Level     AccessLevel
+	User      string // login
+	Group     string // full path
+	DeployKey int64
 }
 
 // allows reports whether a rule lets a person through. An entry with a user or
 // group means that user or group alone, not the role beside it.
 func (r AccessRule) allows(w *World, user *User, level AccessLevel) bool {
 	switch {
+	case r.DeployKey != 0:
+		return false
 	case r.User != "":
 		return strings.EqualFold(r.User, user.Username)
 	case r.Group != "":

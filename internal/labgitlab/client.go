@@ -67,6 +67,24 @@ func (c *Client) Projects(ctx context.Context) ([]ProjectSummary, error) {
 	return ask[[]ProjectSummary](ctx, c, http.MethodGet, "/projects", nil)
 }
 
+// ProtectBranch protects a branch, or changes how it is protected.
+func (c *Client) ProtectBranch(ctx context.Context, change BranchProtection) error {
+	_, err := ask[struct{}](ctx, c, http.MethodPost, "/protected-branches", change)
+	return err
+}
+
+// UnprotectBranch takes a protected branch's rule away.
+func (c *Client) UnprotectBranch(ctx context.Context, project, name string) error {
+	_, err := ask[struct{}](ctx, c, http.MethodDelete, "/protected-branches", unprotectRequest{project, name})
+	return err
+}
+
+// ChangeApprovals changes a project's approvals.
+func (c *Client) ChangeApprovals(ctx context.Context, change ApprovalsChange) error {
+	_, err := ask[struct{}](ctx, c, http.MethodPost, "/approvals", change)
+	return err
+}
+
 // ask makes one call; with an error the answer is zero.
 func ask[T any](ctx context.Context, c *Client, method, path string, body any) (T, error) {
 	var out T

@@ -7,9 +7,10 @@
 //   - [World] describes one instance: people, groups, projects, refs,
 //     protections, environments, CI/CD variables.
 //   - [Server] is the instance over HTTP: the OpenID Connect discovery document
-//     and key set that a relying party reads, and the lab's own door under
-//     /-/lab/, which creates pipelines and mints tokens for the holder of the
-//     lab's secret.
+//     and key set that a relying party reads, the part of the REST API that
+//     says what guards a project, and the lab's own door under /-/lab/, which
+//     creates pipelines, mints tokens and changes protections for the holder
+//     of the lab's secret.
 //   - [ParseCIFile] and [LoadPipeline] read .gitlab-ci.yml: the first lists
 //     what one file declares, the second resolves include, extends, default
 //     and !reference into jobs.
@@ -22,7 +23,7 @@
 // docs/lab.md lists both kinds.
 //
 // What it does not do: it does not isolate job scripts, which run as the user
-// who started them; it serves no Git repositories, no REST API, no container
-// images and no job tokens; it stores nothing but its two signing keys. It is
+// who started them; it serves no Git repositories, no container images
+// and no job tokens; it stores nothing but its two signing keys. It is
 // linked into the lab and into tests, never into mayfly or mayflyd.
 package labgitlab

@@ -33,6 +33,10 @@ func (s *Server) routes() http.Handler {
 	door("POST /jobs/{id}/start", s.doorStart)
 	door("POST /jobs/{id}/finish", s.doorFinish)
 	door("POST /login-tokens", s.doorLogin)
+	door("POST /protected-branches", s.doorProtect)
+	door("DELETE /protected-branches", s.doorUnprotect)
+	door("POST /approvals", s.doorApprovals)
+	s.restRoutes(mux, prefix+"/api/v4")
 	return mux
 }
 
@@ -211,14 +215,15 @@ type RefSummary struct {
 // Projects lists the world's projects with their refs.
 func (s *Server) Projects() []ProjectSummary {
 	out := []ProjectSummary{}
-	for i := range s.world.Projects {
-		p := &s.world.Projects[i]
+	w := s.World()
+	for i := range w.Projects {
+		p := &w.Projects[i]
 		summary := ProjectSummary{ID: p.ID, Path: p.Path, DefaultBranch: p.DefaultBranch}
 		for _, ref := range p.Branches {
-			summary.Refs = append(summary.Refs, RefSummary{ref.Name, Branch, s.world.Protected(p, Branch, ref.Name)})
+			summary.Refs = append(summary.Refs, RefSummary{ref.Name, Branch, w.Protected(p, Branch, ref.Name)})
 		}
 		for _, ref := range p.Tags {
-			summary.Refs = append(summary.Refs, RefSummary{ref.Name, Tag, s.world.Protected(p, Tag, ref.Name)})
+			summary.Refs = append(summary.Refs, RefSummary{ref.Name, Tag, w.Protected(p, Tag, ref.Name)})
 		}
 		out = append(out, summary)
 	}

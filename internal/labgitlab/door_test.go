@@ -112,7 +112,8 @@ func TestOtherHostsAreMisdirected(t *testing.T) {
 		{"127.0.0.1", "/-/lab/projects", 401},
 		{"gitlab.localhost:8443", "/-/lab/projects", 401},
 		{"127.0.0.1", "/oauth/token", 404},
-		{"127.0.0.1", "/api/v4/projects/20", 404},
+		{"127.0.0.1", "/api/v4/projects/20", 401},
+		{"evil.example", "/api/v4/projects/20", 421},
 	} {
 		if got := get(t, server, tt.host, tt.path).Code; got != tt.want {
 			t.Errorf("%s%s: %d, want %d", tt.host, tt.path, got, tt.want)

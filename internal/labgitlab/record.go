@@ -128,6 +128,19 @@ func (r *record) number(key string, otherwise int64) int64 {
 	return r.positive(key, value)
 }
 
+// count reads a number that may be 0, which it is where it is left out.
+func (r *record) count(key string) int {
+	value := r.take(key)
+	if value == nil {
+		return 0
+	}
+	number, err := strconv.ParseUint(value.text, 10, 16)
+	if err != nil || !value.is(kindInt) {
+		r.fail(value.pos, "%s should be a number", key)
+	}
+	return int(number)
+}
+
 func (r *record) duration(key string, otherwise time.Duration) time.Duration {
 	value := r.take(key)
 	if value == nil {

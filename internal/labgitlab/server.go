@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -35,7 +36,7 @@ type Config struct {
 // Server is the stand-in: an http.Handler for discovery, key set and the lab's
 // door, and the same door as Go methods. It is safe for concurrent use.
 type Server struct {
-	world    *World
+	world    atomic.Pointer[World] // what is in force; changes put another in its place
 	issuer   string
 	external *url.URL
 	secret   [sha256.Size]byte
@@ -44,12 +45,14 @@ type Server struct {
 	now      func() time.Time
 	rand     io.Reader
 	handler  http.Handler
+	began    time.Time
 
 	mu       sync.Mutex
 	lastID   int64             // of pipelines and jobs alike
 	iids     map[int64]int64   // :: project id → newest pipeline's iid
 	jobs     map[int64]*jobRun // :: job id → job
 	pipeline []int64           // ids of kept jobs, oldest first
+	tokens   map[tokenDigest]*heldToken
 }
 
 // jobRun is one job of a created pipeline.
@@ -80,11 +83,12 @@ func New(c Config) (*Server, error) {
 		return nil, fmt.Errorf("the lab's secret needs at least %d bytes", minSecretBytes)
 	}
 	s := &Server{
-		world: c.World, issuer: c.ExternalURL, external: external,
+		issuer: c.ExternalURL, external: external,
 		secret: sha256.Sum256([]byte(c.Secret)),
 		now:    c.Now, rand: c.Rand,
 		iids: map[int64]int64{}, jobs: map[int64]*jobRun{},
 	}
+	s.world.Store(c.World)
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -94,6 +98,8 @@ func New(c Config) (*Server, error) {
 	// Ids go on from the clock, so that a lab that starts again does not give
 	// a new job an old job's id.
 	s.lastID = s.now().Unix()
+	s.began = s.now()
+	s.tokens = heldTokens(c.World, s.began)
 	if s.loginKey, err = loadKey(c.KeyDir, "login-signing-key.pem"); err != nil {
 		return nil, err
 	}
@@ -115,8 +121,8 @@ func checkExternalURL(text string) (*url.URL, error) {
 	return u, nil
 }
 
-// World is the instance this server stands in for.
-func (s *Server) World() *World { return s.world }
+// World is the instance this server stands in for, as it is now.
+func (s *Server) World() *World { return s.world.Load() }
 
 // Issuer is the iss of every token.
 func (s *Server) Issuer() string { return s.issuer }
@@ -126,7 +132,7 @@ func (s *Server) Issuer() string { return s.issuer }
 // permissions, a configuration GitLab would not accept, keywords the lab does
 // not model in a job that would run, or rules that leave nothing to run.
 func (s *Server) CreatePipeline(_ context.Context, request PipelineRequest) (*Pipeline, error) {
-	made, err := newSeed(s.world, s.issuer, request)
+	made, err := newSeed(s.World(), s.issuer, request)
 	if err != nil {
 		return nil, err
 	}
@@ -216,7 +222,7 @@ func (s *Server) startedJob(run *jobRun, start StartRequest) (*StartedJob, error
 	}
 	now := s.now()
 	started := &StartedJob{ID: run.job.ID, StartedAt: now}
-	scoped := slices.Concat(run.job.before, s.world.runnerIdentityVariables(), variableList(start.DotEnv), run.job.settings)
+	scoped := slices.Concat(run.job.before, run.seed.world.runnerIdentityVariables(), variableList(start.DotEnv), run.job.settings)
 	tokens, err := s.mintTokens(run, scoped, now)
 	if err != nil {
 		return nil, err
@@ -285,7 +291,7 @@ func (s *Server) mint(run *jobRun, audience Audience, now time.Time) (string, er
 		life = defaultTokenLife
 	}
 	claims, err := jobFacts{
-		world: s.world, issuer: s.issuer, host: s.external.Host,
+		world: run.seed.world, issuer: s.issuer, host: s.external.Host,
 		running: run.seed.project, source: run.seed.source, user: run.seed.user,
 		pipeline: run.seed.pipeline, job: &run.job.PlannedJob,
 		life: life, now: now, jti: jti,
@@ -322,7 +328,7 @@ func (s *Server) FinishJob(_ context.Context, id int64, status JobStatus) error 
 // LoginToken mints the ID token that a person gets by signing in to the OAuth
 // application with uid clientID. It is signed with the login key.
 func (s *Server) LoginToken(_ context.Context, login, clientID, nonce string) (string, error) {
-	user, ok := s.world.User(login)
+	user, ok := s.World().User(login)
 	if !ok {
 		return "", refuse(ReasonUnknown, Position{}, "there is no user %s", login)
 	}
@@ -334,7 +340,7 @@ func (s *Server) LoginToken(_ context.Context, login, clientID, nonce string) (s
 		Issuer: s.issuer, Subject: decimal(user.ID), Audience: clientID,
 		Expires: now.Add(loginTokenLife).Unix(), IssuedAt: now.Unix(), AuthTime: now.Unix(), Nonce: nonce,
 		Name: user.Name, Nickname: user.Username, Preferred: user.Username,
-		Email: user.Email, EmailVerified: true, GroupsDirect: s.world.directGroups(user),
+		Email: user.Email, EmailVerified: true, GroupsDirect: s.World().directGroups(user),
 	})
 	if err != nil {
 		return "", err

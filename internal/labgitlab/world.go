@@ -22,16 +22,18 @@ func (t TierName) paid() bool { return t == Premium || t == Ultimate }
 
 // World describes one GitLab instance. Its field names and the YAML behind it
 // follow GitLab's REST API. A World comes from LoadWorld, which has checked
-// that everything in it hangs together, and is not changed afterwards.
+// that everything in it hangs together, and is not changed afterwards: a
+// [Server] whose protections change goes on with another.
 type World struct {
-	Tier      TierName
-	Version   string // CI_SERVER_VERSION
-	Users     []User
-	Groups    []Group
-	Projects  []Project
-	Variables []WorldVariable // of the instance
-	Runner    RunnerIdentity
-	Burned    []BurnedPath
+	Tier           TierName
+	Version        string // CI_SERVER_VERSION
+	Users          []User
+	Groups         []Group
+	Projects       []Project
+	Variables      []WorldVariable // of the instance
+	Runner         RunnerIdentity
+	Burned         []BurnedPath
+	PersonalTokens []AccessToken // personal_access_tokens
 }
 
 // User is a person. The first user of a world starts a pipeline whose request
@@ -43,6 +45,7 @@ type User struct {
 	Email       string
 	NamespaceID int64 // of the personal namespace
 	Identities  []Identity
+	Admin       bool // is_admin
 }
 
 // Identity is an external account of a user who chose to pass it to jobs.
@@ -91,6 +94,22 @@ type Project struct {
 	ProtectedTags         []ProtectedTag
 	Environments          []Environment
 	ProtectedEnvironments []ProtectedEnvironment
+
+	// What the REST API shows and nothing here enforces.
+	Archived          bool
+	JobTokenMayPush   bool // ci_push_repository_for_job_token_allowed
+	Mirror            bool
+	MirrorTriggers    bool // mirror_trigger_builds
+	Merging           MergeSettings
+	Approvals         Approvals
+	ApprovalRules     []ApprovalRule
+	PushRule          *PushRule // nil: none is set
+	JobTokenScope     JobTokenScope
+	Shares            []GroupShare // shared_with_groups
+	Triggers          []Trigger
+	PipelineSchedules []PipelineSchedule
+	DeployKeys        []DeployKey
+	AccessTokens      []AccessToken
 }
 
 // Ref is a branch or tag that exists.
@@ -106,7 +125,9 @@ type ProtectedBranch struct {
 	Name           string
 	Push           []AccessRule // push_access_levels
 	Merge          []AccessRule // merge_access_levels
+	Unprotect      []AccessRule // unprotect_access_levels; none is Maintainers
 	AllowForcePush bool
+	CodeOwners     bool // code_owner_approval_required
 }
 
 // ProtectedTag is a rule; its name may contain `*`.
@@ -125,8 +146,9 @@ type Environment struct {
 // ProtectedEnvironment says who may deploy.
 type ProtectedEnvironment struct {
 	Name              string
-	Deploy            []AccessRule // deploy_access_levels
-	RequiredApprovals int          // required_approval_count
+	Deploy            []AccessRule          // deploy_access_levels
+	RequiredApprovals int                   // required_approval_count
+	Approvals         []EnvironmentApproval // approval_rules
 }
 
 // WorldVariable is a CI/CD variable of the settings pages.
@@ -213,7 +235,11 @@ func (w *World) Level(p *Project, user *User) AccessLevel {
 	if strings.EqualFold(p.namespacePath(), user.Username) {
 		return Owner
 	}
-	return max(memberLevel(p.Members, user), w.groupLevel(p.namespacePath(), user))
+	level := max(memberLevel(p.Members, user), w.groupLevel(p.namespacePath(), user))
+	for _, s := range p.Shares {
+		level = max(level, min(s.Level, w.groupLevel(s.Group, user)))
+	}
+	return level
 }
 
 func (w *World) groupLevel(path string, user *User) AccessLevel {

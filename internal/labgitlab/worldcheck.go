@@ -10,20 +10,22 @@ import (
 // checkWorld makes sure that what a world names exists and that no id or path
 // is used twice. Places are those of the entry that is wrong.
 func checkWorld(w *World, root *node) error {
-	c := worldCheck{w: w, root: root, ids: map[string]bool{}, paths: map[string]bool{}}
+	c := worldCheck{w: w, root: root, ids: map[string]bool{}, paths: map[string]bool{}, tokens: map[string]bool{}}
 	c.users()
 	c.groups()
 	c.projects()
+	c.personalTokens()
 	c.variables(w.Variables, root)
 	return c.err
 }
 
 type worldCheck struct {
-	w     *World
-	root  *node
-	ids   map[string]bool // :: kind and id
-	paths map[string]bool // :: lower-case full path
-	err   error
+	w      *World
+	root   *node
+	ids    map[string]bool // :: kind and id
+	paths  map[string]bool // :: lower-case full path
+	tokens map[string]bool // :: value
+	err    error
 }
 
 func (c *worldCheck) fail(at *node, format string, args ...any) {
@@ -91,7 +93,7 @@ func (c *worldCheck) groups() {
 			c.fail(at, "protected branches of a group need tier premium or ultimate")
 		}
 		c.members(at, g.Members)
-		c.branchRules(at, g.ProtectedBranches)
+		c.branchRules(at, nil, g.ProtectedBranches)
 		c.environmentRules(at, g.ProtectedEnvironments)
 		for _, rule := range g.ProtectedEnvironments {
 			if !slices.Contains(deploymentTiers, rule.Name) {
@@ -120,10 +122,12 @@ func (c *worldCheck) projects() {
 		c.refs(at, p)
 		c.subComponents(at, p)
 		c.members(at, p.Members)
-		c.branchRules(at, p.ProtectedBranches)
+		c.branchRules(at, p.DeployKeys, p.ProtectedBranches)
 		for _, rule := range p.ProtectedTags {
 			c.access(at, rule.Create)
+			c.deployKeys(at, p.DeployKeys, rule.Create)
 		}
+		c.guardrails(at, p)
 		c.environmentRules(at, p.ProtectedEnvironments)
 		c.variables(p.Variables, at)
 	}
@@ -211,10 +215,27 @@ func (c *worldCheck) members(at *node, members []Member) {
 	}
 }
 
-func (c *worldCheck) branchRules(at *node, rules []ProtectedBranch) {
+func (c *worldCheck) branchRules(at *node, keys []DeployKey, rules []ProtectedBranch) {
 	for _, rule := range rules {
 		c.access(at, rule.Push)
-		c.access(at, rule.Merge)
+		c.deployKeys(at, keys, rule.Push)
+		for _, who := range [][]AccessRule{rule.Merge, rule.Unprotect} {
+			c.access(at, who)
+			c.deployKeys(at, nil, who)
+		}
+		if (len(rule.Unprotect) > 0 || rule.CodeOwners) && !c.w.Tier.paid() {
+			c.fail(at, "who may unprotect, and code owners, need tier premium or ultimate")
+		}
+	}
+}
+
+// deployKeys checks that the keys which rules name are the project's and can
+// push.
+func (c *worldCheck) deployKeys(at *node, keys []DeployKey, rules []AccessRule) {
+	for _, rule := range rules {
+		if rule.DeployKey != 0 && !slices.ContainsFunc(keys, func(k DeployKey) bool { return k.ID == rule.DeployKey && k.CanPush }) {
+			c.fail(at, "there is no deploy key %d that can push here", rule.DeployKey)
+		}
 	}
 }
 
@@ -224,6 +245,11 @@ func (c *worldCheck) environmentRules(at *node, rules []ProtectedEnvironment) {
 	}
 	for _, rule := range rules {
 		c.access(at, rule.Deploy)
+		c.deployKeys(at, nil, rule.Deploy)
+		for _, a := range rule.Approvals {
+			c.access(at, []AccessRule{a.AccessRule})
+			c.deployKeys(at, nil, []AccessRule{a.AccessRule})
+		}
 		if len(rule.Deploy) == 0 {
 			c.fail(at, "protected environment %s needs deploy_access_levels", rule.Name)
 		}

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// defaultVersion is the GitLab release whose claims the lab copies.
+// defaultVersion is the GitLab release whose claims the lab copies. Without its
+// last part it is the Community Edition's, which has the free tier alone.
 const defaultVersion = "19.1.0-ee"
 
 // defaultBuildTimeout is the project setting's default in GitLab.
@@ -57,14 +58,21 @@ type worldReader struct {
 func (r *worldReader) world(root *node) *World {
 	rec := newRecord(root, "a world", &r.err)
 	w := &World{
-		Tier:      TierName(rec.oneOf("tier", string(Ultimate), string(Free), string(Premium), string(Ultimate))),
-		Version:   rec.textOr("version", defaultVersion),
-		Users:     recordsOf(rec, "users", "a user", readUser),
-		Groups:    recordsOf(rec, "groups", "a group", readGroup),
-		Projects:  recordsOf(rec, "projects", "a project", r.project),
-		Variables: recordsOf(rec, "variables", "a variable", readWorldVariable),
-		Runner:    RunnerIdentity{ID: 1, Description: "mayfly-lab", Environment: "self-hosted"},
-		Burned:    recordsOf(rec, "burned_project_routes", "a burned route", readBurned),
+		Tier:           TierName(rec.oneOf("tier", string(Ultimate), string(Free), string(Premium), string(Ultimate))),
+		Version:        rec.text("version"),
+		Users:          recordsOf(rec, "users", "a user", readUser),
+		Groups:         recordsOf(rec, "groups", "a group", readGroup),
+		Projects:       recordsOf(rec, "projects", "a project", r.project),
+		Variables:      recordsOf(rec, "variables", "a variable", readWorldVariable),
+		Runner:         RunnerIdentity{ID: 1, Description: "mayfly-lab", Environment: "self-hosted"},
+		Burned:         recordsOf(rec, "burned_project_routes", "a burned route", readBurned),
+		PersonalTokens: recordsOf(rec, "personal_access_tokens", "a personal access token", readPersonalToken),
+	}
+	if w.Version == "" {
+		w.Version = defaultVersion
+		if w.Tier == Free {
+			w.Version = strings.TrimSuffix(defaultVersion, "-ee")
+		}
 	}
 	if runner := rec.take("runner"); runner != nil {
 		inner := newRecord(runner, "the runner", &r.err)
@@ -88,6 +96,7 @@ func readUser(rec *record) User {
 		Identities: recordsOf(rec, "identities", "an identity", func(rec *record) Identity {
 			return Identity{Provider: rec.need("provider"), ExternUID: rec.need("extern_uid")}
 		}),
+		Admin: rec.boolean("is_admin", false),
 	}
 	if u.Name == "" {
 		u.Name = u.Username
@@ -112,12 +121,12 @@ func readLevel(rec *record, key string) AccessLevel {
 }
 
 func readAccessRule(rec *record) AccessRule {
-	rule := AccessRule{User: rec.text("username"), Group: rec.text("group")}
-	if rule.User == "" && rule.Group == "" {
+	rule := AccessRule{User: rec.text("username"), Group: rec.text("group"), DeployKey: rec.number("deploy_key_id", 0)}
+	switch named := len(nonEmpty(rule.User)) + len(nonEmpty(rule.Group)); {
+	case named == 0 && rule.DeployKey == 0:
 		rule.Level = readLevel(rec, "access_level")
-	}
-	if rule.User != "" && rule.Group != "" {
-		rec.fail(rec.node.pos, "an access level names a role, a username or a group: one of the three")
+	case named > 1 || named > 0 && rule.DeployKey != 0:
+		rec.fail(rec.node.pos, "an access level names a role, a username or a group: one of the three, or a deploy_key_id")
 	}
 	return rule
 }
@@ -157,6 +166,7 @@ func (r *worldReader) project(rec *record) Project {
 		Environments:          recordsOf(rec, "environments", "an environment", readEnvironment),
 		ProtectedEnvironments: recordsOf(rec, "protected_environments", "a protected environment", readProtectedEnvironment),
 	}
+	readGuardrails(rec, &p)
 	if p.Name == "" && strings.Contains(p.Path, "/") {
 		p.Name = p.slugName()
 	}
@@ -222,7 +232,9 @@ func readProtectedBranch(rec *record) ProtectedBranch {
 		Name:           rec.need("name"),
 		Push:           accessLevels(rec, "push_access_levels"),
 		Merge:          accessLevels(rec, "merge_access_levels"),
+		Unprotect:      recordsOf(rec, "unprotect_access_levels", "an access level", readAccessRule),
 		AllowForcePush: rec.boolean("allow_force_push", false),
+		CodeOwners:     rec.boolean("code_owner_approval_required", false),
 	}
 }
 
@@ -256,7 +268,8 @@ func readProtectedEnvironment(rec *record) ProtectedEnvironment {
 	return ProtectedEnvironment{
 		Name:              rec.need("name"),
 		Deploy:            recordsOf(rec, "deploy_access_levels", "an access level", readAccessRule),
-		RequiredApprovals: int(rec.number("required_approval_count", 0)),
+		RequiredApprovals: rec.count("required_approval_count"),
+		Approvals:         recordsOf(rec, "approval_rules", "an approval rule", readEnvironmentApproval),
 	}
 }
 
