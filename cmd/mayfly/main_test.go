@@ -5,13 +5,20 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"mayfly.internal/internal/housetest"
+	"mayfly.internal/internal/labgitlab"
 	"mayfly.internal/internal/scripttest"
 	"mayfly.internal/internal/wire/stswire"
 )
@@ -28,6 +35,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			h := housetest.New(env.T().(testing.TB))
 			env.Values["house"] = h
+			env.Values["gitlab"] = &standIn{bad: map[string]int{}}
 			env.Setenv("MAYFLY_SERVER", h.URL)
 			env.Setenv("AWS_CA_BUNDLE", h.CAFile)
 			env.Setenv("SERVER_CA", h.CAFile)
@@ -90,6 +98,7 @@ func TestScripts(t *testing.T) {
 				}
 				ts.Setenv("DENIAL", h.Refused(tokens[args[0]], args[1]))
 			},
+			"gitlab": gitlabCmd,
 			"as": func(ts *testscript.TestScript, neg bool, args []string) {
 				h, ok := ts.Value("house").(*housetest.House)
 				who := map[string]stswire.Credentials{"admin": h.Admin, "job": h.Job, "expired": h.Expired, "nobody": {}}
@@ -104,6 +113,70 @@ func TestScripts(t *testing.T) {
 			},
 		},
 	})
+}
+
+// standIn is the lab's GitLab with what a script has spoilt of it.
+type standIn struct {
+	lab *labgitlab.Server
+	mu  sync.Mutex
+	bad map[string]int // :: path below /api/v4 → status, 0 for garbage
+}
+
+func (s *standIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	status, spoilt := s.bad[strings.TrimPrefix(r.URL.EscapedPath(), "/api/v4")]
+	s.mu.Unlock()
+	switch {
+	case !spoilt:
+		s.lab.ServeHTTP(w, r)
+	case status == 0:
+		fmt.Fprint(w, "<html>You need to sign in")
+	default:
+		w.Header().Set("Retry-After", "3600")
+		w.WriteHeader(status)
+		fmt.Fprint(w, `{"message":"no"}`)
+	}
+}
+
+// gitlabCmd: `gitlab up WORLD` starts a stand-in, `gitlab spoil PATH STATUS`
+// has it answer so (0: garbage), `gitlab mend PATH` no longer, and
+// `gitlab unprotect PROJECT BRANCH` does what a Maintainer could.
+func gitlabCmd(ts *testscript.TestScript, neg bool, args []string) {
+	s, _ := ts.Value("gitlab").(*standIn)
+	switch {
+	case !neg && len(args) == 2 && args[0] == "up":
+		gitlabUp(ts, args[1])
+	case !neg && len(args) == 3 && args[0] == "spoil":
+		status, err := strconv.Atoi(args[2])
+		ts.Check(err)
+		s.mu.Lock()
+		s.bad[args[1]] = status
+		s.mu.Unlock()
+	case !neg && len(args) == 2 && args[0] == "mend":
+		s.mu.Lock()
+		delete(s.bad, args[1])
+		s.mu.Unlock()
+	case !neg && len(args) == 3 && args[0] == "unprotect":
+		ts.Check(s.lab.UnprotectBranch(args[1], args[2]))
+	default:
+		ts.Fatalf("usage: gitlab up WORLD | spoil PATH STATUS | mend PATH | unprotect PROJECT BRANCH")
+	}
+}
+
+func gitlabUp(ts *testscript.TestScript, path string) {
+	world, err := labgitlab.LoadWorld(ts.MkAbs(path))
+	ts.Check(err)
+	lab, err := labgitlab.New(labgitlab.Config{World: world, ExternalURL: "https://gitlab.example.com", Secret: "a-secret-of-the-lab-0123456789"})
+	ts.Check(err)
+	s, ok := ts.Value("gitlab").(*standIn)
+	if !ok {
+		ts.Fatalf("this script has no GitLab")
+	}
+	s.lab = lab
+	server := httptest.NewTLSServer(s)
+	ts.Defer(server.Close)
+	ts.Setenv("GITLAB_URL", server.URL)
+	ts.Check(os.WriteFile(ts.MkAbs("gitlab-ca.pem"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600))
 }
 
 func setCredentials(setenv func(string, string), c stswire.Credentials) {

@@ -88,7 +88,8 @@ func newRoot(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
 	root := &cobra.Command{Use: "mayfly", Short: "Deploy from CI jobs with no stored secret", Version: Version, SilenceErrors: true, SilenceUsage: true,
 		Long: `mayfly talks to a Mayfly server: it registers clusters, prints what their API
 servers need, makes access policies, proves who can reach a role, says why a
-role lets a token in or does not, and reads the audit log.
+role lets a token in or does not, and reads the audit log. Of a GitLab it reads
+what guards the projects whose jobs are trusted.
 
 It signs with the credentials in AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and
 AWS_SESSION_TOKEN; on the server's machine, 'mayflyd admin credentials' prints
@@ -108,7 +109,7 @@ some.`}
 		}
 		return nil
 	}
-	root.AddCommand(newCluster(a), newAccessPolicy(a), newAudit(a), newProve(a), newWhoCan(a), newCan(a), newDiff(a), newLint(a), newDenials(a), newAttack(a))
+	root.AddCommand(newCluster(a), newAccessPolicy(a), newAudit(a), newProve(a), newWhoCan(a), newCan(a), newDiff(a), newLint(a), newDenials(a), newFacts(a), newAttack(a))
 	return root
 }
 

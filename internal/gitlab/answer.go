@@ -200,6 +200,9 @@ func (a *projectAnswer) put(p *guard.Project, s guard.Source) {
 	p.JobTokenMayPush = factOf(a.JobTokenMayPush, call, "ci_push_repository_for_job_token_allowed", plain).From(s)
 	p.Mirror = factOf(a.Mirror, call, "mirror", plain).From(s)
 	p.MirrorTriggersPipelines = factOf(a.MirrorTriggers, call, "mirror_trigger_builds", plain).From(s)
+	if mirror, known := p.Mirror.Value(); known && !mirror && !a.MirrorTriggers.there { // shown of mirrors alone
+		p.MirrorTriggersPipelines = guard.Known(false).From(s)
+	}
 	p.MergeMethod = factOf(a.MergeMethod, call, "merge_method", word("merge", "rebase_merge", "ff")).From(s)
 	p.MergeNeedsPipeline = factOf(a.MergeNeedsPipeline, call, "only_allow_merge_if_pipeline_succeeds", plain).From(s)
 	p.MergeOnSkippedPipeline = factOf(a.MergeOnSkipped, call, "allow_merge_on_skipped_pipeline", plain).From(s)
@@ -706,11 +709,14 @@ func (a groupAnswer) path() (string, error) {
 	return fullPath(path)
 }
 
-// isPath is what GitLab accepts of paths that exist.
 var isPath = regexp.MustCompile(`^[a-zA-Z0-9_.][a-zA-Z0-9_.-]*(/[a-zA-Z0-9_.][a-zA-Z0-9_.-]*)*$`)
 
+// IsPath reports whether text is what GitLab accepts of full paths that exist,
+// a project's or a group's.
+func IsPath(text string) bool { return isPath.MatchString(text) }
+
 func fullPath(path string) (string, error) {
-	if !isPath.MatchString(path) {
+	if !IsPath(path) {
 		return "", fmt.Errorf("%.40q is no path", path)
 	}
 	return path, nil

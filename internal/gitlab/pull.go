@@ -65,6 +65,11 @@ func (m Missing) String() string {
 // an *IncompleteError beside them. Any other error comes without facts: the
 // instance cannot be asked at all.
 func (c *Client) Pull(ctx context.Context, projects []string, tier guard.Tier, progress func(Progress)) (*guard.Facts, error) {
+	for _, path := range projects {
+		if !IsPath(path) || !strings.Contains(path, "/") {
+			return nil, fmt.Errorf("%q is no full path of a project, such as my_group/my-fancy_project", path)
+		}
+	}
 	p := &puller{c: c, ctx: ctx, stated: tier, memo: map[string]*memo{}}
 	facts := &guard.Facts{GitLab: c.URL(), Issuer: c.URL(), Taken: p.now()}
 	if err := p.instance(facts); err != nil {
@@ -80,10 +85,11 @@ func (c *Client) Pull(ctx context.Context, projects []string, tier guard.Tier, p
 		}
 	}
 	p.groups(facts)
-	if len(p.missing) > 0 {
-		return facts, &IncompleteError{p.missing}
+	if len(p.missing) == 0 {
+		return facts, nil
 	}
-	return facts, nil
+	slices.SortStableFunc(p.missing, func(a, b Missing) int { return strings.Compare(a.String(), b.String()) }) // answers come in any order
+	return facts, &IncompleteError{p.missing}
 }
 
 // GroupProjects lists the paths of a group's projects and its subgroups', those
