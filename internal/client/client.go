@@ -1,21 +1,17 @@
-// Package client is Mayfly's own Go client, for the command line. It signs
-// requests with SigV4 and speaks the wire rooms' shapes.
+// Package client is Mayfly's own Go client, for the command line: of Mayfly's
+// API, and of what it needs of IAM, STS and EKS, of a Mayfly server or of AWS
+// itself. It signs requests with SigV4 and speaks the wire rooms' shapes.
 package client
 
 import (
-	"bytes"
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"os"
 	"strconv"
-	"strings"
 	"time"
 
 	"mayfly.internal/internal/sigv4"
@@ -30,36 +26,20 @@ type Config struct {
 	CAFile      string // PEM; empty: the system's
 	UserAgent   string
 	Now         func() time.Time // nil: time.Now
+	// Wait waits before a request is made again; its error ends it. Nil: a timer.
+	Wait func(context.Context, time.Duration) error
 }
 
-// Client asks one server. It is safe for concurrent use.
-type Client struct {
-	config Config
-	host   string // of the server, for errors
-	base   string // its URL, with no slash at the end
-	http   *http.Client
-}
-
-// requestTimeout bounds one request.
-const requestTimeout = 30 * time.Second
+// Client asks one server's own API. It is safe for concurrent use.
+type Client struct{ *link }
 
 // New makes a Client. It makes no network call.
 func New(c Config) (*Client, error) {
-	if c.Now == nil {
-		c.Now = time.Now
+	l, err := newLink(c, c.Endpoint, c.Region, mayflywire.Service)
+	if err != nil {
+		return nil, err
 	}
-	base, err := url.Parse(c.Endpoint)
-	if err != nil || base.Hostname() == "" || base.Scheme != "https" && base.Scheme != "http" || base.RawQuery != "" || base.Fragment != "" || base.User != nil {
-		return nil, fmt.Errorf("%q is no URL of a server, such as https://mayfly.example.com", c.Endpoint)
-	}
-	t := &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}}
-	if c.CAFile != "" {
-		if t.TLSClientConfig.RootCAs, err = Roots(c.CAFile); err != nil {
-			return nil, err
-		}
-	}
-	return &Client{config: c, host: base.Host, base: strings.TrimSuffix(base.String(), "/"), http: &http.Client{Transport: t, Timeout: requestTimeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}, nil // a signed request is for one server
+	return &Client{l}, nil
 }
 
 // Roots are the certificates of a PEM file that vouches for a server.
@@ -94,81 +74,31 @@ func (e *Error) Error() string {
 	return text
 }
 
-// maxAnswer bounds an answer; the largest is a page of audit events.
-const maxAnswer = 64 << 20
-
 // do asks for an escaped path of the own API and decodes the answer into out.
 func (c *Client) do(ctx context.Context, method, path string, query url.Values, in, out any) error {
-	var body []byte
+	r := request{method: method, path: path, query: query}
 	if in != nil {
-		var err error
-		if body, err = json.Marshal(in); err != nil {
+		body, err := json.Marshal(in)
+		if err != nil {
 			return err
 		}
+		r.body, r.contentType = body, "application/json"
 	}
-	u, err := url.Parse(c.base + path) // not url.JoinPath, which reads dots and escapes
+	a, err := c.send(ctx, r)
 	if err != nil {
 		return err
 	}
-	u.RawQuery = query.Encode()
-	req, err := http.NewRequestWithContext(ctx, method, u.String(), bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	if len(body) > 0 {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	if err := c.sign(req, body); err != nil {
-		return err
-	}
-	req.Header.Set("User-Agent", c.config.UserAgent)
-	resp, err := c.http.Do(req)
-	if u, ok := errors.AsType[*url.Error](err); ok {
-		err = u.Err // it names the URL, which nobody needs
-	}
-	if err != nil {
-		return fmt.Errorf("ask %s: %w", c.host, err)
-	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-	switch {
-	case err != nil:
-		return fmt.Errorf("read the answer of %s: %w", c.host, err)
-	case len(answer) > maxAnswer:
-		return fmt.Errorf("the answer of %s is larger than %d bytes", c.host, maxAnswer)
-	case resp.StatusCode != http.StatusOK:
-		e := &Error{Status: resp.StatusCode, Request: resp.Header.Get("X-Amzn-Requestid")}
+	if a.status != http.StatusOK {
+		e := &Error{Status: a.status, Request: a.header.Get(requestIDHeader)}
 		var w mayflywire.Error
-		if json.Unmarshal(answer, &w) != nil || w.Message == "" {
-			w.Message = fmt.Sprintf("%s answered %s; is it a Mayfly server?", c.host, resp.Status)
+		if json.Unmarshal(a.body, &w) != nil || w.Message == "" {
+			w.Message = fmt.Sprintf("%s answered %s; is it a Mayfly server?", c.host, statusText(a.status))
 		}
 		e.Code, e.Message = w.Code, w.Message
 		return e
 	}
-	if err := json.Unmarshal(answer, out); err != nil {
+	if err := json.Unmarshal(a.body, out); err != nil {
 		return fmt.Errorf("the answer of %s is not what this version knows: %w", c.host, err)
-	}
-	return nil
-}
-
-// sign signs a request for Mayfly's own API; without credentials it stays
-// unsigned.
-func (c *Client) sign(req *http.Request, body []byte) error {
-	if c.config.Credentials.AccessKeyID == "" {
-		return nil
-	}
-	r := sigv4.Request{Method: req.Method, Host: req.URL.Host, Path: req.URL.EscapedPath(), RawQuery: req.URL.RawQuery, Body: body}
-	for name, values := range req.Header {
-		for _, v := range values {
-			r.Headers = append(r.Headers, sigv4.Header{Name: name, Value: v})
-		}
-	}
-	add, err := sigv4.Sign(r, c.config.Credentials, c.config.Region, mayflywire.Service, c.config.Now())
-	if err != nil {
-		return err
-	}
-	for _, h := range add {
-		req.Header.Set(h.Name, h.Value)
 	}
 	return nil
 }

@@ -1,0 +1,342 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"mayfly.internal/internal/client"
+	"mayfly.internal/internal/housetest"
+	"mayfly.internal/internal/secret"
+	"mayfly.internal/internal/sigv4"
+	"mayfly.internal/internal/wire/awsquery"
+	"mayfly.internal/internal/wire/awsrest"
+	"mayfly.internal/internal/wire/ekswire"
+	"mayfly.internal/internal/wire/iamwire"
+)
+
+// houseConfig is the administrator's of a whole server.
+func houseConfig(h *housetest.House) client.Config {
+	return client.Config{Endpoint: h.URL, Region: housetest.Region, CAFile: h.CAFile, UserAgent: "mayfly/test",
+		Credentials: sigv4.Credentials{AccessKeyID: h.Admin.AccessKeyID, SecretKey: secret.New(h.Admin.SecretAccessKey), SessionToken: h.Admin.SessionToken}}
+}
+
+func newAWS(t *testing.T, c client.AWSConfig) *client.AWS {
+	t.Helper()
+	a, err := client.NewAWS(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+const trust = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":"sts:AssumeRole","Condition":{"StringEquals":{"aws:UserAgent":"100% + ä"}}}]}`
+
+// TestAgainstAServer: everything is asked of the assembled server, which verifies
+// the signatures; once as a Mayfly server, once as AWS's services by endpoints of
+// their own.
+func TestAgainstAServer(t *testing.T) {
+	h := housetest.New(t)
+	h.Cluster("k", "API")
+	one := houseConfig(h)
+	three := client.AWSConfig{Config: one, IAM: h.URL, STS: h.URL, EKS: h.URL}
+	three.Endpoint = ""
+	for name, c := range map[string]client.AWSConfig{"server": {Config: one}, "services": three} {
+		t.Run(name, func(t *testing.T) { story(t, newAWS(t, c), name) })
+	}
+}
+
+func story(t *testing.T, a *client.AWS, name string) {
+	ctx := t.Context()
+	arn, account, err := a.Caller(ctx)
+	if err != nil || account != housetest.Account || !strings.Contains(arn, "assumed-role/mayfly-admin/") {
+		t.Errorf("caller: %s %s, %v", arn, account, err)
+	}
+	role, err := a.CreateRole(ctx, iamwire.CreateRole{Name: name, Path: "/ci/", Trust: trust, MaxSessionSeconds: 3600, Tags: []iamwire.Tag{{Key: "k", Value: "v w"}}})
+	want := client.Role{ARN: "arn:aws:iam::" + housetest.Account + ":role/ci/" + name, Path: "/ci/", Name: name, ID: role.ID, Trust: trust, MaxSession: time.Hour}
+	if err != nil || role != want || role.ID == "" {
+		t.Errorf("create: %+v, %v", role, err)
+	}
+	if got, err := a.Role(ctx, name); err != nil || got != want {
+		t.Errorf("get: %+v, %v", got, err)
+	}
+	if got, err := a.Roles(ctx, "/ci/"); err != nil || len(got) == 0 || got[len(got)-1].ARN == "" {
+		t.Errorf("list: %+v, %v", got, err)
+	}
+	other := strings.Replace(trust, "100%", "99%", 1)
+	if err := a.UpdateTrust(ctx, name, other); err != nil {
+		t.Error(err)
+	}
+	if got, err := a.Role(ctx, name); err != nil || got.Trust != other {
+		t.Errorf("changed: %s, %v", got.Trust, err)
+	}
+	const text = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"eks:DescribeCluster","Resource":"*"}]}`
+	if err := a.PutRolePolicy(ctx, name, "p", text); err != nil {
+		t.Error(err)
+	}
+	if got, err := a.RolePolicy(ctx, name, "p"); err != nil || got != text {
+		t.Errorf("policy: %s, %v", got, err)
+	}
+	provider, err := a.CreateProvider(ctx, "https://"+name+".example/p", "one")
+	if err != nil || provider != "arn:aws:iam::"+housetest.Account+":oidc-provider/"+name+".example/p" {
+		t.Errorf("provider: %s, %v", provider, err)
+	}
+	if err := a.AddClientID(ctx, provider, "https://two"); err != nil {
+		t.Error(err)
+	}
+	if got, err := a.Provider(ctx, provider); err != nil || !reflect.DeepEqual(got, client.Provider{ARN: provider, URL: "https://" + name + ".example/p", ClientIDs: []string{"one", "https://two"}}) {
+		t.Errorf("provider: %+v, %v", got, err)
+	}
+	if got, err := a.Providers(ctx); err != nil || len(got) < 2 {
+		t.Errorf("providers: %v, %v", got, err)
+	}
+	cluster, err := a.Cluster(ctx, "k")
+	if err != nil || cluster.ARN != "arn:aws:eks:us-east-1:"+housetest.Account+":cluster/k" || cluster.AccessConfig.AuthenticationMode != "API" {
+		t.Errorf("cluster: %+v, %v", cluster, err)
+	}
+	if entry, err := a.CreateAccessEntry(ctx, "k", ekswire.CreateAccessEntry{PrincipalARN: role.ARN}); err != nil || entry.PrincipalARN != role.ARN {
+		t.Errorf("entry: %+v, %v", entry, err)
+	}
+	const edit = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSEditPolicy"
+	scope := ekswire.Scope{Type: "namespace", Namespaces: []string{"n"}}
+	if got, err := a.AssociateAccessPolicy(ctx, "k", role.ARN, edit, scope); err != nil || got.PolicyARN != edit || !reflect.DeepEqual(got.Scope, scope) {
+		t.Errorf("associate: %+v, %v", got, err)
+	}
+	if got, err := a.AccessEntry(ctx, "k", role.ARN); err != nil || got.PrincipalARN != role.ARN || got.Type != "STANDARD" {
+		t.Errorf("entry: %+v, %v", got, err)
+	}
+	if got, err := a.AccessPolicies(ctx, "k", role.ARN); err != nil || len(got) != 1 || got[0].PolicyARN != edit {
+		t.Errorf("policies: %+v, %v", got, err)
+	}
+	refusals(t, a)
+}
+
+// refusals: AWS's code and message, whichever protocol they come by.
+func refusals(t *testing.T, a *client.AWS) {
+	ctx := t.Context()
+	_, role := a.Role(ctx, "nobody")
+	_, roleName := a.Role(ctx, "a:b")
+	_, exists := a.CreateRole(ctx, iamwire.CreateRole{Name: "deployer", Trust: trust})
+	_, cluster := a.Cluster(ctx, "none")
+	_, entry := a.AccessEntry(ctx, "k", "arn:aws:iam::"+housetest.Account+":role/nobody")
+	_, path := a.Cluster(ctx, "..")
+	for _, tt := range []struct {
+		err  error
+		code string
+		want string
+	}{
+		{role, "NoSuchEntity", "The role with name nobody cannot be found."},
+		{roleName, "ValidationError", "roleName"},
+		{exists, "EntityAlreadyExists", "deployer"},
+		{a.UpdateTrust(ctx, "deployer", "{}"), "MalformedPolicyDocument", ""},
+		{cluster, "ResourceNotFoundException", "No cluster found for name: none."},
+		{entry, "ResourceNotFoundException", "could not be found"},
+		{path, "", ""},
+	} {
+		e, ok := errors.AsType[*client.Error](tt.err)
+		if !ok || tt.code != "" && e.Code != tt.code || !strings.Contains(e.Message, tt.want) || e.Request == "" {
+			t.Errorf("got %v, want %s: %s", tt.err, tt.code, tt.want)
+		}
+	}
+}
+
+func TestSignatureIsVerified(t *testing.T) {
+	h := housetest.New(t)
+	for name, change := range map[string]func(*client.Config){
+		"InvalidClientTokenId":       func(c *client.Config) { c.Credentials.SessionToken = "x" },
+		"SignatureDoesNotMatch":      func(c *client.Config) { c.Credentials.SecretKey = secret.New("other") },
+		"MissingAuthenticationToken": func(c *client.Config) { c.Credentials = sigv4.Credentials{} },
+	} {
+		c := houseConfig(h)
+		change(&c)
+		_, err := newAWS(t, client.AWSConfig{Config: c}).Role(t.Context(), "deployer")
+		if e, ok := errors.AsType[*client.Error](err); !ok || e.Code != name {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// fake is a server whose answers a test writes, and what it was asked.
+type fake struct {
+	t     *testing.T
+	url   string
+	asked []string // METHOD PATH BODY
+	waits []time.Duration
+}
+
+func newFake(t *testing.T, answer func(n int, w http.ResponseWriter, r *http.Request)) *fake {
+	f := &fake{t: t}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		f.asked = append(f.asked, strings.TrimSpace(r.Method+" "+r.URL.RequestURI()+" "+string(body)))
+		answer(len(f.asked), w, r)
+	}))
+	t.Cleanup(s.Close)
+	f.url = s.URL
+	return f
+}
+
+func (f *fake) aws() *client.AWS {
+	return newAWS(f.t, client.AWSConfig{Config: client.Config{Endpoint: f.url, Region: "eu-central-1", Wait: func(_ context.Context, d time.Duration) error {
+		f.waits = append(f.waits, d)
+		return nil
+	}}})
+}
+
+func fail(w http.ResponseWriter, status int, code string) {
+	w.WriteHeader(status)
+	w.Write(awsquery.Failure{Status: status, Code: code, Message: "m"}.Body("n", "r-1"))
+}
+
+// TestRetry: a question is asked again while it may help, a change never.
+func TestRetry(t *testing.T) {
+	role := iamwire.RoleResult{Role: iamwire.Role{Name: "r", ARN: "a", Trust: "%7B%7D"}}
+	for name, tt := range map[string]struct {
+		status int
+		code   string
+		good   int // the answer from which on it succeeds
+		asked  int
+	}{
+		"throttled":          {400, "Throttling", 3, 3},
+		"throttled for long": {400, "ThrottlingException", 9, 4},
+		"too many":           {429, "TooManyRequestsException", 2, 2},
+		"unavailable":        {503, "ServiceUnavailable", 2, 2},
+		"failing":            {500, "ServiceFailure", 4, 4},
+		"refused":            {403, "AccessDenied", 2, 1},
+		"not there":          {404, "NoSuchEntity", 2, 1},
+	} {
+		f := newFake(t, func(n int, w http.ResponseWriter, _ *http.Request) {
+			if n < tt.good {
+				fail(w, tt.status, tt.code)
+				return
+			}
+			w.Write(awsquery.Answer("n", "GetRole", role, "r"))
+		})
+		_, err := f.aws().Role(t.Context(), "r")
+		e, _ := errors.AsType[*client.Error](err)
+		if len(f.asked) != tt.asked || (err == nil) != (tt.asked == tt.good) || err != nil && (e == nil || e.Code != tt.code || e.Request != "r-1") {
+			t.Errorf("%s: asked %d times, %v", name, len(f.asked), err)
+		}
+		for i, d := range f.waits {
+			if d < 0 || d >= 500*time.Millisecond<<i {
+				t.Errorf("%s: waits %v", name, f.waits)
+			}
+		}
+	}
+	f := newFake(t, func(_ int, w http.ResponseWriter, _ *http.Request) { fail(w, 503, "ServiceUnavailable") })
+	if _, err := f.aws().CreateRole(t.Context(), iamwire.CreateRole{Name: "r", Trust: "{}"}); err == nil || len(f.asked) != 1 {
+		t.Errorf("a change is sent %d times, %v", len(f.asked), err)
+	}
+	f = newFake(t, func(_ int, w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set(awsrest.ErrorTypeHeader, "ThrottlingException")
+		w.WriteHeader(429)
+		w.Write([]byte(`{"message":"Rate exceeded"}`))
+	})
+	if _, err := f.aws().Cluster(t.Context(), "k"); err == nil || !strings.Contains(err.Error(), "ThrottlingException: Rate exceeded") || len(f.asked) != 4 {
+		t.Errorf("%d times, %v", len(f.asked), err)
+	}
+	f = newFake(t, func(_ int, w http.ResponseWriter, _ *http.Request) { fail(w, 503, "ServiceUnavailable") })
+	ctx, cancel := context.WithCancel(t.Context())
+	a := newAWS(t, client.AWSConfig{Config: client.Config{Endpoint: f.url, Region: "eu-central-1", Wait: func(context.Context, time.Duration) error { cancel(); return ctx.Err() }}})
+	if _, err := a.Role(ctx, "r"); err == nil || len(f.asked) != 1 || !strings.Contains(err.Error(), "ServiceUnavailable") {
+		t.Errorf("given up: %d times, %v", len(f.asked), err)
+	}
+}
+
+// TestRolesPages: every page is read, and a list without an end is not.
+func TestRolesPages(t *testing.T) {
+	pages := 3
+	f := newFake(t, func(n int, w http.ResponseWriter, _ *http.Request) {
+		role := iamwire.Role{Name: fmt.Sprint("r", n), ARN: "a", Trust: iamwire.Document([]byte(trust))}
+		w.Write(awsquery.Answer("n", "ListRoles", iamwire.ListRolesResult{Roles: awsquery.List([]iamwire.Role{role}), IsTruncated: n < pages, Marker: fmt.Sprint("m+", n)}, "r"))
+	})
+	roles, err := f.aws().Roles(t.Context(), "/a/")
+	if err != nil || len(roles) != 3 || roles[2].Name != "r3" || roles[0].Trust != trust {
+		t.Errorf("%+v, %v", roles, err)
+	}
+	want := []string{
+		"POST / Action=ListRoles&MaxItems=1000&PathPrefix=%2Fa%2F&Version=2010-05-08",
+		"POST / Action=ListRoles&Marker=m%2B1&MaxItems=1000&PathPrefix=%2Fa%2F&Version=2010-05-08",
+		"POST / Action=ListRoles&Marker=m%2B2&MaxItems=1000&PathPrefix=%2Fa%2F&Version=2010-05-08",
+	}
+	if !reflect.DeepEqual(f.asked, want) {
+		t.Errorf("asked %q", f.asked)
+	}
+	pages = 1 << 30
+	f.asked = nil
+	if roles, err := f.aws().Roles(t.Context(), ""); err == nil || roles != nil || len(f.asked) > 100 {
+		t.Errorf("%d roles, %v", len(roles), err)
+	}
+}
+
+// TestAccessPoliciesPages: as AWS's clients write paths, colons encoded too.
+func TestAccessPoliciesPages(t *testing.T) {
+	f := newFake(t, func(n int, w http.ResponseWriter, _ *http.Request) {
+		w.Write(awsrest.Encode(ekswire.ListAssociatedAccessPolicies{Associated: []ekswire.AssociatedPolicy{{PolicyARN: fmt.Sprint("p", n)}}, NextToken: []string{"t/1", ""}[n-1]}))
+	})
+	list, err := f.aws().AccessPolicies(t.Context(), "k", "arn:aws:iam::1:role/r")
+	const path = "GET /clusters/k/access-entries/arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fr/access-policies"
+	if err != nil || len(list) != 2 || !reflect.DeepEqual(f.asked, []string{path, path + "?nextToken=t%2F1"}) {
+		t.Errorf("%+v, %v, asked %q", list, err, f.asked)
+	}
+}
+
+// TestGarbage: an answer that is none is an error that names the server, and no
+// credentials.
+func TestGarbage(t *testing.T) {
+	for _, tt := range []struct {
+		status     int
+		body, want string
+	}{
+		{200, "<html>", "GetRoleResponse is wanted, not html"},
+		{200, "", "it is not XML"},
+		{200, string(awsquery.Answer("n", "GetRole", nil, "r")), "a role has no name or no ARN"},
+		{502, "<html>Bad Gateway</html>", "answered 502 Bad Gateway and not as IAM does"},
+		{302, "", "answered 302 Found and not as IAM does"},
+		{404, "no", "answered 404 Not Found and not as IAM does"},
+	} {
+		f := newFake(t, func(_ int, w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Location", "https://elsewhere.example/")
+			w.WriteHeader(tt.status)
+			w.Write([]byte(tt.body))
+		})
+		host, _ := url.Parse(f.url)
+		if r, err := f.aws().Role(t.Context(), "r"); err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), host.Host) || r != (client.Role{}) {
+			t.Errorf("%d %s: %+v, %v", tt.status, tt.body, r, err)
+		}
+	}
+}
+
+func TestNewAWSRefuses(t *testing.T) {
+	for name, tt := range map[string]struct {
+		c    client.AWSConfig
+		want string
+	}{
+		"no region":          {client.AWSConfig{}, `"" is no region`},
+		"a region of others": {client.AWSConfig{Config: client.Config{Region: "cn-north-1"}}, "another partition"},
+		"a government's":     {client.AWSConfig{Config: client.Config{Region: "us-gov-west-1"}}, "another partition"},
+		"a host":             {client.AWSConfig{Config: client.Config{Region: "evil.example/"}}, "is no region"},
+		"a dot":              {client.AWSConfig{Config: client.Config{Region: "eu-central-1.evil"}}, "is no region"},
+		"two answers":        {client.AWSConfig{Config: client.Config{Endpoint: "https://x", Region: "r"}, IAM: "https://y"}, "one server is named"},
+		"an endpoint":        {client.AWSConfig{Config: client.Config{Region: "eu-central-1"}, EKS: "x"}, "is no URL"},
+		"a CA":               {client.AWSConfig{Config: client.Config{Region: "eu-central-1", CAFile: "none.pem"}}, "none.pem"},
+	} {
+		if a, err := client.NewAWS(tt.c); err == nil || a != nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := client.NewAWS(client.AWSConfig{Config: client.Config{Region: "eu-central-1"}}); err != nil {
+		t.Error(err)
+	}
+}
