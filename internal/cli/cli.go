@@ -23,8 +23,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"mayfly.internal/internal/client"
-	"mayfly.internal/internal/secret"
-	"mayfly.internal/internal/sigv4"
 )
 
 // Version is the program's version, set when it is built.
@@ -81,6 +79,9 @@ type app struct {
 	stdout, stderr io.Writer
 
 	server, region, caFile, output string
+
+	askAWS  bool   // see awsFlags
+	profile string // likewise
 }
 
 func newRoot(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
@@ -195,11 +196,7 @@ func (a *app) client() (*client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := client.New(client.Config{
-		Endpoint: server, Region: a.signingRegion(), CAFile: a.serverCAFile(),
-		Credentials: sigv4.Credentials{AccessKeyID: os.Getenv("AWS_ACCESS_KEY_ID"), SecretKey: secret.New(os.Getenv("AWS_SECRET_ACCESS_KEY")), SessionToken: os.Getenv("AWS_SESSION_TOKEN")},
-		UserAgent:   "mayfly/" + Version,
-	})
+	c, err := client.New(client.Config{Endpoint: server, Region: a.signingRegion(), CAFile: a.serverCAFile(), Credentials: environmentCredentials(), UserAgent: "mayfly/" + Version})
 	if err != nil {
 		return nil, &usageError{err}
 	}

@@ -1,0 +1,7 @@
+package client
+
+var (
+	ParseSections = parseSections
+	ParseProcess  = parseProcess
+	SplitWords    = splitWords
+)
