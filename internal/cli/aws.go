@@ -7,7 +7,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 
 	"mayfly.internal/internal/client"
 	"mayfly.internal/internal/secret"
@@ -15,7 +15,8 @@ import (
 )
 
 // awsFlags adds the flags of a verb that can ask AWS itself as well.
-func (a *app) awsFlags(f *pflag.FlagSet) {
+func (a *app) awsFlags(cmd *cobra.Command) {
+	f := cmd.Flags()
 	f.BoolVar(&a.askAWS, "aws", false, "ask AWS itself, not a Mayfly server")
 	f.StringVar(&a.profile, "profile", "", "`NAME` of the profile in ~/.aws whose credentials sign; without --server it asks AWS itself")
 }
