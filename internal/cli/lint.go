@@ -8,9 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mayfly.internal/internal/guard"
 	"mayfly.internal/internal/lint"
-	"mayfly.internal/internal/prove"
 )
 
 // linting is what lint is asked.
@@ -54,21 +52,14 @@ func (l *linting) run(files []string) error {
 	if len(files) == 0 {
 		return &usageError{errors.New("FILE is missing")}
 	}
-	options := lint.Options{Realm: prove.Mayfly}
-	switch l.realm {
-	case "mayfly":
-	case "aws":
-		options.Realm = prove.AWS
-	default:
-		return &usageError{fmt.Errorf("--realm %s: mayfly and aws are known", l.realm)}
+	realm, err := realmOf(l.realm, false)
+	if err != nil {
+		return err
 	}
+	options := lint.Options{Realm: realm}
 	if l.facts != "" {
-		text, err := l.readFile(l.facts)
-		if err != nil {
-			return fmt.Errorf("the facts: %w", err)
-		}
-		if options.Facts, err = guard.Decode(text); err != nil {
-			return fmt.Errorf("the facts: %s: %w", l.facts, err)
+		if options.Facts, err = l.factsFile(l.facts); err != nil {
+			return err
 		}
 		l.gitlabs = append(l.gitlabs, options.Facts.Issuer)
 	} else if l.fix {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mayfly.internal/internal/arn"
+	"mayfly.internal/internal/client"
 	"mayfly.internal/internal/guard"
 	"mayfly.internal/internal/policy"
 	"mayfly.internal/internal/prove"
@@ -59,20 +60,27 @@ and is by default
 There are ` + strings.Join(guard.KindNames(), ", ") + `.
 
 Exit status: 0 proven, 1 refuted, 3 unknown, 2 a wrong call.`,
-		Example: `  mayfly prove production-deployer --facts facts.yaml
+		Example: `  mayfly prove production-deployer --gitlab https://gitlab.com
+  mayfly prove --all --facts facts.yaml
   mayfly prove --policy trust-policy.json --facts facts.yaml
   mayfly prove --policy trust-policy.json --facts facts.yaml -o codequality > gl-code-quality-report.json
   mayfly prove --policy production-deployer=trust-policy.json --policy stage-deployer=trust-policy-stage.json --facts facts.yaml --disjoint production-deployer,stage-deployer`,
 		Annotations: outputs("text", "json", "sarif", "codequality"),
 		RunE:        func(cmd *cobra.Command, args []string) error { return p.run(cmd.Context(), args) }}
-	p.roles.flags(cmd)
-	p.world.flags(cmd)
+	p.flags(cmd)
 	f := cmd.Flags()
 	f.StringVar(&p.require, "require", "", "what must hold of every job: `LIST` with commas")
 	f.StringVar(&p.guards, "guard-file", "", "YAML `FILE` that says what each role requires (default "+guardFile+", if it is there)")
 	f.StringSliceVar(&p.disjoint, "disjoint", nil, "two `ROLES` with a comma: prove that no single job can get both")
 	f.BoolVar(&p.members, "show-members", false, "name the members who could walk through")
 	return cmd
+}
+
+// flags are those that say whose policies, and what is known of their world.
+func (p *proving) flags(cmd *cobra.Command) {
+	p.roles.flags(cmd)
+	p.world.flags(cmd)
+	p.awsFlags(cmd)
 }
 
 func requirementList(list []guard.Requirement) string {
@@ -208,7 +216,7 @@ func (s *roleSource) load(ctx context.Context, a *app, names []string) ([]trusti
 		return nil, &usageError{errors.New("either roles, --all or --policy is wanted")}
 	}
 	if len(s.files) == 0 {
-		return nil, &usageError{errors.New("roles of a server: not yet")}
+		return s.ask(ctx, a, names)
 	}
 	var out []trusting
 	for _, given := range s.files {
@@ -228,6 +236,51 @@ func (s *roleSource) load(ctx context.Context, a *app, names []string) ([]trusti
 	return out, nil
 }
 
+// ask asks the server, or AWS, for the roles that are meant.
+func (s *roleSource) ask(ctx context.Context, a *app, names []string) ([]trusting, error) {
+	c, err := a.aws(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var list []client.Role
+	if s.all {
+		if list, err = c.Roles(ctx, ""); err != nil {
+			return nil, explain(err)
+		}
+	}
+	for _, name := range names {
+		if role, err := arn.ParseRole(name); err == nil {
+			name = role.Name
+		}
+		r, err := c.Role(ctx, name)
+		if err != nil {
+			return nil, explain(err)
+		}
+		list = append(list, r)
+	}
+	var out []trusting
+	audiences := map[arn.Provider][]string{}
+	for _, r := range list {
+		trust, err := policy.Parse(policy.Trust, []byte(r.Trust))
+		if err != nil {
+			return nil, fmt.Errorf("the trust policy of %s: %w", r.Name, err)
+		}
+		for _, p := range prove.Providers(trust) {
+			if _, asked := audiences[p]; asked {
+				continue
+			}
+			audiences[p] = nil // who may not see it judges by any audience
+			if known, err := c.Provider(ctx, p.String()); err == nil {
+				audiences[p] = known.ClientIDs
+			} else {
+				fmt.Fprintf(a.stderr, "mayfly: which audiences %s accepts is not known, so any is thought possible: %s\n", p.URL, plain(err.Error()))
+			}
+		}
+		out = append(out, trusting{name: r.Name, trust: trust, audiences: audiences})
+	}
+	return out, nil
+}
+
 // trustFile reads a trust policy from a file.
 func (a *app) trustFile(path string) (*policy.Document, error) {
 	text, err := a.readFile(path)
@@ -239,56 +292,4 @@ func (a *app) trustFile(path string) (*policy.Document, error) {
 		return nil, fmt.Errorf("the policy: %s: %w", path, err)
 	}
 	return trust, nil
-}
-
-// worldSource says what is known of the GitLabs behind the policies.
-type worldSource struct {
-	file   string
-	realm  string
-	logins []string
-	facts  *guard.Facts
-}
-
-func (s *worldSource) flags(cmd *cobra.Command) {
-	f := cmd.Flags()
-	f.StringVar(&s.file, "facts", "", "what GitLab enforces, in a `FILE` that mayfly facts pull writes")
-	f.StringVar(&s.realm, "realm", "mayfly", "whose exchange it is, `mayfly|aws`: real AWS knows few of GitLab's claims")
-	f.StringSliceVar(&s.logins, "login-client-id", nil, "`AUDIENCE` with which people sign in (repeatable)")
-}
-
-// issuers are the GitLabs that the policies trust, with what is known of them.
-func (s *worldSource) issuers(_ context.Context, a *app, roles []trusting) ([]*prove.Issuer, error) {
-	realm := prove.Mayfly
-	switch s.realm {
-	case "mayfly":
-	case "aws":
-		realm = prove.AWS
-	default:
-		return nil, &usageError{fmt.Errorf("--realm %s: mayfly and aws are known", s.realm)}
-	}
-	if s.file != "" {
-		text, err := a.readFile(s.file)
-		if err != nil {
-			return nil, fmt.Errorf("the facts: %w", err)
-		}
-		if s.facts, err = guard.Decode(text); err != nil {
-			return nil, fmt.Errorf("the facts: %s: %w", s.file, err)
-		}
-	}
-	var out []*prove.Issuer
-	for _, r := range roles {
-		for _, p := range prove.Providers(r.trust) {
-			i := slices.IndexFunc(out, func(is *prove.Issuer) bool { return is.Provider == p })
-			known := s.facts != nil && strings.TrimPrefix(s.facts.Issuer, "https://") == p.URL
-			if i >= 0 || !known && p.URL != "gitlab.com" {
-				continue
-			}
-			is := &prove.Issuer{Provider: p, Realm: realm, Audiences: r.audiences[p], LoginClientIDs: s.logins}
-			if known {
-				is.Facts = s.facts
-			}
-			out = append(out, is)
-		}
-	}
-	return out, nil
 }

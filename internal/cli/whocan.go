@@ -17,11 +17,10 @@ func newWhoCan(a *app) *cobra.Command {
 known, and for all others together, which refs, which kinds of pipeline, and what
 else the policy asks for. Patterns are as in policies, * standing for anything;
 where they would not be exact, it says so.`,
-		Example: `  mayfly who-can production-deployer --facts facts.yaml
+		Example: `  mayfly who-can production-deployer --gitlab https://gitlab.com
   mayfly who-can --policy trust-policy.json`,
 		RunE: func(cmd *cobra.Command, args []string) error { return p.whoCan(cmd.Context(), args) }}
-	p.roles.flags(cmd)
-	p.world.flags(cmd)
+	p.flags(cmd)
 	return cmd
 }
 

@@ -73,6 +73,47 @@ func Named(doc *policy.Document, st *policy.Statement, p arn.Provider) (paths []
 	return paths, all && w.Err() == nil
 }
 
+// Concerns reports whether a policy may be about a project of a provider's. It
+// errs on the side of yes.
+func Concerns(doc *policy.Document, p arn.Provider, path string) bool {
+	w := regular.NewWork(maxStates)
+	return slices.ContainsFunc(doc.Statements(), func(st *policy.Statement) bool {
+		if st.Denies() || !st.CoversAction(actionWebIdentity) || !st.Trusts(p) {
+			return false
+		}
+		return newFilter(w, p.URL, st).mayBe(&guard.Project{Path: path})
+	})
+}
+
+// Groups are the groups that a policy trusts by a pattern: each is what stands
+// before the last slash ahead of the first wildcard.
+func Groups(doc *policy.Document, p arn.Provider) []string {
+	var out []string
+	for _, st := range doc.Statements() {
+		conditions := st.Conditions()
+		for i := range conditions {
+			c := &conditions[i]
+			if st.Denies() || !st.Trusts(p) || !c.Confines() || !c.IsKey(p.URL+":sub") && !c.IsKey(p.URL+":project_path") && !c.IsKey(p.URL+":namespace_path") {
+				continue
+			}
+			for _, v := range c.Values() {
+				text := strings.TrimPrefix(v.Text(), "project_path:")
+				if c.IsKey(p.URL + ":namespace_path") {
+					text += "/*"
+				}
+				wild := strings.IndexAny(text, "*?")
+				if colon := strings.IndexByte(text, ':'); wild < 0 || colon >= 0 && colon < wild {
+					continue
+				}
+				if slash := strings.LastIndexByte(text[:wild], '/'); slash > 0 && !slices.Contains(out, text[:slash]) {
+					out = append(out, text[:slash])
+				}
+			}
+		}
+	}
+	return out
+}
+
 // Refs is which refs a statement takes.
 type Refs struct {
 	AnyBranch, AnyTag bool   // every name of a branch, or tag
