@@ -59,6 +59,8 @@ and is by default
   ` + requirementList(guard.Default()) + `
 There are ` + strings.Join(guard.KindNames(), ", ") + `.
 
+-o has sarif and codequality besides text and json: a merge request shows those.
+
 Exit status: 0 proven, 1 refuted, 3 unknown, 2 a wrong call.`,
 		Example: `  mayfly prove production-deployer --gitlab https://gitlab.com
   mayfly prove --all --facts facts.yaml
