@@ -71,7 +71,9 @@ func TestPullKeepsTheRest(t *testing.T) {
 		"truncated": status(200, `[{"id":1,"name":"ma`),
 		"null":      status(200, `null`),
 		"a number":  status(200, `7`),
-		"redirect":  func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "https://elsewhere.invalid/", http.StatusFound) },
+		"redirect": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "https://elsewhere.invalid/", http.StatusFound)
+		},
 		"no level":  status(200, `[{"id":1,"name":"main","access_level":5000,"push_access_levels":[{}],"create_access_levels":[{}],"deploy_access_levels":[{}],"rule_type":"other"}]`),
 		"too large": func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, strings.Repeat(" ", maxAnswer+1)) },
 		"closed":    func(w http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) },
