@@ -55,7 +55,7 @@ unsandboxed, as you: run only pipelines you would run in your own shell.`}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	f := root.PersistentFlags()
 	f.StringVar(&o.dir, "dir", ".lab", "directory of the lab: keys, data, logs")
-	root.AddCommand(newUp(o, stdout), newRun(o, stdout), newDemo(o, stdout), newFindAWS(stdout, stderr))
+	root.AddCommand(newUp(o, stdout), newRun(o, stdout), newProtect(o, stdout), newUnprotect(o, stdout), newDemo(o, stdout), newFindAWS(stdout, stderr))
 	return root
 }
 
@@ -181,25 +181,80 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("NO_COLOR") == ""
 }
 
+// door is the way into a lab that is up.
+func (o *options) door() (*lab.Lab, *labgitlab.Client, error) {
+	state, err := lab.LoadState(o.dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	dir, err := filepath.Abs(o.dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	trust, err := lab.Trust(filepath.Join(dir, "gitlab-ca.crt"))
+	if err != nil {
+		return nil, nil, err
+	}
+	return &lab.Lab{Config: lab.Config{Dir: dir}, State: state},
+		&labgitlab.Client{URL: state.GitLabURL(), Secret: state.Secret, HTTP: &http.Client{Transport: &http.Transport{TLSClientConfig: trust}}}, nil
+}
+
+func newProtect(o *options, stdout io.Writer) *cobra.Command {
+	var push, merge []string
+	var change labgitlab.BranchProtection
+	cmd := &cobra.Command{Use: "protect PROJECT BRANCH", Short: "Protect a branch in a lab that is up, or change how it is protected", Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			_, door, err := o.door()
+			if err != nil {
+				return err
+			}
+			change.Project, change.Name, change.Push, change.Merge = args[0], args[1], levels(push), levels(merge)
+			if err := door.ProtectBranch(cmd.Context(), change); err != nil {
+				return err
+			}
+			fmt.Fprintf(stdout, "%s is protected in %s\n", args[1], args[0])
+			return nil
+		}}
+	f := cmd.Flags()
+	f.StringArrayVar(&push, "push", nil, "`ROLE` that may push (repeatable; default no one)")
+	f.StringArrayVar(&merge, "merge", []string{"maintainer"}, "`ROLE` that may merge (repeatable)")
+	f.BoolVar(&change.AllowForcePush, "allow-force-push", false, "whether those who push may replace history")
+	f.BoolVar(&change.CodeOwners, "code-owners", false, "whether code owners must approve")
+	return cmd
+}
+
+func levels(roles []string) []labgitlab.LevelChange {
+	var out []labgitlab.LevelChange
+	for _, role := range roles {
+		out = append(out, labgitlab.LevelChange{Level: role})
+	}
+	return out
+}
+
+func newUnprotect(o *options, stdout io.Writer) *cobra.Command {
+	return &cobra.Command{Use: "unprotect PROJECT BRANCH", Short: "Take the protection of a branch away in a lab that is up", Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			_, door, err := o.door()
+			if err != nil {
+				return err
+			}
+			if err := door.UnprotectBranch(cmd.Context(), args[0], args[1]); err != nil {
+				return err
+			}
+			fmt.Fprintf(stdout, "%s is no longer protected in %s\n", args[1], args[0])
+			return nil
+		}}
+}
+
 func newRun(o *options, stdout io.Writer) *cobra.Command {
 	var request labgitlab.PipelineRequest
 	var job, role, target string
 	cmd := &cobra.Command{Use: "run --project PATH --ref REF", Short: "Run a project's pipeline against a lab that is up", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			state, err := lab.LoadState(o.dir)
+			l, door, err := o.door()
 			if err != nil {
 				return err
 			}
-			dir, err := filepath.Abs(o.dir)
-			if err != nil {
-				return err
-			}
-			l := &lab.Lab{Config: lab.Config{Dir: dir}, State: state}
-			trust, err := lab.Trust(filepath.Join(dir, "gitlab-ca.crt"))
-			if err != nil {
-				return err
-			}
-			door := &labgitlab.Client{URL: state.GitLabURL(), Secret: state.Secret, HTTP: &http.Client{Transport: &http.Transport{TLSClientConfig: trust}}}
 			if target != "" {
 				request.Source = "merge_request_event"
 				request.MergeRequest = &labgitlab.MergeRequest{TargetBranch: target}
@@ -212,7 +267,7 @@ func newRun(o *options, stdout io.Writer) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			r := labgitlab.Runner{Door: door, Out: stdout, Environment: l.BaseEnv(), TempDir: filepath.Join(dir, "builds"), Color: isTerminal(stdout)}
+			r := labgitlab.Runner{Door: door, Out: stdout, Environment: l.BaseEnv(), TempDir: filepath.Join(l.Dir, "builds"), Color: isTerminal(stdout)}
 			if job != "" {
 				r.Only = []string{job}
 			}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -25,7 +26,7 @@ func newFacts(a *app) *cobra.Command {
 func newFactsPull(a *app) *cobra.Command {
 	var g gitlabFlags
 	var projects, groups []string
-	var out string
+	var out, issuer string
 	cmd := &cobra.Command{Use: "pull --gitlab URL --project PATH", Short: "Write the facts of projects into a file", Args: exactArgs(),
 		Long: `pull asks GitLab what guards projects: protected branches, tags and environments,
 approvals, members, tokens, schedules and so on. It writes them as YAML, which
@@ -46,6 +47,9 @@ the file holds all that could be read.
 			tier, err := g.statedTier()
 			if err != nil {
 				return err
+			}
+			if u, err := url.Parse(issuer); issuer != "" && (err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "") {
+				return &usageError{fmt.Errorf("--issuer %q is no https URL", issuer)}
 			}
 			if len(projects)+len(groups) == 0 {
 				return &usageError{errors.New("--project is missing, or --group")}
@@ -73,6 +77,7 @@ the file holds all that could be read.
 			if facts == nil {
 				return explainGitLab(err)
 			}
+			facts.Issuer = firstOf(issuer, facts.Issuer)
 			if written := writeFacts(a, out, facts); written != nil {
 				return errors.Join(written, err)
 			}
@@ -83,6 +88,7 @@ the file holds all that could be read.
 	f := cmd.Flags()
 	f.StringArrayVar(&projects, "project", nil, "full `PATH` of a project (repeatable)")
 	f.StringArrayVar(&groups, "group", nil, "full `PATH` of a group: all projects in it and its subgroups (repeatable)")
+	f.StringVar(&issuer, "issuer", "", "`URL` that the instance's ID tokens have as iss, where it is another than --gitlab")
 	f.StringVarP(&out, "output", "o", "", "`FILE` to write (default standard output)")
 	f.StringVar(&out, "out", "", "the same as --output, `FILE`")
 	return cmd
