@@ -327,30 +327,34 @@ func (s *survey) required(g Gap, r Requirement) {
 		unknownOf(s, g, s.p.ApprovalRules)
 		return
 	}
-	var surely, perhaps regular.Language // the branches where so many are needed
-	unsure := g
+	var surely, perhaps, few regular.Language // the branches where so many are needed; where too few can approve
+	unsure, unmet := g, g
 	for _, rule := range rules {
 		if rule.Required < r.Count || rule.Type != "any_approver" && rule.Type != "regular" {
 			continue
 		}
 		refs := s.ruleRefs(rule)
-		perhaps = s.w.Union(perhaps, refs)
-		if approvers, told := rule.Approvers.Value(); rule.Type == "regular" && !told {
-			unsure.Why = fmt.Sprintf("who may approve by the rule %q: %s", rule.Name, rule.Approvers.Why())
-		} else if rule.Type == "any_approver" || len(approvers) >= r.Count { // a rule that too few can meet is met by itself
+		switch approvers, told := rule.Approvers.Value(); {
+		case rule.Type == "any_approver" || told && len(approvers) >= r.Count:
 			surely = s.w.Union(surely, refs)
+		case told: // a rule that too few can meet is met by itself
+			few = s.w.Union(few, refs)
+		default:
+			perhaps = s.w.Union(perhaps, refs)
+			unsure.Why = fmt.Sprintf("who may approve by the rule %q: %s", rule.Name, rule.Approvers.Why())
 		}
 	}
+	unsure.Surely = false
+	unmet.Why = "the approval rules that apply to it name fewer approvers than they require, and GitLab takes those for met"
 	g.Why = fmt.Sprintf("no approval rule that applies to it requires %d", r.Count)
-	unsure.Refs = s.w.Subtract(s.w.Intersect(g.Refs, perhaps), surely)
-	g.Refs = s.w.Subtract(g.Refs, perhaps)
+	rest := s.w.Subtract(g.Refs, surely)
+	unsure.Refs = s.w.Intersect(rest, perhaps)
+	rest = s.w.Subtract(rest, perhaps)
+	unmet.Refs = s.w.Intersect(rest, few)
+	g.Refs = s.w.Subtract(rest, few)
 	s.add(g)
-	if unsure.Why != "" {
-		unsure.Surely = false
-	} else {
-		unsure.Why = "the approval rules that apply to it name fewer approvers than they require, and GitLab takes those for met"
-	}
 	s.add(unsure)
+	s.add(unmet)
 }
 
 // ruleRefs is the branches that an approval rule applies to.
@@ -375,12 +379,14 @@ func (s *survey) codeOwners(g Gap) {
 	g.Who, g.Does, g.Page, g.Source = "a Developer", "opens a merge request into %s that its code owners never see", pageRepository, s.p.ProtectedBranches.Source()
 	g.Why, g.Fix = "no rule requires code owner approval", "turn on code owner approval for the protected branch"
 	rules, _ := s.p.ProtectedBranches.Value()
+	for _, r := range rules {
+		if on, known := r.CodeOwners.Value(); known && on {
+			g.Refs = s.w.Subtract(g.Refs, matching(s.w, r.Name))
+		}
+	}
 	unsure := g
 	for _, r := range rules {
-		switch on, known := r.CodeOwners.Value(); {
-		case known && on:
-			g.Refs = s.w.Subtract(g.Refs, matching(s.w, r.Name))
-		case r.CodeOwners.State() == StateUnknown:
+		if r.CodeOwners.State() == StateUnknown {
 			unsure.Refs = s.w.Intersect(g.Refs, matching(s.w, r.Name))
 			g.Refs = s.w.Subtract(g.Refs, unsure.Refs)
 			unknownOf(s, unsure, r.CodeOwners)
