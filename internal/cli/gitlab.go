@@ -34,7 +34,7 @@ func (g *gitlabFlags) add(cmd *cobra.Command) {
 	f.StringVar(&g.token.Env, "gitlab-token-env", "", "`NAME` of the environment variable that holds it (default GITLAB_TOKEN)")
 	f.StringVar(&g.token.Vault, "gitlab-token-vault", "", "`PATH#FIELD` of it in Vault or OpenBao, such as secret/data/ci/gitlab#token (VAULT_ADDR, VAULT_TOKEN)")
 	f.BoolVar(&g.rotate, "rotate", false, "have GitLab put a new token into --gitlab-token-file first (scope self_rotate)")
-	f.StringVar(&g.tier, "tier", "", "`TIER` of an instance of your own, where the token cannot see it: free, premium or ultimate")
+	f.StringVar(&g.tier, "tier", "", "`TIER` that the projects have, where the token cannot see it: free, premium or ultimate")
 }
 
 // statedTier is the tier --tier names.

@@ -304,6 +304,10 @@ func FuzzAnswers(f *testing.F) {
 	for _, body := range raw {
 		f.Add([]byte(body))
 	}
+	c, err := New(Config{URL: "https://gitlab.com", Token: secret.New(canary)})
+	if err != nil {
+		f.Fatal(err)
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		p := guard.Project{Path: "g/p"}
 		var a projectAnswer
@@ -338,6 +342,19 @@ func FuzzAnswers(f *testing.F) {
 			t.Fatalf("%v\n%s", err, out)
 		}
 		_, _ = vaultField(data, "token")
+		var self selfAnswer
+		if json.Unmarshal(data, &self) == nil {
+			_, _ = self.token()
+		}
+		if said := c.message(data); strings.ContainsAny(said, "\x1b\r\n") || len(said) > maxMessage+len("…") {
+			t.Errorf("%q", said)
+		}
+		for _, h := range []http.Header{{"Link": {string(data)}}, {"X-Next-Page": {string(data)}}} {
+			if next, err := nextPage(h, url.Values{"page": {"2"}}); err != nil && next != nil {
+				t.Error("a page beside an error")
+			}
+		}
+		_, _ = retryAfter(string(data), start)
 	})
 }
 

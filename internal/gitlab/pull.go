@@ -1,6 +1,7 @@
 package gitlab
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -32,15 +33,39 @@ type Missing struct {
 // unknown.
 type IncompleteError struct{ Missing []Missing }
 
+// maxShown bounds the lines of an IncompleteError; the facts have every reason.
+const maxShown = 20
+
+// Error says what could not be read, a line each: what several projects lack for
+// the same reason, which is their group's, is one.
 func (e *IncompleteError) Error() string {
-	if len(e.Missing) == 1 {
-		return "something could not be read: " + e.Missing[0].String()
+	var order []string
+	projects := map[string][]string{} // :: reason → projects
+	for _, m := range e.Missing {
+		why := m.Err.Error()
+		if projects[why] == nil {
+			order = append(order, why)
+		}
+		projects[why] = append(projects[why], m.Project)
 	}
-	lines := make([]string, len(e.Missing))
-	for i, m := range e.Missing {
-		lines[i] = m.String()
+	var lines []string
+	for _, why := range order[:min(len(order), maxShown)] {
+		of := projects[why][0]
+		if n := len(projects[why]) - 1; n > 0 {
+			of = fmt.Sprintf("%s and %d more", of, n)
+		}
+		if of != "" {
+			why = of + ": " + why
+		}
+		lines = append(lines, why)
 	}
-	return fmt.Sprintf("%d things could not be read:\n%s", len(e.Missing), strings.Join(lines, "\n"))
+	if more := len(order) - len(lines); more > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more", more))
+	}
+	if len(order) == 1 {
+		return "something could not be read: " + lines[0]
+	}
+	return fmt.Sprintf("%d things could not be read:\n%s", len(order), strings.Join(lines, "\n"))
 }
 
 func (e *IncompleteError) Unwrap() []error {
@@ -49,13 +74,6 @@ func (e *IncompleteError) Unwrap() []error {
 		out[i] = m.Err
 	}
 	return out
-}
-
-func (m Missing) String() string {
-	if m.Project == "" {
-		return m.Err.Error()
-	}
-	return m.Project + ": " + m.Err.Error()
 }
 
 // Pull reads the facts of projects, by their full paths. Tier is the instance's
@@ -88,7 +106,9 @@ func (c *Client) Pull(ctx context.Context, projects []string, tier guard.Tier, p
 	if len(p.missing) == 0 {
 		return facts, nil
 	}
-	slices.SortStableFunc(p.missing, func(a, b Missing) int { return strings.Compare(a.String(), b.String()) }) // answers come in any order
+	slices.SortFunc(p.missing, func(a, b Missing) int { // answers come in any order
+		return cmp.Or(strings.Compare(a.Project, b.Project), strings.Compare(a.Err.Error(), b.Err.Error()))
+	})
 	return facts, &IncompleteError{p.missing}
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -318,6 +319,24 @@ func TestPullStops(t *testing.T) {
 	facts, err = c.Pull(t.Context(), []string{path}, "", nil)
 	if facts != nil || err == nil || !strings.Contains(err.Error(), "connection refused") {
 		t.Errorf("%v %v", facts, err)
+	}
+}
+
+// What several projects lack for one reason is said once, and not without end.
+func TestIncompleteErrorIsShort(t *testing.T) {
+	refused := &Error{Call: "GET /groups/g/protected_environments", Status: 403}
+	e := &IncompleteError{[]Missing{{"g/a", refused}, {"g/b", refused}, {"g/c", refused}, {"", &Error{Call: "GET /groups/7", Status: 404}}}}
+	if got, want := e.Error(), "2 things could not be read:\ng/a and 2 more: GET /groups/g/protected_environments: 403 Forbidden\nGET /groups/7: 404 Not Found"; got != want {
+		t.Error(got)
+	}
+	for i := range 100 {
+		e.Missing = append(e.Missing, Missing{"g/a", &Error{Call: "GET /x/" + strconv.Itoa(i), Status: 500}})
+	}
+	if lines := strings.Split(e.Error(), "\n"); len(lines) != 1+maxShown+1 || lines[len(lines)-1] != "and 82 more" {
+		t.Errorf("%d lines, the last %s", len(lines), lines[len(lines)-1])
+	}
+	if !errors.Is(e, error(refused)) {
+		t.Error("the refusals are not within")
 	}
 }
 
