@@ -28,7 +28,7 @@ type gitlabFlags struct {
 
 func (g *gitlabFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&g.url, "gitlab", "", "`URL` of the GitLab instance (default $CI_SERVER_URL, which a GitLab job has)")
+	f.StringVar(&g.url, "gitlab", "", "`URL` of the GitLab instance")
 	f.StringVar(&g.caFile, "gitlab-ca-file", "", "PEM `FILE` of the CA that vouches for the instance (default the system's)")
 	f.StringVar(&g.token.File, "gitlab-token-file", "", "`FILE` that holds a token of scope read_api")
 	f.StringVar(&g.token.Env, "gitlab-token-env", "", "`NAME` of the environment variable that holds it (default GITLAB_TOKEN)")
@@ -81,8 +81,8 @@ func (g *gitlabFlags) client(ctx context.Context, a *app) (*gitlab.Client, error
 }
 
 func (g *gitlabFlags) connect(ctx context.Context) (*gitlab.Client, error) {
-	config := gitlab.Config{URL: firstOf(g.url, os.Getenv("CI_SERVER_URL")), UserAgent: "mayfly/" + Version}
-	if config.URL == "" {
+	config := gitlab.Config{URL: g.url, UserAgent: "mayfly/" + Version}
+	if config.URL == "" { // not $CI_SERVER_URL: whoever starts a pipeline may set variables, and the token would follow
 		return nil, &usageError{errors.New("--gitlab is missing")}
 	}
 	var err error
