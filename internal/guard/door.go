@@ -1,7 +1,6 @@
 package guard
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -64,15 +63,11 @@ func (p *Project) Door(kind RefKind, ref string) []DoorAnswer {
 	switch kind {
 	case Tag:
 		d.tag()
-	case MergeRequest:
+	case MergeRequest: // what it runs is not the source branch's alone; of that the rest is said
+		d.branch()
 		d.breaks(NotMergeRequest, Reviewed, NoDirectPush)
-		d.isProtected()
 	default:
-		if d.isProtected() {
-			d.pushes()
-			d.mirror()
-			d.approvals()
-		}
+		d.branch()
 	}
 	d.variables()
 	out := make([]DoorAnswer, len(doorKeys))
@@ -91,6 +86,7 @@ type door struct {
 	broken [len(kindNames)]bool
 	unsure [len(kindNames)]Said // what is not known; nil: nothing
 	count  approvalCount
+	merged answer // whether anything can be merged into the branch
 }
 
 // approvalCount is how many approvals a merge needs surely, and perhaps.
@@ -130,11 +126,11 @@ func (d *door) says(k doorKey) Fact[string] {
 func (d *door) reviews() Fact[string] {
 	_, known := d.p.ApprovalRules.Value()
 	switch unsure := d.unsure[Reviewed]; {
-	case d.broken[Reviewed] || known && d.count.perhaps == 0 && d.counts():
+	case d.broken[Reviewed] || d.merged == yes && known && d.count.perhaps == 0:
 		return Known("0")
 	case unsure != nil:
 		return Unknown[string](unsure.Why()).From(unsure.Source())
-	case !d.counts():
+	case d.merged == no:
 		return Known(strconv.Itoa(MostApprovals))
 	case d.count.surely != d.count.perhaps:
 		return Unknown[string](d.count.why).From(d.p.ApprovalRules.Source())
@@ -142,9 +138,14 @@ func (d *door) reviews() Fact[string] {
 	return Known(strconv.Itoa(d.count.surely))
 }
 
-// counts reports whether anything can be merged into the ref, so that approvals
-// are a matter of how many.
-func (d *door) counts() bool { return d.kind == Branch && d.mergeable() }
+// branch looks at the guards of a branch.
+func (d *door) branch() {
+	if d.isProtected() {
+		d.pushes()
+		d.mirror()
+		d.approvals()
+	}
+}
 
 // isProtected looks for the rules that protect the branch; false if nobody knows
 // them.
@@ -171,30 +172,38 @@ func (d *door) rules() []ProtectedBranch {
 	return out
 }
 
+// pushes: whoever passes one rule passes, and one that allows force push allows it
+// to whom any lets push.
 func (d *door) pushes() {
-	for _, r := range d.rules() {
-		who, known := r.Push.Value()
-		switch someone := len(someone(who)) > 0; {
+	rules := d.rules()
+	for _, r := range rules {
+		switch who, known := r.Push.Value(); {
 		case !known:
 			d.unknown(r.Push, NoDirectPush, Reviewed)
-		case someone:
+		case len(someone(who)) > 0:
 			d.breaks(NoDirectPush, Reviewed)
-		default:
-			continue // nobody pushes, by force either
 		}
-		switch on, told := r.ForcePush.Value(); {
-		case !told:
-			d.unknown(r.ForcePush, NoForcePush)
-		case on && !known:
-			d.unknown(r.Push, NoForcePush)
-		case on:
-			d.breaks(NoForcePush)
+		for _, by := range rules {
+			who, known := by.Push.Value()
+			switch on, told := r.ForcePush.Value(); {
+			case known && len(someone(who)) == 0, told && !on:
+			case !told:
+				d.unknown(r.ForcePush, NoForcePush)
+			case !known:
+				d.unknown(by.Push, NoForcePush)
+			default:
+				d.breaks(NoForcePush)
+			}
 		}
 	}
 }
 
 func (d *door) mirror() {
-	d.setting(d.p.Mirror, true, false, NoDirectPush, Reviewed, NoForcePush)
+	kinds := []Kind{NoDirectPush, Reviewed, NoForcePush}
+	if d.kind == Tag {
+		kinds = kinds[:2]
+	}
+	d.setting(d.p.Mirror, true, false, kinds...)
 }
 
 // setting looks at a setting of which one value is bad. absent: so is a tier that
@@ -209,22 +218,62 @@ func (d *door) setting(f Fact[bool], bad, absent bool, kinds ...Kind) {
 	}
 }
 
-// mergeable reports whether somebody may change the branch, or perhaps may.
-func (d *door) mergeable() bool {
+// changeable says whether somebody may change the branch, and of what is not known
+// whether they may.
+func (d *door) changeable() (answer, Said) {
+	known := yes
+	var unsure Said
+	found := false
 	for _, r := range d.rules() {
-		merge, told := r.Merge.Value()
-		push, known := r.Push.Value()
-		if !told || !known || len(someone(merge)) > 0 || len(someone(push)) > 0 {
-			return true
+		for _, list := range []Fact[[]Access]{r.Merge, r.Push} {
+			switch who, told := list.Value(); {
+			case !told:
+				known, unsure = perhaps, list
+			case len(someone(who)) > 0:
+				found = true
+			}
 		}
 	}
-	return false
+	switch {
+	case found:
+		return yes, nil
+	case known == perhaps:
+		return perhaps, unsure
+	}
+	return no, nil
 }
 
+// answer is yes, no, or nobody knows.
+type answer uint8
+
+const (
+	no answer = iota
+	perhaps
+	yes
+)
+
+// approvals looks at what a merge needs. Where nobody knows whether anybody may
+// merge, what is missing is only perhaps missed.
 func (d *door) approvals() {
-	if !d.mergeable() {
+	var who Said
+	if d.merged, who = d.changeable(); d.merged == no {
 		return
 	}
+	before := d.broken
+	d.merges()
+	if d.merged == yes {
+		return
+	}
+	for k := range d.broken {
+		if d.broken[k] && !before[k] {
+			d.broken[k] = false
+			d.unknown(who, Kind(k))
+		}
+	}
+	d.unknown(who, Reviewed) // how many would be needed does not say that any are
+}
+
+func (d *door) merges() {
 	d.setting(d.p.ApprovalRulesOverridable, true, false, Reviewed)
 	d.setting(d.p.AuthorMayApprove, true, true, NoAuthorApproval)
 	d.setting(d.p.CommittersMayApprove, true, true, NoCommitterApproval)
@@ -242,23 +291,21 @@ func (d *door) approvals() {
 	}
 }
 
-// rule counts the approvals that a rule asks for, if it applies: as many as its
-// approvers can give. One that too few can meet is met by itself.
+// rule counts the approvals that a rule asks for, if it applies and means what it
+// says.
 func (d *door) rule(r ApprovalRule) {
 	if r.Type != "any_approver" && r.Type != "regular" || !d.applies(r) {
 		return
 	}
-	surely := min(r.Required, MostApprovals)
-	perhaps := surely
-	if approvers, told := r.Approvers.Value(); r.Type == "regular" {
-		surely = min(surely, len(approvers))
-		if told {
-			perhaps = surely
-		} else if perhaps > d.count.perhaps {
-			d.count.why = fmt.Sprintf("who may approve by the rule %q: %s", r.Name, r.Approvers.Why())
+	n := min(r.Required, MostApprovals)
+	switch enough, why := d.p.enough(r); {
+	case why != "":
+		if n > d.count.perhaps {
+			d.count.perhaps, d.count.why = n, why
 		}
+	case enough:
+		d.count.surely, d.count.perhaps = max(d.count.surely, n), max(d.count.perhaps, n)
 	}
-	d.count.surely, d.count.perhaps = max(d.count.surely, surely), max(d.count.perhaps, perhaps)
 }
 
 // applies reports whether an approval rule is for the branch, which is protected.
@@ -297,6 +344,7 @@ func (d *door) tag() {
 		d.unknown(d.p.ProtectedTags, onlyRefs...)
 		return
 	}
+	d.mirror()
 	protected := false
 	for _, r := range rules {
 		if !Matches(r.Name, d.ref) {
@@ -395,8 +443,7 @@ func (p *Project) approvalNumbers() []int {
 	numbers := []int{MostApprovals}
 	rules, _ := p.ApprovalRules.Value()
 	for _, r := range rules {
-		approvers, _ := r.Approvers.Value()
-		numbers = append(numbers, min(r.Required, MostApprovals), min(len(approvers), MostApprovals))
+		numbers = append(numbers, min(r.Required, MostApprovals))
 	}
 	slices.Sort(numbers)
 	return slices.DeleteFunc(slices.Compact(numbers), func(n int) bool { return n == 0 })

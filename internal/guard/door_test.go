@@ -70,7 +70,7 @@ func TestDoorUnknown(t *testing.T) {
 		"no rule, overrides unseen":  {[]string{strict, "approval_rules: none"}, map[string]string{"approvals": "0"}},
 		"overridable, rules unseen":  {[]string{strict, "approval_rules_overridable: true"}, map[string]string{"approvals": "0"}},
 		"hidden approvers":           {append(premium[:9:9], strict, "approval_rules: [{name: A, type: regular, required: 2, branches: every}, {name: B, type: any_approver, required: 1, branches: every}]"), map[string]string{"approvals": "?"}},
-		"fewer approvers than asked": {append(premium[:9:9], strict, "approval_rules: [{name: A, type: regular, required: 3, branches: every, approvers: [1]}]"), map[string]string{"approvals": "1"}},
+		"fewer approvers than asked": {append(premium[:9:9], strict, "approval_rules: [{name: A, type: regular, required: 3, branches: every, approvers: [1]}]"), map[string]string{"approvals": "0"}},
 		"who may push is not shown":  {append(premium[:11:11], "protected_branches: [{name: main, merge: maintainer}]"), map[string]string{"protected": "true", "direct-push": "?", "force-push": "?", "approvals": "?", "code-owners": "?"}},
 	} {
 		got := doorOf(project(t, tt.keys...), Branch, "main")

@@ -105,7 +105,7 @@ func (p *Project) Gaps(w *regular.Work, kind RefKind, require []Requirement) []G
 		s.tags()
 	case MergeRequest:
 		if !s.mergeRequests() {
-			s.branchProtection()
+			s.branches()
 		}
 	default:
 		s.branches()
@@ -197,8 +197,12 @@ func (s *survey) pushable(g Gap) {
 			g.Surely, g.Source, g.Who, g.Does = false, s.p.PushRule.Source(), "", ""
 			break
 		}
+		refused := g
 		if name, told := s.p.DefaultBranch.Value(); told {
 			allowed = s.w.Union(allowed, regular.Literal(name))
+		} else { // any of them may be the default branch
+			refused.Refs = s.w.Subtract(g.Refs, allowed)
+			unknownOf(s, refused, s.p.DefaultBranch)
 		}
 		g.Refs = s.w.Intersect(g.Refs, allowed)
 	}
@@ -210,40 +214,55 @@ func (s *survey) pushable(g Gap) {
 func (s *survey) pushes() {
 	rules, _ := s.p.ProtectedBranches.Value()
 	for _, r := range rules {
-		refs := matching(s.w, r.Name)
-		g := Gap{Guard: PushLevels, Breaks: s.needed(NoDirectPush, Reviewed), Refs: refs, Surely: true, Page: pageRepository, Does: "pushes straight to branch %s",
+		g := Gap{Guard: PushLevels, Breaks: s.needed(NoDirectPush, Reviewed), Refs: matching(s.w, r.Name), Surely: true, Page: pageRepository, Does: "pushes straight to branch %s",
 			Source: s.p.ProtectedBranches.Source(), Fix: fmt.Sprintf("set who may push and merge to %q: allowed to push, no one", r.Name)}
-		force := g
-		force.Guard, force.Breaks, force.Does = ForcePushes, s.needed(NoForcePush), "force-pushes branch %s"
-		force.Fix = fmt.Sprintf("turn off force push for %q", r.Name)
 		who, known := r.Push.Value()
 		if !known {
 			unknownOf(s, g, r.Push)
 		}
-		if who = someone(who); known && len(who) > 0 {
+		if who = someone(who); len(who) > 0 {
 			g.Who, g.Level = whoAre(who)
 			g.Why = fmt.Sprintf("the rule %q lets %s push", r.Name, listOf(who))
 			s.add(g)
 		}
-		switch on, told := r.ForcePush.Value(); {
-		case known && len(who) == 0:
-		case !told:
-			unknownOf(s, force, r.ForcePush)
-		case on && !known:
-			unknownOf(s, force, r.Push)
-		case on:
-			force.Who, force.Level = g.Who, g.Level
-			force.Why = fmt.Sprintf("the rule %q allows force push, to %s", r.Name, listOf(who))
-			s.add(force)
+		for _, by := range rules {
+			s.forcePushes(r, by)
 		}
 	}
 }
 
-// mirror: a project that mirrors another takes over its branches, reviewed or not.
+// forcePushes: one matching rule that allows force push allows it to whom any
+// matching rule lets push. (GitLab, "Protection rules and permissions".)
+func (s *survey) forcePushes(r, by ProtectedBranch) {
+	g := Gap{Guard: ForcePushes, Breaks: s.needed(NoForcePush), Refs: s.w.Intersect(matching(s.w, r.Name), matching(s.w, by.Name)), Surely: true, Page: pageRepository,
+		Does: "force-pushes branch %s", Source: s.p.ProtectedBranches.Source(), Fix: fmt.Sprintf("turn off force push for %q", r.Name)}
+	who, known := by.Push.Value()
+	who = someone(who)
+	switch on, told := r.ForcePush.Value(); {
+	case known && len(who) == 0, told && !on:
+	case !told:
+		unknownOf(s, g, r.ForcePush)
+	case !known:
+		unknownOf(s, g, by.Push)
+	default:
+		g.Who, g.Level = whoAre(who)
+		g.Why = fmt.Sprintf("the rule %q allows force push, to %s", r.Name, listOf(who))
+		if r.Name != by.Name {
+			g.Why = fmt.Sprintf("the rule %q allows force push, and the rule %q lets %s push", r.Name, by.Name, listOf(who))
+		}
+		s.add(g)
+	}
+}
+
+// mirror: a project that mirrors another takes over its branches and tags,
+// reviewed or not.
 func (s *survey) mirror() {
-	g := Gap{Guard: PullMirroring, Breaks: s.needed(NoDirectPush, Reviewed, NoForcePush), Refs: s.p.Refs(s.w, Branch), Surely: true,
+	g := Gap{Guard: PullMirroring, Breaks: s.needed(NoDirectPush, Reviewed, NoForcePush), Refs: s.p.Refs(s.w, s.kind), Surely: true,
 		Who: "whoever may push to the repository it mirrors", Does: "pushes branch %s there", Why: "the project mirrors another repository",
 		Fix: "turn off pull mirroring", Page: pageRepository, Source: s.p.Mirror.Source()}
+	if s.kind == Tag {
+		g.Breaks, g.Does = s.needed(NoDirectPush, Reviewed), "pushes tag %s there"
+	}
 	switch on, known := s.p.Mirror.Value(); {
 	case s.p.Mirror.State() == StateAbsent:
 	case !known:
@@ -255,8 +274,20 @@ func (s *survey) mirror() {
 
 // approvals: what a merge needs, at branches that somebody may merge into.
 func (s *survey) approvals() {
-	refs := s.mergeable()
-	base := Gap{Refs: refs, Surely: true, Level: Developer, Page: pageMergeRequest}
+	open, perhaps, unsure := s.mergeable()
+	s.merges(Gap{Refs: open, Surely: true, Level: Developer, Page: pageMergeRequest})
+	// Where nobody knows whether anybody may merge, nothing is sure.
+	n := len(s.gaps)
+	s.merges(Gap{Refs: s.w.Subtract(perhaps, open), Surely: true, Level: Developer, Page: pageMergeRequest})
+	for i := range s.gaps[n:] {
+		if g := &s.gaps[n+i]; g.Surely {
+			g.Surely, g.Who, g.Does, g.Why = false, "", "", "who may merge: "+unsure+"; if anybody: "+g.Why
+		}
+	}
+}
+
+// merges is what a merge needs at some branches.
+func (s *survey) merges(base Gap) {
 	for _, r := range s.needed(Reviewed) {
 		s.required(base, r)
 	}
@@ -298,18 +329,22 @@ func (s *survey) approvals() {
 // noApprovals is what to do where the tier has no approvals.
 const noApprovals = "this tier cannot require approvals: let no one but a person you trust alone merge (merge access to one user needs Premium; Maintainers otherwise), or ask for protected,no-direct-push only"
 
-// mergeable is the protected branches that somebody may change, or perhaps may.
-func (s *survey) mergeable() regular.Language {
-	var open regular.Language
+// mergeable is the protected branches that somebody may change, and those that
+// somebody may or perhaps may, and why that is not known.
+func (s *survey) mergeable() (surely, perhaps regular.Language, why string) {
 	rules, _ := s.p.ProtectedBranches.Value()
 	for _, r := range rules {
-		merge, told := r.Merge.Value()
-		push, known := r.Push.Value()
-		if !told || !known || len(someone(merge)) > 0 || len(someone(push)) > 0 {
-			open = s.w.Union(open, matching(s.w, r.Name))
+		refs := matching(s.w, r.Name)
+		for _, list := range []Fact[[]Access]{r.Merge, r.Push} {
+			switch who, known := list.Value(); {
+			case !known:
+				perhaps, why = s.w.Union(perhaps, refs), list.Why()
+			case len(someone(who)) > 0:
+				surely, perhaps = s.w.Union(surely, refs), s.w.Union(perhaps, refs)
+			}
 		}
 	}
-	return open
+	return surely, perhaps, why
 }
 
 // required: the branches for which no rule asks for so many approvals.
@@ -327,34 +362,52 @@ func (s *survey) required(g Gap, r Requirement) {
 		unknownOf(s, g, s.p.ApprovalRules)
 		return
 	}
-	var surely, perhaps, few regular.Language // the branches where so many are needed; where too few can approve
-	unsure, unmet := g, g
+	var surely, perhaps, thin regular.Language // the branches where so many are needed, perhaps are, and seem to be
+	g.Why = fmt.Sprintf("no approval rule that applies to it requires %d", r.Count)
+	unsure := g
+	unsure.Surely, unsure.Who, unsure.Does = false, "", ""
 	for _, rule := range rules {
 		if rule.Required < r.Count || rule.Type != "any_approver" && rule.Type != "regular" {
 			continue
 		}
 		refs := s.ruleRefs(rule)
-		switch approvers, told := rule.Approvers.Value(); {
-		case rule.Type == "any_approver" || told && len(approvers) >= r.Count:
+		switch enough, why := s.p.enough(rule); {
+		case why != "":
+			perhaps, unsure.Why = s.w.Union(perhaps, refs), why
+		case enough:
 			surely = s.w.Union(surely, refs)
-		case told: // a rule that too few can meet is met by itself
-			few = s.w.Union(few, refs)
 		default:
-			perhaps = s.w.Union(perhaps, refs)
-			unsure.Why = fmt.Sprintf("who may approve by the rule %q: %s", rule.Name, rule.Approvers.Why())
+			thin = s.w.Union(thin, refs)
 		}
 	}
-	unsure.Surely = false
-	unmet.Why = "the approval rules that apply to it name fewer approvers than they require, and GitLab takes those for met"
-	g.Why = fmt.Sprintf("no approval rule that applies to it requires %d", r.Count)
-	rest := s.w.Subtract(g.Refs, surely)
-	unsure.Refs = s.w.Intersect(rest, perhaps)
-	rest = s.w.Subtract(rest, perhaps)
-	unmet.Refs = s.w.Intersect(rest, few)
-	g.Refs = s.w.Subtract(rest, few)
+	unsure.Refs = s.w.Subtract(s.w.Intersect(g.Refs, perhaps), surely)
+	g.Refs = s.w.Subtract(g.Refs, s.w.Union(perhaps, surely))
+	few := g
+	few.Refs, few.Why = s.w.Intersect(g.Refs, thin), "the approval rules that apply to it name too few approvers, and GitLab takes a rule that nobody can meet for met"
+	few.Fix = "name more approvers than the rule requires: an author cannot approve, and a rule that nobody else can meet counts as met"
+	g.Refs = s.w.Subtract(g.Refs, thin)
 	s.add(g)
+	s.add(few)
 	s.add(unsure)
-	s.add(unmet)
+}
+
+// enough reports whether a rule has approvers enough to mean what it says. GitLab
+// approves one by itself that requires more than can approve, and an author
+// cannot, where authors may not approve their own. why says what nobody knows.
+// (GitLab, "Merge request approval rules", invalid rules.)
+func (p *Project) enough(rule ApprovalRule) (enough bool, why string) {
+	if rule.Type == "any_approver" {
+		return true, ""
+	}
+	approvers, told := rule.Approvers.Value()
+	if !told {
+		return false, fmt.Sprintf("who may approve by the rule %q: %s", rule.Name, rule.Approvers.Why())
+	}
+	authors, known := p.AuthorMayApprove.Value()
+	if len(approvers) == rule.Required && !known {
+		return false, "whether an author may approve: " + p.AuthorMayApprove.Why()
+	}
+	return len(approvers) > rule.Required || authors && len(approvers) == rule.Required, ""
 }
 
 // ruleRefs is the branches that an approval rule applies to.
@@ -379,18 +432,20 @@ func (s *survey) codeOwners(g Gap) {
 	g.Who, g.Does, g.Page, g.Source = "a Developer", "opens a merge request into %s that its code owners never see", pageRepository, s.p.ProtectedBranches.Source()
 	g.Why, g.Fix = "no rule requires code owner approval", "turn on code owner approval for the protected branch"
 	rules, _ := s.p.ProtectedBranches.Value()
+	var perhaps []ProtectedBranch
 	for _, r := range rules {
-		if on, known := r.CodeOwners.Value(); known && on {
+		switch on, known := r.CodeOwners.Value(); {
+		case known && on:
 			g.Refs = s.w.Subtract(g.Refs, matching(s.w, r.Name))
+		case r.CodeOwners.State() == StateUnknown:
+			perhaps = append(perhaps, r)
 		}
 	}
-	unsure := g
-	for _, r := range rules {
-		if r.CodeOwners.State() == StateUnknown {
-			unsure.Refs = s.w.Intersect(g.Refs, matching(s.w, r.Name))
-			g.Refs = s.w.Subtract(g.Refs, unsure.Refs)
-			unknownOf(s, unsure, r.CodeOwners)
-		}
+	for _, r := range perhaps {
+		unsure := g
+		unsure.Refs = s.w.Intersect(g.Refs, matching(s.w, r.Name))
+		g.Refs = s.w.Subtract(g.Refs, unsure.Refs)
+		unknownOf(s, unsure, r.CodeOwners)
 	}
 	s.add(g)
 }
@@ -407,6 +462,7 @@ func (s *survey) tags() {
 	}
 	g.Refs = s.w.Subtract(g.Refs, covered)
 	s.add(g)
+	s.mirror()
 	rules, _ := s.p.ProtectedTags.Value()
 	for _, r := range rules {
 		g := Gap{Guard: TagCreators, Breaks: s.needed(NoDirectPush, Reviewed), Refs: matching(s.w, r.Name), Surely: true, Page: pageRepository,
