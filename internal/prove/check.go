@@ -31,6 +31,7 @@ type issuerWorld struct {
 	require  []guard.Requirement
 	projects map[string]*projectWorld // :: full path → shapes and gaps
 	others   []*Shape
+	free     map[string]*Shape // :: lead and origin → the shape of its unusual subs
 	person   *Shape
 	err      error
 }
@@ -38,7 +39,7 @@ type issuerWorld struct {
 type projectWorld struct {
 	*guard.Project
 	shapes []*Shape
-	fork   *Shape // made at need
+	forks  []*Shape // made at need
 	gaps   map[guard.RefKind][]guard.Gap
 }
 
@@ -154,13 +155,15 @@ func (is *issuerWorld) judge(role string, doc *policy.Document, st *policy.State
 		return // the exchange lets nobody in by such a statement
 	}
 	work := regular.NewWork(maxStates)
-	j := &judgement{issuerWorld: is, work: work, role: role, doc: doc, statement: st, out: out}
 	filter := newFilter(work, is.Provider.URL, st)
+	j := &judgement{issuerWorld: is, work: work, role: role, doc: doc, statement: st, filter: filter, out: out}
 	if is.Facts != nil {
 		for i := range is.Facts.Projects {
-			if p := &is.Facts.Projects[i]; filter.mayBe(p) {
+			p := &is.Facts.Projects[i]
+			if filter.mayBe(p) {
 				j.project(p)
 			}
+			j.forks(p)
 		}
 	}
 	j.others()
@@ -178,6 +181,7 @@ type judgement struct {
 	role      string
 	doc       *policy.Document
 	statement *policy.Statement
+	filter    filter
 	out       *StatementReport
 }
 
@@ -188,7 +192,7 @@ func (is *issuerWorld) world(p *guard.Project) *projectWorld {
 	}
 	work := regular.NewWork(maxStates)
 	pw := &projectWorld{Project: p, gaps: map[guard.RefKind][]guard.Gap{}}
-	pw.shapes = is.shapes(work, []*guard.Project{p}, hasKind(is.require, guard.ImmutableID))
+	pw.shapes = is.shapes(work, p, hasKind(is.require, guard.ImmutableID))
 	for _, kind := range []guard.RefKind{guard.Branch, guard.Tag, guard.MergeRequest} {
 		pw.gaps[kind] = p.Gaps(work, kind, is.require)
 	}
@@ -203,17 +207,21 @@ func hasKind(list []guard.Requirement, kind guard.Kind) bool {
 	return slices.ContainsFunc(list, func(r guard.Requirement) bool { return r.Kind == kind })
 }
 
-// shapesOf are the shapes of a project's jobs that a statement may be about. A
-// fork's job is the fork's, another project's, unless the statement asks where it
-// runs.
-func (is *issuerWorld) shapesOf(pw *projectWorld, st *policy.Statement) []*Shape {
-	if on, told := pw.ForkPipelinesInParent.Value(); !on && told || !asksWhereItRuns(st, is.Provider) {
-		return pw.shapes
+// forksOf are the shapes of the jobs of a project's forks that may run in it, for a
+// statement that may take them for the project's. Else a fork is another project.
+func (is *issuerWorld) forksOf(p *guard.Project, st *policy.Statement) []*Shape {
+	if on, told := p.ForkPipelinesInParent.Value(); !on && told || !asksWhereItRuns(st, is.Provider, p) {
+		return nil
 	}
-	if pw.fork == nil {
-		pw.fork = is.shape(regular.NewWork(maxStates), origin{class: ForkOfKnown, project: pw.Project, ref: guard.MergeRequest})
+	pw := is.world(p)
+	if pw.forks == nil {
+		work := regular.NewWork(maxStates)
+		for _, v := range variants(origin{class: ForkOfKnown, project: p, ref: guard.MergeRequest}, subComponents(p)) {
+			pw.forks = append(pw.forks, is.shape(work, v))
+		}
+		is.err = firstOf(is.err, work.Err())
 	}
-	return append(pw.shapes[:len(pw.shapes):len(pw.shapes)], pw.fork)
+	return pw.forks
 }
 
 // project judges what the statement lets in of a project that is known.
@@ -227,14 +235,11 @@ func (j *judgement) project(p *guard.Project) {
 		j.finding(Finding{Verdict: Unknown, Guard: "sub-components", Project: p.Path, Why: "what the project's sub is made of: " + p.SubComponents.Why(),
 			Fix: "sub_claim_components in its facts: [project_path, ref_type, ref] is GitLab's default"})
 	}
-	reused := false // one finding says it, of branches or tags
-	for _, s := range j.shapesOf(pw, j.statement) {
+	var reused, unreused bool // one finding says it, of branches or tags
+	for _, s := range pw.shapes {
 		r := s.allows(j.work, j.doc, j.statement, j.Provider)
+		unreused = unreused || s.origin.class == ReusedPath
 		if r.empty() {
-			continue
-		}
-		if s.origin.class == ForkOfKnown {
-			j.whole(s, r, j.forkRuns(p))
 			continue
 		}
 		if s.origin.class == ReusedPath {
@@ -251,6 +256,29 @@ func (j *judgement) project(p *guard.Project) {
 		}
 		j.environment(s, r)
 	}
+	for _, kind := range []guard.RefKind{guard.Branch, guard.Tag} {
+		if !unreused || reused || j.filter.pins(p) {
+			break
+		}
+		s, r, err := j.stranger(origin{class: ReusedPath, project: p, ref: kind})
+		if err != nil {
+			j.finding(Finding{Verdict: Unknown, Guard: "immutable-id", Project: p.Path, Why: err.Error()})
+		}
+		if s != nil {
+			j.whole(s, r, reusedPath(p))
+			reused = true
+		}
+	}
+}
+
+// forks judges what the statement lets in of a project's forks.
+func (j *judgement) forks(p *guard.Project) {
+	for _, s := range j.forksOf(p, j.statement) {
+		if r := s.allows(j.work, j.doc, j.statement, j.Provider); !r.empty() {
+			j.whole(s, r, j.forkRuns(p))
+			return
+		}
+	}
 }
 
 // gap adds a finding if the region reaches into a gap.
@@ -262,6 +290,9 @@ func (j *judgement) gap(s *Shape, r region, gap guard.Gap, group int, bad part) 
 	if gap.Surely {
 		if m, ok := pickWithin(j.work, r.surely, group, bad); ok {
 			f.Verdict = Refuted
+			if why := j.unsettled(s, r, group, bad); len(why) > 0 {
+				f.Verdict, f.Why = Unknown, strings.Join(why, "; ")+"; without that: "+gap.Why
+			}
 			j.witness(s, m, f, gap.Who, gap.Does)
 			return
 		}
@@ -275,6 +306,78 @@ func (j *judgement) gap(s *Shape, r region, gap guard.Gap, group int, bad part) 
 		f.Why = strings.Join(slices.Compact(slices.Clone(r.unmodelled)), "; ") + "; without that: " + gap.Why
 	}
 	j.witness(s, m, f, gap.Who, gap.Does)
+}
+
+// unsettled is why nobody can say which jobs of a project the statement takes:
+// what it asks of them follows from facts that are not known.
+func (j *judgement) unsettled(s *Shape, r region, group int, bad part) []string {
+	p := s.origin.project
+	if p == nil || s.origin.class == ForkOfKnown {
+		return nil
+	}
+	var out []string
+	for _, f := range claimFacts(s.origin) {
+		if f.fact.State() == guard.StateUnknown && slices.ContainsFunc(f.claims, func(claim string) bool { return j.asks(s, claim) }) {
+			out = append(out, f.what+": "+f.fact.Why())
+		}
+	}
+	if s.origin.class == KnownProject && s.origin.ref == guard.Tag && p.DefaultBranch.State() == guard.StateUnknown {
+		var refs regular.Language
+		for _, b := range r.surely {
+			refs = j.work.Union(refs, j.work.Image(b.limit(j.work, group, bad).parts[0].words, template(trackRef), originTracks))
+		}
+		if _, one := refs.Word(); one {
+			out = append(out, "the default branch, like which no tag can be called: "+p.DefaultBranch.Why())
+		}
+	}
+	return out
+}
+
+// claimFact is a fact that decides what claims a project's tokens have.
+type claimFact struct {
+	claims []string
+	what   string
+	fact   guard.Said
+}
+
+func claimFacts(o origin) []claimFact {
+	p := o.project
+	out := []claimFact{
+		{[]string{"project_id", "job_project_id", "source_project_id"}, "the project's id", &p.ID},
+		{[]string{"namespace_id", "job_namespace_id"}, "its group's id", &p.NamespaceID},
+	}
+	if o.class != KnownProject {
+		return out
+	}
+	out = append(out, claimFact{[]string{"project_visibility"}, "its visibility", &p.Visibility},
+		claimFact{[]string{"environment_protected"}, "its protected environments", &p.ProtectedEnvironments},
+		claimFact{[]string{"environment_protected"}, "its groups' protected environments", &p.GroupProtectedEnvironments})
+	if o.ref == guard.Tag {
+		return append(out, claimFact{[]string{"ref_protected"}, "its protected tags", &p.ProtectedTags})
+	}
+	out = append(out, claimFact{[]string{"ref_protected"}, "its protected branches", &p.ProtectedBranches})
+	if o.ref == guard.MergeRequest {
+		out = append(out, claimFact{[]string{"ref_protected"}, "whether merge requests' pipelines can be protected", &p.ProtectMergeRequestPipelines})
+	}
+	return out
+}
+
+// asks reports whether the statement, or one that denies, looks at a claim, by
+// itself or in sub.
+func (j *judgement) asks(s *Shape, claim string) bool {
+	components := s.origin.components
+	if components == nil {
+		components = subComponents(s.origin.project)
+	}
+	in := func(st *policy.Statement, claim string) bool {
+		return slices.ContainsFunc(st.Keys(), func(key string) bool { return policy.SameKey(key, j.Provider.URL+":"+claim) })
+	}
+	for _, st := range j.doc.Statements() {
+		if (st == j.statement || st.Denies()) && (in(st, claim) || has(components, claim) && in(st, "sub")) {
+			return true
+		}
+	}
+	return false
 }
 
 // pickWithin is a request of the boxes in which one group is within bounds.
@@ -344,25 +447,32 @@ func (j *judgement) others() {
 			return // one finding says it
 		}
 	}
+	for _, kind := range []guard.RefKind{guard.Branch, guard.Tag} {
+		s, r, err := j.stranger(origin{class: OtherProject, ref: kind})
+		if err != nil {
+			j.finding(Finding{Verdict: Unknown, Guard: "known-projects", Why: err.Error()})
+		}
+		if s != nil {
+			j.anotherProject(s, r)
+			return // what sub is made of besides changes nothing
+		}
+	}
 }
 
 // anotherProject adds what lets other projects in. Where the statement names them
-// all, nobody has read their facts; else one can be made.
+// all, by path or id, nobody has read their facts; else one can be made.
 func (j *judgement) anotherProject(s *Shape, r region) bool {
-	paths := map[string]bool{}
-	finite := true
-	for _, b := range r.perhaps {
-		list, few := j.work.Image(b.parts[0].words, template(trackNamespace, "/", trackName), originTracks).Words(maxValues)
-		finite = finite && few
-		for _, p := range list {
-			paths[p] = true
-		}
-	}
-	if finite {
-		for _, path := range sortedKeys(paths) {
+	if paths, all := j.values(s, r, template(trackNamespace, "/", trackName)); all {
+		for _, path := range paths {
 			j.finding(Finding{Verdict: Unknown, Project: path, Why: "nothing is known of the project", Fix: "mayfly facts pull --project " + path + " reads its facts"})
 		}
 		return false // the tags' are the same; findings are not repeated
+	}
+	if ids, all := j.values(s, r, template(trackProjectID)); all {
+		for _, id := range ids {
+			j.finding(Finding{Verdict: Unknown, Why: "nothing is known of the project with the id " + id, Fix: "mayfly facts pull --project PATH reads its facts"})
+		}
+		return false
 	}
 	j.whole(s, r, guard.Gap{Guard: "known-projects", Breaks: j.require, Surely: true,
 		Who: "anyone who may create a project there", Does: "creates the project %s, of which they are the Owner", Why: "the statement trusts projects by a pattern, ones that do not exist yet among them",
@@ -370,13 +480,14 @@ func (j *judgement) anotherProject(s *Shape, r region) bool {
 	return true
 }
 
-func sortedKeys(m map[string]bool) []string {
-	var out []string
-	for k := range m {
-		out = append(out, k)
+// values are what a text made of the origin's tracks can be in a region, if that
+// is few.
+func (j *judgement) values(s *Shape, r region, t regular.Template) (values []string, few bool) {
+	var all regular.Language
+	for _, b := range r.perhaps {
+		all = j.work.Union(all, j.work.Image(b.parts[0].words, t, s.groups[0].Tracks))
 	}
-	slices.Sort(out)
-	return out
+	return all.Words(maxValues)
 }
 
 // person judges whether people who sign in get the role.
@@ -401,22 +512,10 @@ func reusedPath(p *guard.Project) guard.Gap {
 }
 
 // asksWhereItRuns reports whether a statement is about the project that a job runs
-// in, rather than the one it is of.
-func asksWhereItRuns(st *policy.Statement, p arn.Provider) bool {
-	for _, name := range st.Keys() {
-		if strings.HasPrefix(policy.FoldKey(name), policy.FoldKey(p.URL+":job_")) {
-			return true
-		}
-	}
-	conditions := st.Conditions()
-	for i := range conditions {
-		for _, v := range conditions[i].Values() {
-			if strings.HasPrefix(v.Text(), "job_project_") {
-				return true
-			}
-		}
-	}
-	return false
+// in, rather than the one it is of: it asks so, or the project's sub does.
+func asksWhereItRuns(st *policy.Statement, p arn.Provider, of *guard.Project) bool {
+	return slices.ContainsFunc(subComponents(of), func(c string) bool { return strings.HasPrefix(c, "job_project_") }) ||
+		slices.ContainsFunc(st.Keys(), func(key string) bool { return strings.HasPrefix(policy.FoldKey(key), policy.FoldKey(p.URL+":job_")) })
 }
 
 // forkRuns: a fork's merge request may run in its parent, if somebody of the

@@ -2,6 +2,7 @@ package prove
 
 import (
 	"strconv"
+	"strings"
 
 	"mayfly.internal/internal/guard"
 	"mayfly.internal/internal/policy"
@@ -56,12 +57,14 @@ func (f filter) mayBe(p *guard.Project) bool {
 		}
 	}
 	led := "project_path:" + p.Path
-	if c := subComponents(p); c[0] == "project_id" {
+	if lead, kind, _ := strings.Cut(subComponents(p)[0], "project_"); kind == "id" {
 		id, known := p.ID.Value()
 		if !known {
 			return true
 		}
-		led = "project_id:" + strconv.FormatInt(id, 10)
+		led = lead + "project_id:" + strconv.FormatInt(id, 10)
+	} else {
+		led = lead + led
 	}
 	reused := "project_path:" + p.Path
 	for _, l := range f.subjects {
@@ -70,4 +73,18 @@ func (f filter) mayBe(p *guard.Project) bool {
 		}
 	}
 	return true
+}
+
+// pins reports whether the statement names no id but the project's own, or its
+// group's.
+func (f filter) pins(p *guard.Project) bool {
+	for claim, id := range map[string]guard.Fact[int64]{"project_id": p.ID, "namespace_id": p.NamespaceID} {
+		for _, l := range f.exact[claim] {
+			own, known := id.Value()
+			if word, one := l.Word(); known && one && word == strconv.FormatInt(own, 10) {
+				return true
+			}
+		}
+	}
+	return false
 }

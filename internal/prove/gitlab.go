@@ -2,6 +2,7 @@ package prove
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -90,29 +91,36 @@ var (
 	levels       = []string{"guest", "planner", "reporter", "developer", "maintainer", "owner"}
 )
 
-// shapes are the shapes of everything the issuer signs: of each project that is
-// given, of everybody else's projects, and of people.
-func (is *Issuer) shapes(w *regular.Work, projects []*guard.Project, reused bool) []*Shape {
+// shapes are the shapes of a project's tokens, and if that is asked of those of
+// another under its path, whose owner makes sub as the project does, or as GitLab
+// does by default.
+func (is *Issuer) shapes(w *regular.Work, p *guard.Project, reused bool) []*Shape {
 	var out []*Shape
-	for _, p := range projects {
-		for _, kind := range []guard.RefKind{guard.Branch, guard.Tag, guard.MergeRequest} {
-			for _, o := range variants(p, kind) {
-				out = append(out, is.shape(w, o))
-			}
+	add := func(o origin, components []string) {
+		for _, v := range variants(o, components) {
+			out = append(out, is.shape(w, v))
 		}
-		if reused {
-			out = append(out, is.shape(w, origin{class: ReusedPath, project: p}), is.shape(w, origin{class: ReusedPath, project: p, ref: guard.Tag}))
+	}
+	own := subComponents(p)
+	for _, kind := range []guard.RefKind{guard.Branch, guard.Tag, guard.MergeRequest} {
+		add(origin{class: KnownProject, project: p, ref: kind}, own)
+	}
+	for _, kind := range []guard.RefKind{guard.Branch, guard.Tag} {
+		if !reused {
+			break
+		}
+		add(origin{class: ReusedPath, project: p, ref: kind, components: defaultComponents}, defaultComponents)
+		if !slices.Equal(own, defaultComponents) {
+			add(origin{class: ReusedPath, project: p, ref: kind, components: own}, own)
 		}
 	}
 	return out
 }
 
-// variants are the origins of a project's jobs of a kind. Where the project's sub
-// says whether the ref or the environment is protected, there is one for each
-// thing it can say.
-func variants(p *guard.Project, kind guard.RefKind) []origin {
-	out := []origin{{class: KnownProject, project: p, ref: kind}}
-	components := subComponents(p)
+// variants are the origins that one is parted into: where sub says whether the ref
+// or the environment is protected, there is one for each thing it can say.
+func variants(o origin, components []string) []origin {
+	out := []origin{o}
 	if has(components, "ref_protected") {
 		out = split(out, []string{"true", "false"}, func(o *origin, v string) { o.protected = v })
 	}
@@ -169,14 +177,19 @@ func subComponents(p *guard.Project) []string {
 // shape is the shape of an origin's tokens.
 func (is *Issuer) shape(w *regular.Work, o origin) *Shape {
 	b := &shapeBuilder{w: w, issuer: is, origin: o}
-	groups := []Group{b.originGroup()}
-	for _, g := range b.otherGroups() {
-		g.Keys = is.filter(g.Keys)
-		groups = append(groups, g)
+	s := is.finish(w, o, append([]Group{b.originGroup()}, b.otherGroups()...))
+	for key, why := range b.unmodelled {
+		s.opaque[policy.FoldKey(is.Provider.URL+":"+key)] = why
 	}
-	groups[0].Keys = is.filter(groups[0].Keys)
-	groups = append(groups, requestGroups(w, is.Provider)...)
-	s := NewShape(o.String(), groups...)
+	return s
+}
+
+// finish is the shape of some groups, and of what every request has.
+func (is *Issuer) finish(w *regular.Work, o origin, groups []Group) *Shape {
+	for i := range groups {
+		groups[i].Keys = is.filter(groups[i].Keys)
+	}
+	s := NewShape(o.String(), append(groups, requestGroups(w, is.Provider)...)...)
 	s.origin = o
 	s.opaque = opaqueKeys(is)
 	return s
@@ -217,6 +230,8 @@ type shapeBuilder struct {
 	w      *regular.Work
 	issuer *Issuer
 	origin origin
+	// unmodelled :: claim → why nothing can be said of it.
+	unmodelled map[string]string
 }
 
 // key is a condition key of a claim: pieces are texts and numbers of tracks.
@@ -253,86 +268,45 @@ func (b *shapeBuilder) originGroup() Group {
 	}
 	refType, refPath := o.refType()
 	g := Group{Tracks: originTracks, Words: b.w.Join(b.project(), b.refs())}
-	g.Keys = []Key{
-		b.key("sub", b.sub()...),
+	components := o.components
+	if components == nil {
+		components = subComponents(o.project)
+	}
+	if sub, why := b.subOf(components); why == "" {
+		g.Keys = append(g.Keys, b.key("sub", sub...))
+	} else {
+		b.lacks("sub", why)
+	}
+	g.Keys = append(g.Keys,
 		b.key("project_id", trackProjectID), b.key("namespace_id", trackNamespaceID),
 		b.key("project_path", trackNamespace, "/", trackName), b.key("namespace_path", trackNamespace),
-		b.key("ref", trackRef), b.key("ref_path", refPath, trackRef), b.key("ref_type", refType), b.key("ref_protected", trackProtected),
+		b.key("ref", trackRef), b.key("ref_path", refPath, trackRef), b.key("ref_type", refType), b.key("ref_protected", trackProtected))
+	if o.class != ForkOfKnown {
+		g.Keys = append(g.Keys, b.key("job_project_path", trackNamespace, "/", trackName), b.key("job_project_id", trackProjectID),
+			b.key("job_namespace_path", trackNamespace), b.key("job_namespace_id", trackNamespaceID))
+		return g
 	}
-	for _, claim := range []string{"job_project_path", "job_project_id", "job_namespace_path", "job_namespace_id"} {
-		g.Keys = append(g.Keys, b.key(claim, b.runsIn(claim)...))
+	g.Keys = append(g.Keys, b.key("job_project_path", o.project.Path), b.key("job_namespace_path", o.project.Namespace()))
+	for claim, f := range map[string]guard.Fact[int64]{"job_project_id": o.project.ID, "job_namespace_id": o.project.NamespaceID} {
+		if id, known := f.Value(); known {
+			g.Keys = append(g.Keys, b.key(claim, strconv.FormatInt(id, 10)))
+		} else {
+			b.lacks(claim, "the project's ids: "+f.Why())
+		}
+	}
+	if has(components, "job_project_id") && o.project.ID.State() != guard.StateKnown {
+		g.Keys = slices.DeleteFunc(g.Keys, func(k Key) bool { return policy.SameKey(k.Name, b.issuer.Provider.URL+":sub") })
+		b.lacks("sub", "the project's id: "+o.project.ID.Why())
 	}
 	return g
 }
 
-// runsIn is a claim about the project that a job runs in: the one it is of, but
-// for a fork's merge request, which may run in its parent.
-func (b *shapeBuilder) runsIn(claim string) []any {
-	if b.origin.class != ForkOfKnown {
-		return map[string][]any{"job_project_path": {trackNamespace, "/", trackName}, "job_project_id": {trackProjectID},
-			"job_namespace_path": {trackNamespace}, "job_namespace_id": {trackNamespaceID}}[claim]
+// lacks notes a claim of which nothing can be said.
+func (b *shapeBuilder) lacks(claim, why string) {
+	if b.unmodelled == nil {
+		b.unmodelled = map[string]string{}
 	}
-	p := b.origin.project
-	id, _ := p.ID.Value()
-	namespace, _ := p.NamespaceID.Value()
-	return map[string][]any{"job_project_path": {p.Path}, "job_project_id": {strconv.FormatInt(id, 10)},
-		"job_namespace_path": {p.Namespace()}, "job_namespace_id": {strconv.FormatInt(namespace, 10)}}[claim]
-}
-
-// sub is what GitLab makes sub of.
-func (b *shapeBuilder) sub() []any {
-	refType, _ := b.origin.refType()
-	var pieces []any
-	components := b.origin.components
-	if components == nil {
-		components = subComponents(b.origin.project)
-	}
-	for _, c := range components {
-		var value []any
-		switch c {
-		case "job_project_path", "job_project_id":
-			value = b.runsIn(c)
-		case "project_path", "source_project_path":
-			value = []any{trackNamespace, "/", trackName}
-			if p := b.known(); p != nil {
-				value = []any{p.Path}
-			}
-		case "project_id", "source_project_id":
-			value = []any{trackProjectID}
-			if p := b.known(); p != nil {
-				if id, told := p.ID.Value(); told {
-					value = []any{strconv.FormatInt(id, 10)}
-				}
-			}
-		case "ref_type":
-			value = []any{refType}
-		case "ref":
-			value = []any{trackRef}
-		case "ref_protected":
-			value = []any{b.origin.protected}
-		case "environment_protected", "deployment_tier":
-			e := b.origin.environment
-			if e == nil || *e == (environment{}) {
-				continue // GitLab leaves it out of the sub of a job without an environment
-			}
-			value = []any{map[string]string{"environment_protected": e.protected, "deployment_tier": e.tier}[c]}
-		default:
-			continue // GitLab ignores a component it does not know
-		}
-		if len(pieces) > 0 {
-			pieces = append(pieces, ":")
-		}
-		pieces = append(append(pieces, c+":"), value...)
-	}
-	return pieces
-}
-
-// known is the project, where its own settings make the token.
-func (b *shapeBuilder) known() *guard.Project {
-	if b.origin.class == KnownProject {
-		return b.origin.project
-	}
-	return nil
+	b.unmodelled[claim] = why
 }
 
 // project is the words of the tracks of ids and path.
@@ -340,12 +314,33 @@ func (b *shapeBuilder) project() regular.Language {
 	w, p := b.w, b.origin.project
 	switch b.origin.class {
 	case KnownProject:
-		return w.Join(idOf(p.ID), idOf(p.NamespaceID), regular.Literal(p.Namespace()), regular.Literal(p.Path[len(p.Namespace())+1:]))
-	case ReusedPath: // neither the project nor the group is who it was
-		return w.Join(w.Subtract(guard.Numbers(), knownID(p.ID)), w.Subtract(guard.Numbers(), knownID(p.NamespaceID)),
+		id := idOf(p.ID)
+		if p.ID.State() != guard.StateKnown {
+			id = w.Subtract(id, b.knownIDs())
+		}
+		return w.Join(id, idOf(p.NamespaceID), regular.Literal(p.Namespace()), regular.Literal(p.Path[len(p.Namespace())+1:]))
+	case ReusedPath: // neither the project nor the group is who it was, nor another that is known
+		return w.Join(w.Subtract(guard.Numbers(), b.knownIDs()), w.Subtract(guard.Numbers(), knownID(p.NamespaceID)),
 			regular.Literal(p.Namespace()), regular.Literal(p.Path[len(p.Namespace())+1:]))
+	case ForkOfKnown: // its owner's group may be the very same, its id and path are not
+		path := w.Join(w.Pattern(regular.Token{Kind: regular.AnyCase, Text: p.Namespace()}), w.Pattern(regular.Token{Kind: regular.AnyCase, Text: p.Path[len(p.Namespace())+1:]}))
+		return w.Join(w.Subtract(guard.Numbers(), knownID(p.ID)), guard.Numbers(), w.Subtract(w.Join(guard.NamespacePaths(), guard.SegmentNames()), path))
 	}
 	return b.others()
+}
+
+// knownIDs are the ids of the projects that are known.
+func (b *shapeBuilder) knownIDs() regular.Language {
+	var words []string
+	if b.issuer.Facts == nil {
+		return regular.Language{}
+	}
+	for i := range b.issuer.Facts.Projects {
+		if id, known := b.issuer.Facts.Projects[i].ID.Value(); known {
+			words = append(words, strconv.FormatInt(id, 10))
+		}
+	}
+	return regular.OneOf(words...)
 }
 
 // idOf is what an id can be.
@@ -411,22 +406,22 @@ func (b *shapeBuilder) refs() regular.Language {
 		if o.class == ForkOfKnown {
 			said = no // GitLab never takes a fork's pipeline for protected
 		}
+		if o.protected != "" {
+			said = w.Intersect(said, regular.Literal(o.protected))
+		}
 		return w.Join(names, said)
 	}
 	names := o.project.Refs(w, o.ref)
 	protected, known := o.project.ProtectedRefs(w, o.ref)
-	var out regular.Language
-	switch {
-	case !known:
-		out = w.Join(names, either)
-	case o.ref == guard.MergeRequest: // true only if the target is protected too, and the project's setting is on
-		said := either
+	if o.ref == guard.MergeRequest { // true only if the target is protected too, and the project's setting is on
+		yes = either
 		if on, told := o.project.ProtectMergeRequestPipelines.Value(); told && !on {
-			said = no
+			yes, either = no, no
 		}
-		out = w.Union(w.Join(w.Intersect(names, protected), said), w.Join(w.Subtract(names, protected), no))
-	default:
-		out = w.Union(w.Join(w.Intersect(names, protected), yes), w.Join(w.Subtract(names, protected), no))
+	}
+	out := w.Union(w.Join(w.Intersect(names, protected), yes), w.Join(w.Subtract(names, protected), no))
+	if !known {
+		out = w.Join(names, either)
 	}
 	if o.protected != "" {
 		out = w.Intersect(out, w.Join(regular.Text(), regular.Literal(o.protected)))

@@ -95,9 +95,11 @@ func (is *issuerWorld) reachable(work *regular.Work, st *policy.Statement) ([]*S
 	filter := newFilter(work, is.Provider.URL, st)
 	if is.Facts != nil {
 		for i := range is.Facts.Projects {
-			if p := &is.Facts.Projects[i]; filter.mayBe(p) {
-				out = append(out, is.shapesOf(is.world(p), st)...)
+			p := &is.Facts.Projects[i]
+			if filter.mayBe(p) {
+				out = append(out, is.world(p).shapes...)
 			}
+			out = append(out, is.forksOf(p, st)...)
 		}
 	}
 	return append(append(out, is.otherShapes()...), is.personShapes(st)...), is.err

@@ -33,7 +33,9 @@ func (j *judgement) witness(s *Shape, members []member, f Finding, who, does str
 		}
 		f.Walk = append(f.Walk, fmt.Sprintf("%s %s (%s)", who, named(does, what), f.Why))
 	}
-	f.Walk = append(f.Walk, "the job's sub is "+sub)
+	if sub != "" {
+		f.Walk = append(f.Walk, "the job's sub is "+sub)
+	}
 	f.Walk = append(f.Walk, j.matched(s, f.Claims), "role "+j.role)
 	j.finding(f)
 }
@@ -53,6 +55,10 @@ func (j *judgement) matched(s *Shape, claims Claims) string {
 		c := &conditions[i]
 		name := strings.TrimPrefix(c.Key(), j.Provider.URL+":")
 		value, ok := claims.Get(c.Key())
+		if why := s.opaque[policy.FoldKey(c.Key())]; !ok && why != "" {
+			by = append(by, fmt.Sprintf("%s %s, perhaps", c.Operator(), name))
+			continue
+		}
 		if !ok {
 			by = append(by, fmt.Sprintf("%s %s, which holds for a token without it", c.Operator(), name))
 			continue
