@@ -196,12 +196,15 @@ const (
 	ManyValues              // the key has many values, the operator is for one
 	Incomparable            // a value of the request, or a variable's, is not of the operator's kind
 	NoValues                // the policy lists no values to compare with
+	Unanswered              // nobody could find out the key's value
 )
 
 // holds evaluates the condition.
 func (c *Condition) holds(ctx Context) (truth, Why) {
 	values, multivalued, _ := ctx.Values(c.key)
 	switch {
+	case multivalued && ctx.Unanswered(c.key) != "":
+		return unknown, Unanswered
 	case len(c.values) == 0:
 		return unknown, NoValues
 	case c.operator.Test == Null:

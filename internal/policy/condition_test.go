@@ -2,6 +2,7 @@ package policy_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"mayfly.internal/internal/policy"
@@ -366,4 +367,39 @@ func TestContext(t *testing.T) {
 			t.Errorf("%d keys", n)
 		}
 	})
+}
+
+// TestUnanswered: what nobody could find out helps no Allow and stops no Deny,
+// whatever the operator, and no variable stands for it.
+func TestUnanswered(t *testing.T) {
+	var b policy.ContextBuilder
+	b.SetUnanswered("a:k", "nobody answers")
+	b.Set("a:seen", "x")
+	ctx, err := b.Context()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, condition := range []string{
+		`{"StringEquals": {"a:k": "x"}}`, `{"StringNotEquals": {"A:K": "x"}}`, `{"StringLike": {"a:k": "*"}}`, `{"StringEqualsIfExists": {"a:k": "x"}}`, `{"BoolIfExists": {"a:k": "true"}}`,
+		`{"NumericGreaterThanEquals": {"a:k": 0}}`, `{"NumericNotEqualsIfExists": {"a:k": 0}}`, `{"Null": {"a:k": "true"}}`, `{"Null": {"a:k": "false"}}`, `{"ForAllValues:StringEquals": {"a:k": "x"}}`,
+		`{"ForAllValues:StringNotEquals": {"a:k": "x"}}`, `{"ForAnyValue:StringEquals": {"a:k": "x"}}`, `{"ForAnyValue:StringEqualsIfExists": {"a:k": "x"}}`, `{"ForAllValues:Null": {"a:k": "true"}}`, `{"StringEquals": {"a:k": []}}`,
+		`{"StringEquals": {"a:seen": "${a:k}"}}`, `{"StringNotEquals": {"a:seen": "${a:k}"}}`, `{"StringLike": {"a:seen": "*${a:k, 'x'}"}}`, `{"ArnNotLike": {"a:k": "arn:*:*:*:*:*"}}`,
+	} {
+		if got := outcome(t, condition, ctx); got != "unknown" {
+			t.Errorf("%s %s", condition, got)
+		}
+	}
+	if got := outcome(t, `{"StringEquals": {"a:seen": "x"}}`, ctx); got != "holds" {
+		t.Error("another key", got)
+	}
+	d := mustParse(t, policy.Permission, statement(`"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {"Bool": {"a:k": "true"}}`))
+	x := policy.Explain(policy.Request{Principal: policy.RootPrincipal("111122223333"), Action: "a:b", Resource: "*", Context: ctx}, policy.Set{Identity: []*policy.Document{d}})
+	if got := x.Text(true); !strings.Contains(got, "a:k is not known: nobody answers") {
+		t.Error(got)
+	}
+	b.SetUnanswered("a:k", "x")
+	b.Set("A:k", "x")
+	if _, err := b.Context(); err == nil {
+		t.Error("a key has a value that nobody knows")
+	}
 }

@@ -20,6 +20,10 @@ type contextValue struct {
 	one      [1]string
 	many     []string
 	multiple bool // multivalued, though there may be one value or none
+	// unanswered says why nobody knows the key's value, though the request may
+	// have one. Variables take it for one with many values: nothing can stand for
+	// them.
+	unanswered string
 }
 
 // values are the key's values.
@@ -48,6 +52,14 @@ func (c Context) Values(key string) (values []string, multivalued, ok bool) {
 		return nil, false, false
 	}
 	return v.values(), v.multiple, true
+}
+
+// Unanswered says why nobody knows the value of a key; "" if that is not so.
+func (c Context) Unanswered(key string) string {
+	if v := c.find(key); v != nil {
+		return v.unanswered
+	}
+	return ""
 }
 
 // All walks the keys, as they were written, and their values, in no order.
@@ -81,6 +93,12 @@ func (b *ContextBuilder) SetMany(key string, values []string) {
 		clean[i] = utf8Only(v)
 	}
 	b.put(contextValue{key: key, many: clean, multiple: true})
+}
+
+// SetUnanswered says that nobody could find out the value of a key, and why: no
+// condition on it can be evaluated, whatever its operator.
+func (b *ContextBuilder) SetUnanswered(key, why string) {
+	b.put(contextValue{key: key, multiple: true, unanswered: why})
 }
 
 // usualKeys is room for those of a GitLab job's exchange.

@@ -42,6 +42,7 @@ type Failure struct {
 	Condition *Condition
 	Why       Why
 	Seen      []string
+	Missing   string // of Unanswered: why nobody knows
 }
 
 // Explain decides as Evaluate does, by the same code, and keeps the reasons.
@@ -69,6 +70,7 @@ func (t *Trace) note(outcome truth, f Failure, ctx Context) {
 	f.Unevaluable = outcome == unknown
 	if f.Condition != nil {
 		f.Seen, _, _ = ctx.Values(f.Condition.key)
+		f.Missing = ctx.Unanswered(f.Condition.key)
 	}
 	t.Failures = append(t.Failures, f)
 }
@@ -182,6 +184,8 @@ func (f Failure) Reason() string {
 		return is + ", which cannot be compared: " + c.wanted()
 	case NoValues:
 		return "the policy lists no values for " + c.key
+	case Unanswered:
+		return c.key + " is not known: " + f.Missing
 	}
 	return is // unreachable: Matched is no failure
 }

@@ -256,6 +256,24 @@ func (s *Statement) Knows(p Project) bool {
 	return terms > 0
 }
 
+// NamesProjects reports whether the statement could know a project of a provider:
+// it has project terms, and each of their values says without a wildcard in its
+// first path segment whose project it means.
+func (s *Statement) NamesProjects(p arn.Provider) bool {
+	terms := 0
+	for i := range s.conditions {
+		c := &s.conditions[i]
+		if !c.IsKey(p.URL+":sub") && !c.IsKey(p.URL+":project_id") && !c.IsKey(p.URL+":namespace_id") {
+			continue
+		}
+		if !c.positiveString() || slices.ContainsFunc(c.values, func(v Value) bool { _, ok := v.projectPart(); return !ok }) {
+			return false
+		}
+		terms++
+	}
+	return terms > 0
+}
+
 // acceptsTerm reports whether the condition, cut to its project part, accepts
 // the token's own.
 func (c *Condition) acceptsTerm(own string) bool {
