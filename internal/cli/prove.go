@@ -110,6 +110,7 @@ func (p *proving) run(ctx context.Context, args []string) error {
 		return err
 	}
 	worlds := map[string]*prove.World{} // :: requirements → the world
+	admins := p.kubeSystem(ctx, roles)
 	verdict := prove.Proven
 	var reports []proved
 	for _, r := range roles {
@@ -122,6 +123,7 @@ func (p *proving) run(ctx context.Context, args []string) error {
 			worlds[key] = prove.NewWorld(require, issuers...)
 		}
 		one := proved{role: r, Report: worlds[key].Check(r.name, r.trust)}
+		one.Notes = append(one.Notes, admins[r.name]...)
 		reports = append(reports, one)
 		verdict = worseVerdict(verdict, one.Verdict)
 	}
@@ -189,6 +191,7 @@ func roleNames(roles []trusting) string {
 // trusting is a role, or a file that says whom one trusts.
 type trusting struct {
 	name      string
+	arn       string // of a server's role
 	file      string // empty: it is a role of a server
 	trust     *policy.Document
 	audiences map[arn.Provider][]string // what its providers accept, where that is known
@@ -278,7 +281,7 @@ func (s *roleSource) ask(ctx context.Context, a *app, names []string) ([]trustin
 				fmt.Fprintf(a.stderr, "mayfly: which audiences %s accepts is not known, so any is thought possible: %s\n", p.URL, plain(err.Error()))
 			}
 		}
-		out = append(out, trusting{name: r.Name, trust: trust, audiences: audiences})
+		out = append(out, trusting{name: r.Name, arn: r.ARN, trust: trust, audiences: audiences})
 	}
 	return out, nil
 }
