@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/spf13/cobra"
 
@@ -109,28 +112,49 @@ func (p *proving) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	worlds := map[string]*prove.World{} // :: requirements → the world
-	admins := p.kubeSystem(ctx, roles)
-	verdict := prove.Proven
-	var reports []proved
-	for _, r := range roles {
-		require, err := guards.of(r.name, p.require)
-		if err != nil {
+	require := make([][]guard.Requirement, len(roles))
+	for i, r := range roles {
+		if require[i], err = guards.of(r.name, p.require); err != nil {
 			return err
 		}
-		key := requirementList(require)
-		if worlds[key] == nil {
-			worlds[key] = prove.NewWorld(require, issuers...)
-		}
-		one := proved{role: r, Report: worlds[key].Check(r.name, r.trust)}
-		one.Notes = append(one.Notes, admins[r.name]...)
-		reports = append(reports, one)
-		verdict = worseVerdict(verdict, one.Verdict)
+	}
+	admins := p.kubeSystem(ctx, roles)
+	verdict := prove.Proven
+	reports := checkAll(roles, require, issuers)
+	for i := range reports {
+		reports[i].Notes = append(reports[i].Notes, admins[roles[i].name]...)
+		verdict = worseVerdict(verdict, reports[i].Verdict)
 	}
 	if err := p.report(reports, p.world.facts); err != nil {
 		return err
 	}
 	return exitWith(verdict)
+}
+
+// checkAll judges roles, each by what is required of it, on every processor. What a
+// worker finds out of a project it keeps for the roles that are its own.
+func checkAll(roles []trusting, require [][]guard.Requirement, issuers []*prove.Issuer) []proved {
+	reports := make([]proved, len(roles))
+	var next atomic.Int64
+	var work sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(roles)) {
+		work.Go(func() {
+			worlds := map[string]*prove.World{} // :: requirements → the world
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= len(roles) {
+					return
+				}
+				key := requirementList(require[i])
+				if worlds[key] == nil {
+					worlds[key] = prove.NewWorld(require[i], issuers...)
+				}
+				reports[i] = proved{role: roles[i], Report: worlds[key].Check(roles[i].name, roles[i].trust)}
+			}
+		})
+	}
+	work.Wait()
+	return reports
 }
 
 func worseVerdict(a, b prove.Verdict) prove.Verdict {

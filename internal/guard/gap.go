@@ -486,7 +486,7 @@ func (s *survey) tags() {
 func (s *survey) mergeRequests() bool {
 	before := len(s.gaps)
 	s.add(Gap{Guard: MergeRequestSource, Breaks: s.needed(NotMergeRequest, Reviewed, NoDirectPush), Refs: s.p.Refs(s.w, MergeRequest), Surely: true, Level: Developer,
-		Who: "a Developer", Does: "opens a merge request from branch %s, whose pipeline runs what nobody has reviewed", Why: "a merge request's pipeline has the ref of its source branch",
+		Who: "a Developer", Does: "opens a merge request from branch %s into any other, whose pipeline runs what nobody has reviewed", Why: "a merge request's pipeline has the ref of its source branch",
 		Fix: "let the statement ask for pipeline_source, one of push, web, schedule and such as you need"})
 	return len(s.gaps) > before
 }

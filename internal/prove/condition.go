@@ -50,7 +50,7 @@ func (s *Shape) constrain(w *regular.Work, c *policy.Condition) constraint {
 	if g.Optional {
 		out.holds.missing, out.open.missing = missing(holdsFor(c))
 	}
-	values := k.values(w, g)
+	values := s.valuesOf(w, policy.FoldKey(c.Key()))
 	var holds, open regular.Language
 	if list, few := values.Words(maxValues); few {
 		fixed, why := s.fixed(w, c)

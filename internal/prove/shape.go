@@ -19,6 +19,8 @@ type Shape struct {
 	keys   map[string]key // :: policy.FoldKey of the condition key
 	names  []string       // the keys as written, in the order they were given
 	origin origin
+	// taken :: folded key → the values it can have, found out at need.
+	taken map[string]regular.Language
 	// opaque :: folded key → why nothing can be said of it, though requests have it.
 	opaque map[string]string
 }
@@ -56,7 +58,7 @@ type key struct {
 // NewShape makes a shape of its groups. It panics if a key is made twice: that
 // is a mistake of the program.
 func NewShape(name string, groups ...Group) *Shape {
-	s := &Shape{Name: name, groups: groups, keys: map[string]key{}}
+	s := &Shape{Name: name, groups: groups, keys: map[string]key{}, taken: map[string]regular.Language{}}
 	for i, g := range groups {
 		for _, k := range g.Keys {
 			fold := policy.FoldKey(k.Name)
@@ -80,11 +82,24 @@ func (s *Shape) constant(w *regular.Work, name string) (value string, absent, ok
 	if g.Optional {
 		return "", false, false
 	}
-	value, ok = k.values(w, g).Word()
+	value, ok = s.valuesOf(w, policy.FoldKey(name)).Word()
 	return value, false, ok
 }
 
-// values are the values that a key can have.
+// valuesOf are the values that a key, by its folded name, can have.
+func (s *Shape) valuesOf(w *regular.Work, name string) regular.Language {
+	if known, ok := s.taken[name]; ok {
+		return known
+	}
+	k := s.keys[name]
+	values := k.values(w, s.groups[k.group])
+	if w.Err() == nil {
+		s.taken[name] = values
+	}
+	return values
+}
+
+// values are the values that a key has in a group's words.
 func (k key) values(w *regular.Work, g Group) regular.Language {
 	if k.Cases == nil {
 		return w.Image(g.Words, k.Template, g.Tracks)
