@@ -110,7 +110,7 @@ func (is *Issuer) shapes(w *regular.Work, p *guard.Project, reused bool) []*Shap
 			break
 		}
 		add(origin{class: ReusedPath, project: p, ref: kind, components: defaultComponents}, defaultComponents)
-		if !slices.Equal(own, defaultComponents) {
+		if _, odd := (&shapeBuilder{origin: origin{class: ReusedPath, project: p}}).subOf(own); odd == "" && !slices.Equal(own, defaultComponents) {
 			add(origin{class: ReusedPath, project: p, ref: kind, components: own}, own)
 		}
 	}

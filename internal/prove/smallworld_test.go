@@ -53,7 +53,7 @@ func smallWorld() []*Shape {
 }
 
 // requests are all requests of a shape.
-func requests(t *testing.T, s *Shape) [][]member {
+func requests(t testing.TB, s *Shape) [][]member {
 	t.Helper()
 	all := [][]member{nil}
 	for _, g := range s.groups {
@@ -250,4 +250,36 @@ func TestExact(t *testing.T) {
 		t.Errorf("of %d policies %d allow anything and %d are read exactly: the test says little", policies, something, exactly)
 	}
 	t.Logf("%d requests; of %d policies %d allow something, %d are read exactly", len(all[0])+len(all[1]), policies, something, exactly)
+}
+
+// FuzzExact is TestExact of a fuzzer's choosing.
+func FuzzExact(f *testing.F) {
+	for seed := range int64(8) {
+		text := make([]byte, 200)
+		rand.New(rand.NewSource(seed)).Read(text)
+		f.Add(text)
+	}
+	world := smallWorld()
+	var all [][][]member
+	for _, s := range world {
+		all = append(all, requests(f, s))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		r := rand.New(&fuzzed{data})
+		agree(t, world, all, randomPolicy(r, r.Intn(3) > 0))
+	})
+}
+
+// fuzzed makes a fuzzer's bytes into random numbers: zeros, when they end.
+type fuzzed struct{ data []byte }
+
+func (s *fuzzed) Seed(int64) {}
+
+func (s *fuzzed) Int63() int64 {
+	if len(s.data) == 0 {
+		return 0
+	}
+	b := s.data[0]
+	s.data = s.data[1:]
+	return int64(b) << 32
 }

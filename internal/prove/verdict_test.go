@@ -1,0 +1,604 @@
+package prove_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"mayfly.internal/internal/arn"
+	"mayfly.internal/internal/guard"
+	"mayfly.internal/internal/policy"
+	"mayfly.internal/internal/prove"
+)
+
+var provider = arn.Provider{Account: "111122223333", URL: "gitlab.example.com"}
+
+// small is the words of the small world: two projects that are known and two
+// that are not, four refs, two kinds of ref, sources, environments and people.
+var small = struct {
+	refs, branchSources, mergeSources, userIDs []string
+	environments                               []*environment
+}{
+	refs:          []string{"main", "release/1", "v1", "Feature-1"},
+	branchSources: []string{"push", "schedule", "parent_pipeline"},
+	mergeSources:  []string{"merge_request_event", "parent_pipeline"},
+	userIDs:       []string{"1", "2", "3"},
+	environments: []*environment{nil, {"production", "true", "production", "start"}, {"production", "false", "production", "start"}, {"stage", "true", "staging", "start"},
+		{"stage", "false", "staging", "start"}},
+}
+
+// dice makes what is random of a test.
+type dice struct{ *rand.Rand }
+
+// bytesSource makes a fuzzer's bytes into random numbers: zeros, when they end.
+type bytesSource struct{ data []byte }
+
+func (s *bytesSource) Seed(int64) {}
+
+func (s *bytesSource) Int63() int64 {
+	if len(s.data) == 0 {
+		return 0
+	}
+	b := s.data[0]
+	s.data = s.data[1:]
+	return int64(b) << 32
+}
+
+func (d dice) one(in int) bool { return d.Intn(in) == 0 }
+
+func pick[T any](d dice, list ...T) T { return list[d.Intn(len(list))] }
+
+func maybe[T any](d dice, in int, make func() T) guard.Fact[T] {
+	if d.one(in) {
+		return guard.Unknown[T]("nobody looked")
+	}
+	return guard.Known(make())
+}
+
+func (d dice) bool() bool { return d.Intn(2) == 0 }
+
+func (d dice) access() []guard.Access {
+	return pick(d, []guard.Access{}, []guard.Access{}, []guard.Access{{}}, []guard.Access{{Level: guard.Maintainer}}, []guard.Access{{Level: guard.Developer}}, []guard.Access{{}, {DeployKey: 3}}, []guard.Access{{User: 12}})
+}
+
+func (d dice) ruleName() string {
+	return pick(d, "main", "main", "release/*", "release/1", "*", "m*n", "*e*", "v*", "Feature-1", "nosuch")
+}
+
+// project is what is known of a project, at random; unknown one time in so many.
+func (d dice) project(path string, id int64, unknown int) guard.Project {
+	p := guard.Project{Path: path, ID: guard.Known(id), NamespaceID: guard.Known[int64](70), DefaultBranch: guard.Known("main"),
+		Tier: guard.Known(pick(d, guard.Free, guard.Premium, guard.Premium, guard.Ultimate)), Visibility: guard.Known("private"),
+		SubComponents: guard.Known(pick(d, defaultSub, defaultSub, defaultSub, defaultSub, []string{"project_path", "ref"}, []string{"project_id", "ref_type", "ref"},
+			[]string{"project_path", "ref_protected"}, []string{"project_path", "ref_type", "ref", "environment_protected"}, []string{"project_path", "ref", "ref"},
+			[]string{"job_project_path", "ref_type", "ref"}, []string{"project_path", "ref", "project_id"}))}
+	if d.one(unknown) {
+		p.ID = guard.Unknown[int64]("nobody looked")
+	}
+	if d.one(unknown) {
+		p.DefaultBranch = guard.Unknown[string]("nobody looked")
+	}
+	p.ProtectMergeRequestPipelines, p.ForkPipelinesInParent = maybe(d, unknown, d.bool), maybe(d, unknown, d.bool)
+	p.PipelineVariables = maybe(d, unknown, func() guard.Level { return pick(d, guard.NoAccess, guard.Developer, guard.Maintainer, guard.Owner) })
+	p.ProtectedBranches = maybe(d, unknown, func() []guard.ProtectedBranch {
+		out := []guard.ProtectedBranch{}
+		for range d.Intn(4) {
+			rule := guard.ProtectedBranch{Name: d.ruleName(), Push: maybe(d, unknown, d.access), Merge: maybe(d, unknown, d.access), ForcePush: maybe(d, unknown, func() bool { return d.one(3) })}
+			if tier, _ := p.Tier.Value(); tier != guard.Free {
+				rule.CodeOwners = maybe(d, unknown, d.bool)
+			}
+			out = append(out, rule)
+		}
+		return out
+	})
+	p.ProtectedTags = maybe(d, unknown, func() []guard.ProtectedTag {
+		out := []guard.ProtectedTag{}
+		for range d.Intn(3) {
+			out = append(out, guard.ProtectedTag{Name: d.ruleName(), Create: maybe(d, unknown, d.access)})
+		}
+		return out
+	})
+	if tier, _ := p.Tier.Value(); tier != guard.Free {
+		d.paid(&p, unknown)
+	}
+	p.Settle()
+	return p
+}
+
+var defaultSub = []string{"project_path", "ref_type", "ref"}
+
+func (d dice) paid(p *guard.Project, unknown int) {
+	seldom := func() bool { return d.one(4) }
+	p.Mirror, p.AuthorMayApprove, p.CommittersMayApprove, p.ApprovalRulesOverridable = maybe(d, unknown, func() bool { return d.one(8) }), maybe(d, unknown, seldom), maybe(d, unknown, seldom), maybe(d, unknown, seldom)
+	p.ResetApprovalsOnPush = maybe(d, unknown, d.bool)
+	p.ApprovalRules = maybe(d, unknown, func() []guard.ApprovalRule {
+		out := []guard.ApprovalRule{}
+		for range d.Intn(4) {
+			rule := guard.ApprovalRule{Name: "Rule", Type: pick(d, "any_approver", "regular", "regular", "code_owner"), Required: d.Intn(3), Branches: pick(d, guard.EveryBranch, guard.ProtectedOnly, guard.NamedBranches),
+				Approvers: maybe(d, unknown, func() []int64 { return pick(d, []int64{}, []int64{1}, []int64{1, 2}, []int64{1, 2, 3}) })}
+			if rule.Branches == guard.NamedBranches {
+				rule.Named = []string{d.ruleName()}
+			}
+			out = append(out, rule)
+		}
+		return out
+	})
+	p.PushRule = maybe(d, unknown, func() guard.PushRule {
+		return pick(d, guard.PushRule{}, guard.PushRule{}, guard.PushRule{Set: true, BranchName: "^(main|release/.*)$"}, guard.PushRule{Set: true, BranchName: "e"})
+	})
+	p.ProtectedEnvironments = maybe(d, unknown, func() []guard.ProtectedEnvironment {
+		return pick(d, nil, []guard.ProtectedEnvironment{{Name: "production"}})
+	})
+	p.GroupProtectedEnvironments = maybe(d, unknown, func() []guard.ProtectedEnvironment {
+		return pick(d, nil, nil, []guard.ProtectedEnvironment{{Name: "staging"}})
+	})
+}
+
+// requirements are some, at random.
+func (d dice) requirements() []guard.Requirement {
+	if d.one(4) {
+		return guard.Default()
+	}
+	var words []string
+	for _, name := range guard.KindNames() {
+		if d.one(4) {
+			if name == "reviewed" && d.bool() {
+				name = "reviewed=2"
+			}
+			words = append(words, name)
+		}
+	}
+	if len(words) == 0 {
+		words = []string{"protected"}
+	}
+	out, err := guard.ParseRequirements(strings.Join(words, ","))
+	if err != nil {
+		panic(err)
+	}
+	return out
+}
+
+// policy is a trust policy that somebody could have written for the small world,
+// good or bad.
+func (d dice) policy() string {
+	var statements []string
+	for range 1 + d.Intn(2) {
+		statements = append(statements, d.statement("Allow"))
+	}
+	if d.one(3) {
+		statements = append(statements, d.statement("Deny"))
+	}
+	return `{"Version":"2012-10-17","Statement":[` + strings.Join(statements, ",") + `]}`
+}
+
+func (d dice) statement(effect string) string {
+	conditions := map[string]map[string][]string{}
+	add := func(op, key string, values ...string) {
+		if conditions[op] == nil {
+			conditions[op] = map[string][]string{}
+		}
+		if !strings.HasPrefix(key, "aws:") {
+			key = provider.URL + ":" + key
+		}
+		conditions[op][key] = append(conditions[op][key], values...)
+	}
+	path := pick(d, "acme/web", "acme/web", "acme/api")
+	if effect == "Allow" && !d.one(12) {
+		ref := pick(d, "main", "main", "release/1", "v1", "release/*", "*", "m*", "Feature-?")
+		lead := pick(d, "project_path:"+path, "project_path:"+path, "project_path:"+path, "project_path:"+path, "project_path:"+path, "project_path:acme/*", "project_path:"+path+"*", "project_id:7", "job_project_path:"+path, "project_path:evil/web")
+		sub := lead + pick(d, ":ref_type:branch:ref:"+ref, ":ref_type:branch:ref:"+ref, ":ref_type:branch:ref:"+ref, ":ref_type:tag:ref:"+ref, ":*:ref:"+ref, ":ref:"+ref, ":ref_protected:true", ":*", ":ref:"+ref+":ref:*", ":ref:"+ref+":project_id:?",
+			":ref_type:branch:ref:"+ref+":environment_protected:true")
+		add(pick(d, "StringLike", "StringLike", "StringLike", "StringEquals"), "sub", sub)
+	}
+	if effect == "Allow" && d.bool() {
+		add("StringEquals", "project_id", pick(d, "7", "7", "8", "99"))
+	}
+	if effect == "Allow" && d.bool() {
+		add("StringEquals", "pipeline_source", "push", "schedule")
+	}
+	if effect == "Allow" && d.one(4) {
+		add("StringEquals", "ref_protected", "true")
+	}
+	if effect == "Allow" && d.one(4) {
+		add("StringEquals", "environment", "production")
+		add(pick(d, "StringEquals", "Bool", "StringEqualsIfExists"), "environment_protected", "true")
+	}
+	for range pick(d, 0, 0, 1, 2) {
+		claim := pick(d, "project_path", "namespace_id", "ref", "ref_type", "ref_protected", "pipeline_source", "environment", "deployment_tier", "user_id", "aud", "job_project_path", "project_id")
+		values := map[string][]string{"project_path": {"acme/web", "acme/*", "evil/web"}, "namespace_id": {"70", "990"}, "ref": {"main", "release/*", "*1"}, "ref_type": {"branch", "tag"}, "ref_protected": {"true", "false"},
+			"pipeline_source": {"push", "merge_request_event", "*e*"}, "environment": {"production", "stage"}, "deployment_tier": {"staging", "production"}, "user_id": {"1", "2"}, "aud": {"sts", "login-app"},
+			"job_project_path": {"acme/web", "acme/*"}, "project_id": {"7", "99", "?"}}[claim]
+		add(pick(d, "", "", "", "", "ForAnyValue:", "ForAllValues:")+pick(d, "StringEquals", "StringNotEquals", "StringLike", "StringNotLike", "StringEqualsIgnoreCase")+pick(d, "", "", "", "IfExists"), claim, pick(d, values...))
+	}
+	if d.one(12) {
+		add("IpAddress", "aws:SourceIp", "10.0.0.0/8")
+	}
+	text, _ := json.Marshal(conditions)
+	principal := fmt.Sprintf(`{"Federated":%q}`, provider.String())
+	if effect == "Deny" && d.one(4) {
+		principal = `"*"`
+	}
+	return fmt.Sprintf(`{"Effect":%q,"Principal":%s,"Action":"sts:AssumeRoleWithWebIdentity","Condition":%s}`, effect, principal, text)
+}
+
+// smallCase is a random world, and what is asked of it.
+type smallCase struct {
+	reader
+	require []guard.Requirement
+	issuer  *prove.Issuer
+	world   *prove.World
+	tokens  []token
+}
+
+// token is a job's token, made.
+type token struct {
+	job
+	claims  prove.Claims
+	context policy.Context
+	made    sure
+}
+
+func (d dice) world() *smallCase {
+	unknown := pick(d, 1<<30, 1<<30, 12, 5)
+	f := &guard.Facts{GitLab: "https://gitlab.example.com", Issuer: "https://gitlab.example.com", Projects: []guard.Project{d.project("acme/web", 7, unknown), d.project("acme/api", 8, unknown)}}
+	c := &smallCase{require: d.requirements()}
+	c.facts = f
+	c.issuer = &prove.Issuer{Provider: provider, Facts: f}
+	if d.one(3) {
+		c.issuer.Realm, c.realm = prove.AWS, prove.AWS
+	}
+	if d.one(3) {
+		c.issuer.LoginClientIDs = []string{"login-app"}
+		c.logins = c.issuer.LoginClientIDs
+	}
+	c.world = prove.NewWorld(c.require, c.issuer)
+	for _, j := range c.everyJob() {
+		for _, components := range c.components(j) {
+			claims := j.claims(provider, c.realm, components)
+			c.tokens = append(c.tokens, token{j, claims, contextOf(claims), c.mintable(j)})
+		}
+	}
+	return c
+}
+
+// everyJob is every job of the small world that GitLab may make a token for.
+func (c *smallCase) everyJob() []job {
+	var out []job
+	add := func(j job) {
+		if c.mintable(j) != no {
+			out = append(out, j)
+		}
+	}
+	for _, p := range []struct{ path, id, ns, runsIn, runsInID, runsInNS string }{
+		{"acme/web", "7", "70", "acme/web", "7", "70"}, {"acme/web", "99", "990", "acme/web", "99", "990"}, {"acme/api", "8", "70", "acme/api", "8", "70"},
+		{"acme/web2", "67", "70", "acme/web2", "67", "70"}, {"evil/web", "66", "660", "evil/web", "66", "660"}, {"evil/web", "66", "660", "acme/web", "7", "70"},
+	} {
+		for _, kind := range []guard.RefKind{guard.Branch, guard.Tag, guard.MergeRequest} {
+			sources := small.branchSources
+			if kind == guard.MergeRequest {
+				sources = small.mergeSources
+			}
+			for _, ref := range small.refs {
+				for _, source := range sources {
+					for _, e := range small.environments {
+						for i, protected := range []string{"true", "false"} {
+							user := small.userIDs[(len(out)+i)%len(small.userIDs)]
+							add(job{path: p.path, id: p.id, namespaceID: p.ns, kind: kind, ref: ref, protected: protected, source: source, environment: e, userID: user, login: "ann", aud: "sts",
+								runsIn: p.runsIn, runsInID: p.runsInID, runsInParentID: p.runsInNS})
+						}
+					}
+				}
+			}
+		}
+	}
+	add(job{person: "12", aud: "login-app"})
+	add(job{person: "12", aud: strings.Repeat("0a", 32)})
+	return out
+}
+
+// components are what sub may be made of, in a job's project: where nobody knows
+// the project its owner chooses.
+func (c *smallCase) components(j job) [][]string {
+	if p, ok := c.facts.Project(j.runsIn); ok && (j.runsIn != j.path || isOf(p, j)) {
+		list, _ := p.SubComponents.Value()
+		return [][]string{list}
+	}
+	return [][]string{defaultSub, {"project_id", "ref_type", "ref"}, {"project_path", "ref"}, {"project_path", "ref_protected"}, {"project_path", "ref_type", "ref", "environment_protected"}}
+}
+
+func contextOf(claims prove.Claims) policy.Context {
+	var b policy.ContextBuilder
+	for _, c := range claims {
+		b.Set(c.Key, c.Value)
+	}
+	ctx, err := b.Context()
+	if err != nil {
+		panic(err)
+	}
+	return ctx
+}
+
+func allowed(doc *policy.Document, ctx policy.Context) bool {
+	return policy.Evaluate(policy.Request{Principal: policy.FederatedPrincipal(provider), Action: "sts:AssumeRoleWithWebIdentity", Resource: "*", Context: ctx},
+		policy.Set{Resource: []*policy.Document{doc}, ResourceAccount: provider.Account}).Allowed()
+}
+
+// exchangeTakes is whether the exchange takes a token at all: on Mayfly a person
+// only by a statement that names the audience.
+func (c *smallCase) exchangeTakes(doc *policy.Document, j job) bool {
+	if j.person == "" || c.realm == prove.AWS {
+		return true
+	}
+	return slices.ContainsFunc(doc.Statements(), func(st *policy.Statement) bool {
+		return !st.Denies() && st.ConfinesTo(provider.URL+":aud", c.logins)
+	})
+}
+
+// violation is whether a job breaks any requirement.
+func (c *smallCase) violation(j job) sure {
+	if _, known := c.facts.Project(j.runsIn); !known || j.person != "" {
+		return yes
+	}
+	out := no
+	for _, r := range c.require {
+		out = out.or(c.breaks(j, r))
+	}
+	return out
+}
+
+// enumerate is the worst that any job of the small world that the policy allows
+// does. What the policy asks and nobody here can say (aws:SourceIp) is not set.
+func (c *smallCase) enumerate(doc *policy.Document, named bool) (worst sure, by prove.Claims) {
+	for _, one := range c.tokens {
+		if !allowed(doc, one.context) || !c.exchangeTakes(doc, one.job) {
+			continue
+		}
+		v := c.violation(one.job).and(one.made)
+		if _, known := c.facts.Project(one.path); !known && named && one.person == "" {
+			v = v.and(perhaps) // it is meant, and nobody has read its facts
+		}
+		if v > worst {
+			worst, by = v, one.claims
+		}
+	}
+	return worst, by
+}
+
+// jobOf makes a finding's job of its claims.
+func (c *smallCase) jobOf(f prove.Finding) job {
+	get := func(claim string) string { v, _ := f.Claims.Get(provider.URL + ":" + claim); return v }
+	j := job{aud: get("aud")}
+	if f.Kind == "sign-in" {
+		j.person = get("sub")
+		return j
+	}
+	j.kind = map[string]guard.RefKind{"branch": guard.Branch, "tag": guard.Tag, "merge request": guard.MergeRequest}[f.Kind]
+	j.path, j.ref, j.id, j.namespaceID, j.protected, j.source = f.Project, f.Ref, get("project_id"), get("namespace_id"), get("ref_protected"), get("pipeline_source")
+	j.runsIn, j.runsInID, j.runsInParentID, j.userID, j.login = get("job_project_path"), get("job_project_id"), get("job_namespace_id"), get("user_id"), get("user_login")
+	if p, known := c.facts.Project(j.path); j.source == "merge_request_event" && (!known || !isOf(p, j)) {
+		j.kind = guard.MergeRequest // of strangers one shape has them both
+	}
+	if name, ok := f.Claims.Get(provider.URL + ":environment"); ok {
+		j.environment = &environment{name, get("environment_protected"), get("deployment_tier"), get("environment_action")}
+	}
+	return j
+}
+
+// plausible are the jobs that a finding on AWS may mean, where claims other than
+// sub and aud do not show.
+func (c *smallCase) plausible(f prove.Finding) []job {
+	j := c.jobOf(f)
+	if c.realm == prove.Mayfly || j.person != "" {
+		return []job{j}
+	}
+	var out []job
+	sub, _ := f.Claims.Get(provider.URL + ":sub")
+	j.source, j.userID, j.runsIn = "push", "1", j.path
+	if j.kind == guard.MergeRequest {
+		j.source = "merge_request_event"
+	}
+	type ids struct{ id, ns string }
+	all := []ids{{"67", "70"}, {"66", "660"}, {"99", "990"}, {"7", "70"}, {"8", "70"}}
+	if _, rest, ok := strings.Cut(sub, "project_id:"); ok {
+		id, _, _ := strings.Cut(rest, ":")
+		all = append(all, ids{id, "70"}, ids{id, "990"})
+	}
+	for _, n := range all {
+		for _, protected := range []string{"true", "false"} {
+			for _, e := range small.environments {
+				for _, runs := range []struct{ in, id, ns string }{{j.path, n.id, n.ns}, {"acme/web", "7", "70"}, {"acme/api", "8", "70"}} {
+					one := j
+					one.id, one.namespaceID, one.protected, one.environment = n.id, n.ns, protected, e
+					one.runsIn, one.runsInID, one.runsInParentID = runs.in, runs.id, runs.ns
+					out = append(out, one)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// finding checks a finding's witness: the evaluator lets it in, GitLab could
+// make it, and it breaks what it is said to break, as surely as the finding says.
+func (c *smallCase) finding(doc *policy.Document, f prove.Finding) string {
+	if len(f.Claims) == 0 {
+		if f.Verdict == prove.Refuted {
+			return "a refutation without a witness"
+		}
+		return ""
+	}
+	if f.Verdict == prove.Refuted && !allowed(doc, contextOf(f.Claims)) {
+		return "the evaluator refuses the witness"
+	}
+	best, why := no, "no such token is made"
+	sub, _ := f.Claims.Get(provider.URL + ":sub")
+	for _, j := range c.plausible(f) {
+		made := no
+		for _, components := range c.allComponents(j) {
+			if sub != "" && j.person == "" && j.sub(components) != sub {
+				continue
+			}
+			claims := j.claims(provider, c.realm, components)
+			same := slices.ContainsFunc(claims, func(one prove.Claim) bool {
+				v, ok := f.Claims.Get(one.Key)
+				return ok && v != one.Value || !ok && one.Key != provider.URL+":sub" // one that cannot be read is not in it
+			})
+			if !same {
+				made = c.mintable(j)
+			}
+		}
+		breaks := c.violation(j)
+		if _, known := c.facts.Project(j.runsIn); known && j.person == "" {
+			for _, r := range f.Requires {
+				breaks = breaks.and(c.breaks(j, r))
+			}
+		}
+		if made != no && breaks == no {
+			why = "it breaks nothing"
+		}
+		best = best.or(made.and(breaks))
+	}
+	if best == no || f.Verdict == prove.Refuted && best != yes && !c.idsUnknown() {
+		return fmt.Sprintf("the witness is none: %s (%d)", why, best)
+	}
+	return ""
+}
+
+func (c *smallCase) idsUnknown() bool {
+	return slices.ContainsFunc(c.facts.Projects, func(p guard.Project) bool {
+		return p.ID.State() != guard.StateKnown || p.DefaultBranch.State() != guard.StateKnown
+	})
+}
+
+// allComponents are those of the job's project; where its owner chooses them, all
+// that make a sub like the finding's.
+func (c *smallCase) allComponents(j job) [][]string {
+	own := c.components(j)
+	if len(own) == 1 {
+		return own
+	}
+	rest := []string{"ref_type", "ref", "ref_protected", "environment_protected", "deployment_tier"}
+	var out [][]string
+	var more func(list []string)
+	more = func(list []string) {
+		out = append(out, list)
+		for _, r := range rest {
+			if !slices.Contains(list, r) {
+				more(append(list[:len(list):len(list)], r))
+			}
+		}
+	}
+	for _, lead := range []string{"project_path", "project_id", "job_project_path", "job_project_id", "source_project_path", "source_project_id"} {
+		more([]string{lead})
+	}
+	return out
+}
+
+// unknowns reports whether any fact is unknown.
+func (c *smallCase) unknowns() bool {
+	for i := range c.facts.Projects {
+		if strings.Contains(fmt.Sprintf("%+v", c.facts.Projects[i]), "nobody looked") {
+			return true
+		}
+	}
+	return false
+}
+
+// judge checks the verdict on a policy against the reading of the facts; "" if
+// they agree.
+func (c *smallCase) judge(doc *policy.Document, text string) (prove.Report, string) {
+	report := c.world.Check("deployer", doc)
+	for _, s := range report.Statements {
+		for _, f := range s.Findings {
+			if wrong := c.finding(doc, f); wrong != "" {
+				return report, fmt.Sprintf("%s: %s %s %s %s\n%v", wrong, f.Verdict, f.Guard, f.Project, f.Why, f.Claims)
+			}
+		}
+	}
+	unread := strings.Contains(text, "aws:SourceIp") || strings.Contains(report.Text(), "too many ways") // the evaluator is asked without it
+	named := strings.Contains(text, "evil") || strings.Contains(text, `"99"`)
+	worst, by := c.enumerate(doc, named)
+	switch {
+	case report.Verdict == prove.Proven && worst > no && !unread:
+		return report, fmt.Sprintf("proven, but this breaks something (%d): %v", worst, by)
+	case report.Verdict == prove.Unknown && worst == yes && !unread && !c.oddSub() && !c.idsUnknown():
+		return report, fmt.Sprintf("unknown, but this surely breaks something: %v", by)
+	case report.Verdict == prove.Unknown && !unread && !named && !c.oddSub() && !c.unknowns():
+		return report, "unknown, and nothing is"
+	}
+	return report, ""
+}
+
+// oddSub reports whether a project's sub is made as nobody here can follow: one
+// text twice in it.
+func (c *smallCase) oddSub() bool {
+	return slices.ContainsFunc(c.facts.Projects, func(p guard.Project) bool {
+		list, _ := p.SubComponents.Value()
+		return slices.Equal(list, []string{"project_path", "ref", "ref"})
+	})
+}
+
+func (c *smallCase) String() string {
+	text, err := guard.Encode(c.facts)
+	if err != nil {
+		return err.Error()
+	}
+	words := make([]string, len(c.require))
+	for i, r := range c.require {
+		words[i] = r.String()
+	}
+	return fmt.Sprintf("%s\nrequire=%s realm=%d logins=%s", text, strings.Join(words, ","), c.realm, strconv.Quote(strings.Join(c.logins, " ")))
+}
+
+// TestVerdict: over small worlds whose facts are drawn at random the verdict is
+// what a slow reading of the same facts says of each job.
+func TestVerdict(t *testing.T) {
+	verdicts := map[prove.Verdict]int{}
+	for seed := range int64(40) {
+		d := dice{rand.New(rand.NewSource(seed))}
+		c := d.world()
+		for range 5 {
+			text := d.policy()
+			doc, err := policy.Parse(policy.Trust, []byte(text))
+			if err != nil {
+				t.Fatalf("%v: %s", err, text)
+			}
+			report, wrong := c.judge(doc, text)
+			if wrong != "" {
+				t.Fatalf("seed %d: %s\n\n%s\n%s\n%s", seed, wrong, text, c, report.Text())
+			}
+			verdicts[report.Verdict]++
+		}
+	}
+	for _, v := range []prove.Verdict{prove.Unknown, prove.Refuted, prove.Proven} {
+		if verdicts[v] < 10 {
+			t.Errorf("%d policies are %s: the test says little", verdicts[v], v)
+		}
+	}
+	t.Log(verdicts)
+}
+
+// FuzzVerdict is TestVerdict of a fuzzer's choosing.
+func FuzzVerdict(f *testing.F) {
+	for seed := range int64(20) {
+		text := make([]byte, 400)
+		rand.New(rand.NewSource(seed)).Read(text)
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		d := dice{rand.New(&bytesSource{data})}
+		c := d.world()
+		text := d.policy()
+		doc, err := policy.Parse(policy.Trust, []byte(text))
+		if err != nil {
+			t.Fatalf("%v: %s", err, text)
+		}
+		if report, wrong := c.judge(doc, text); wrong != "" {
+			t.Fatalf("%s\n\n%s\n%s\n%s", wrong, text, c, report.Text())
+		}
+	})
+}
