@@ -22,16 +22,23 @@ func anywhere(w *regular.Work, p arn.Provider) []*Shape {
 	return append(is.otherShapes(), is.shape(w, origin{class: Person}))
 }
 
-// Nothing reports whether a statement takes no token that a GitLab with sub claims
-// of the usual form signs.
+// Nothing reports whether a statement takes no token that a GitLab signs, however a
+// project's sub is made.
 func Nothing(doc *policy.Document, st *policy.Statement, p arn.Provider) bool {
 	w := regular.NewWork(maxStates)
-	for _, s := range anywhere(w, p) {
+	is := &issuerWorld{Issuer: &Issuer{Provider: p}}
+	shapes := append(is.otherShapes(), is.shape(w, origin{class: Person}))
+	for _, kind := range []guard.RefKind{guard.Branch, guard.Tag} {
+		for _, lead := range leads {
+			shapes = append(shapes, is.unusual(origin{class: OtherProject, ref: kind}, lead))
+		}
+	}
+	for _, s := range shapes {
 		if !s.allows(w, doc, st, p).empty() {
 			return false
 		}
 	}
-	return w.Err() == nil
+	return firstOf(w.Err(), is.err) == nil
 }
 
 // Within reports whether a statement lets in nobody whom another of the same
