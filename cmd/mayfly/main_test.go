@@ -72,6 +72,14 @@ func TestScripts(t *testing.T) {
 				}
 				h.Cluster(args[0], args[1])
 			},
+			// eks PATH BODY posts to the EKS API as the administrator.
+			"eks": func(ts *testscript.TestScript, neg bool, args []string) {
+				h, ok := ts.Value("house").(*housetest.House)
+				if neg || !ok || len(args) != 2 {
+					ts.Fatalf("usage: eks PATH BODY")
+				}
+				h.EKS(args[0], args[1])
+			},
 			// entitle CLUSTER POLICY-ARN NAMESPACE gives the job an access policy there.
 			"entitle": func(ts *testscript.TestScript, neg bool, args []string) {
 				h, ok := ts.Value("house").(*housetest.House)
@@ -99,6 +107,22 @@ func TestScripts(t *testing.T) {
 				ts.Setenv("DENIAL", h.Refused(tokens[args[0]], args[1]))
 			},
 			"gitlab": gitlabCmd,
+			// assume STATUS ROLE PROJECT BRANCH [CLAIM=VALUE…] asks for a role as a job.
+			"assume": func(ts *testscript.TestScript, neg bool, args []string) {
+				h, ok := ts.Value("house").(*housetest.House)
+				if neg || !ok || len(args) < 4 {
+					ts.Fatalf("usage: assume STATUS ROLE PROJECT BRANCH [CLAIM=VALUE…]")
+				}
+				change := map[string]any{}
+				for _, text := range args[4:] {
+					name, value, _ := strings.Cut(text, "=")
+					change[name] = value
+				}
+				status, body := h.Assume("arn:aws:iam::"+housetest.Account+":role/"+args[1], h.TokenWith(args[2], args[3], change))
+				if strconv.Itoa(status) != args[0] {
+					ts.Fatalf("the status is %d, want %s: %s", status, args[0], body)
+				}
+			},
 			"as": func(ts *testscript.TestScript, neg bool, args []string) {
 				h, ok := ts.Value("house").(*housetest.House)
 				who := map[string]stswire.Credentials{"admin": h.Admin, "job": h.Job, "expired": h.Expired, "nobody": {}}

@@ -239,6 +239,26 @@ func (a *AWS) AssociateAccessPolicy(ctx context.Context, cluster, principalARN, 
 	return post(ctx, a.eks, ekswire.PoliciesPath(cluster, principalARN), ekswire.EncodeAssociateAccessPolicy(policyARN, scope), ekswire.ParseAssociated)
 }
 
+// How long EKS may take to hear of what IAM has made (the Terraform provider waits
+// as long).
+const (
+	settleAttempts = 40
+	settlePause    = 3 * time.Second
+)
+
+// Settle does something with a principal that has just been made, again until EKS
+// knows it.
+func (a *AWS) Settle(ctx context.Context, do func() error) error {
+	for attempt := 1; ; attempt++ {
+		err := do()
+		e, ok := errors.AsType[*Error](err)
+		unknown := ok && (e.Code == "InvalidParameterException" && strings.Contains(e.Message, "invalid principal") || e.Code == "ResourceNotFoundException" && strings.Contains(e.Message, "principalArn"))
+		if !unknown || attempt == settleAttempts || a.eks.config.Wait(ctx, settlePause) != nil {
+			return err
+		}
+	}
+}
+
 // query asks a question of the Query protocol.
 func query[T any](ctx context.Context, l *link, f *awsquery.Form, parse func([]byte) (T, error)) (T, error) {
 	return retried(ctx, l, func() (T, error) { return change(ctx, l, f, parse) })

@@ -254,6 +254,39 @@ func TestRetry(t *testing.T) {
 	}
 }
 
+// TestSettle: EKS is asked again while it does not know the principal, and for no
+// other reason.
+func TestSettle(t *testing.T) {
+	for name, tt := range map[string]struct {
+		code, message string
+		good, asked   int
+	}{
+		"not known yet":   {"InvalidParameterException", "The specified principalArn is invalid: invalid principal.", 3, 3},
+		"never known":     {"InvalidParameterException", "The specified principalArn is invalid: invalid principal.", 99, 40},
+		"no entry yet":    {"ResourceNotFoundException", "The specified principalArn could not be found. You can view your available access entries with 'list-access-entries'.", 2, 2},
+		"another problem": {"InvalidParameterException", "The kubernetes group name is invalid", 2, 1},
+		"no cluster":      {"ResourceNotFoundException", "No cluster found for name: k.", 2, 1},
+	} {
+		f := newFake(t, func(n int, w http.ResponseWriter, _ *http.Request) {
+			if n < tt.good {
+				w.Header().Set(awsrest.ErrorTypeHeader, tt.code)
+				w.WriteHeader(400)
+				w.Write(awsrest.Failure{Message: tt.message}.Body())
+				return
+			}
+			w.Write(awsrest.Encode(ekswire.OneAccessEntry{AccessEntry: ekswire.AccessEntry{PrincipalARN: "p"}}))
+		})
+		a := f.aws()
+		err := a.Settle(t.Context(), func() error {
+			_, err := a.CreateAccessEntry(t.Context(), "k", ekswire.CreateAccessEntry{PrincipalARN: "p"})
+			return err
+		})
+		if len(f.asked) != tt.asked || (err == nil) != (tt.asked == tt.good) {
+			t.Errorf("%s: asked %d times, %v", name, len(f.asked), err)
+		}
+	}
+}
+
 // TestRolesPages: every page is read, and a list without an end is not.
 func TestRolesPages(t *testing.T) {
 	pages := 3

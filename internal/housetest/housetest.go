@@ -112,6 +112,17 @@ func (h *House) Token(project, branch string) string {
 	return h.issuer.Token(claims(project, branch))
 }
 
+// TokenWith is Token with other claims in place of some; nil leaves one out.
+func (h *House) TokenWith(project, branch string, change map[string]any) string {
+	c := claims(project, branch)
+	for name, v := range change {
+		if c[name] = v; v == nil {
+			delete(c, name)
+		}
+	}
+	return h.issuer.Token(c)
+}
+
 func claims(project, branch string) map[string]any {
 	out := fakeissuer.JobClaims("mayfly", project, branch)
 	out["iss"] = Issuer
@@ -141,7 +152,7 @@ func (h *House) Cluster(name, mode string) mayflywire.WebhookConfig {
 	if _, err := c.RegisterCluster(h.t.Context(), mayflywire.Cluster{Name: name, Region: Region, Endpoint: "https://127.0.0.1:1", CA: string(ca), AuthenticationMode: mode}); err != nil {
 		h.t.Fatal(err)
 	}
-	h.eks("/clusters/"+name+"/access-entries", `{"principalArn":"`+Role+`"}`)
+	h.EKS("/clusters/"+name+"/access-entries", `{"principalArn":"`+Role+`"}`)
 	out, err := c.WebhookConfig(h.t.Context(), name)
 	if err != nil {
 		h.t.Fatal(err)
@@ -151,11 +162,11 @@ func (h *House) Cluster(name, mode string) mayflywire.WebhookConfig {
 
 // Entitle gives Role an access policy in a namespace of a cluster.
 func (h *House) Entitle(cluster, policyARN, namespace string) {
-	h.eks("/clusters/"+cluster+"/access-entries/"+url.PathEscape(Role)+"/access-policies", `{"policyArn":"`+policyARN+`","accessScope":{"type":"namespace","namespaces":["`+namespace+`"]}}`)
+	h.EKS("/clusters/"+cluster+"/access-entries/"+url.PathEscape(Role)+"/access-policies", `{"policyArn":"`+policyARN+`","accessScope":{"type":"namespace","namespaces":["`+namespace+`"]}}`)
 }
 
-// eks posts a body to the EKS API as the administrator.
-func (h *House) eks(path, body string) {
+// EKS posts a body to the EKS API as the administrator.
+func (h *House) EKS(path, body string) {
 	req, err := http.NewRequest(http.MethodPost, h.URL+path, strings.NewReader(body))
 	if err != nil {
 		h.t.Fatal(err)
@@ -227,16 +238,29 @@ func (h *House) form(body string) *http.Request {
 
 // send sends a request that must succeed.
 func (h *House) send(req *http.Request) string {
+	status, body := h.ask(req)
+	if status != http.StatusOK {
+		h.t.Fatalf("%d %s", status, body)
+	}
+	return body
+}
+
+func (h *House) ask(req *http.Request) (status int, body string) {
 	resp, err := h.http.Do(req)
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		h.t.Fatalf("%v %s %s", err, resp.Status, body)
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		h.t.Fatal(err)
 	}
-	return string(body)
+	return resp.StatusCode, string(text)
+}
+
+// Assume asks for a role with a token: HTTP's status, and the answer.
+func (h *House) Assume(role, token string) (status int, body string) {
+	return h.ask(h.exchangeForm(token, role))
 }
 
 // Tokens are ID tokens by name: one that Role lets in, and some next to it.
