@@ -72,6 +72,13 @@ func TestScripts(t *testing.T) {
 				}
 				h.Cluster(args[0], args[1])
 			},
+			// expand FILE fills in the variables of the environment.
+			"expand": func(ts *testscript.TestScript, neg bool, args []string) {
+				if neg || len(args) != 1 {
+					ts.Fatalf("usage: expand FILE")
+				}
+				ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(os.Expand(ts.ReadFile(args[0]), ts.Getenv)), 0o600))
+			},
 			// eks PATH BODY posts to the EKS API as the administrator.
 			"eks": func(ts *testscript.TestScript, neg bool, args []string) {
 				h, ok := ts.Value("house").(*housetest.House)
