@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"mayfly.internal/internal/guard"
 	"mayfly.internal/internal/iam"
 	"mayfly.internal/internal/jwt"
 	"mayfly.internal/internal/oidc"
@@ -94,12 +95,19 @@ func (s *Service) Explain(ctx context.Context, in ExplainInput) (Explained, erro
 		return out, nil
 	}
 	in.Info.Region = "" // an exchange is not signed
+	if k, err = s.gatherGuards(ctx, p.rolePlan, k, supposed, in.Info); err != nil {
+		out.Problems = append(out.Problems, problem(err))
+		return out, nil
+	}
 	keys, err := trustContext(p.rolePlan, k, supposed, in.Info, p.seconds(s.MaxSession))
 	if err != nil {
 		out.Problems = append(out.Problems, "The token's claims cannot be condition keys: "+err.Error())
 		return out, nil
 	}
 	said := k.question(p.role, supposed, keys).Ask()
+	if o := k.guards.obstacle; o != nil && o.Obstacle == guard.BeingRead && !said.Allowed() {
+		out.Problems = append(out.Problems, guardsNotRead)
+	}
 	trace := said.Trace()
 	out.Allowed, out.Trace = said.Allowed() && len(out.Problems) == 0, &trace
 	return out, nil

@@ -134,7 +134,8 @@ func roleOf(snap *registry.Snapshot, name arn.Role) registryRole {
 type grant struct {
 	session session.Session
 	role    iam.Role
-	matched []string // the statements that allowed
+	matched []string          // the statements that allowed
+	guards  map[string]string // condition key → what GitLab enforces, of those that the role asks about
 }
 
 // grant makes of a plan that is allowed the session it asks for. What is wrong

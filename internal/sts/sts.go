@@ -44,11 +44,12 @@ type Recorder interface {
 	Record(ctx context.Context, e audit.Event) error
 }
 
-// Config is what the service needs. Every field is required but MaxSession, Count
-// and Wait.
+// Config is what the service needs. Every field is required but Guards, MaxSession,
+// Count and Wait.
 type Config struct {
 	Registry Registry
 	Keys     Keys
+	Guards   Guards                            // nil: nobody is asked what GitLab enforces
 	Settings func(issuer string) oidc.Settings // what the operator says of an issuer
 	Sealer   session.Sealer
 	Audit    Recorder
@@ -72,6 +73,9 @@ type Service struct{ Config }
 func New(c Config) (*Service, error) {
 	if c.Registry == nil || c.Keys == nil || c.Settings == nil || c.Sealer == nil || c.Audit == nil || c.Now == nil || c.Rand == nil {
 		return nil, errors.New("sts: a required field of Config is missing")
+	}
+	if c.Guards == nil {
+		c.Guards = noGuards{}
 	}
 	if c.MaxSession == 0 {
 		c.MaxSession = time.Hour
@@ -101,9 +105,11 @@ const (
 	InvalidTags                        // session tags that cannot be the session's
 	NotAllowed                         // the caller's policies, the role's trust policy or, for all it is told, there is no such role
 	InvalidMessage                     // not an encoded authorization message
+	PathReused                         // the project's path was another's, and the role asks what GitLab enforces
+	GuardsNotRead                      // what GitLab enforces is being read
 )
 
-var reasonNames = [...]string{"", "invalid parameter", "malformed session policy", "session too large", "invalid token", "expired token", "issuer keys unavailable", "not trusted by the role", "not recorded", "not for sessions", "invalid tags", "not authorized", "invalid message"}
+var reasonNames = [...]string{"", "invalid parameter", "malformed session policy", "session too large", "invalid token", "expired token", "issuer keys unavailable", "not trusted by the role", "not recorded", "not for sessions", "invalid tags", "not authorized", "invalid message", "project path reused", "guards not read yet"}
 
 // String is the reason in words, for the audit log and metrics.
 func (r Reason) String() string {
@@ -202,7 +208,7 @@ func (s *Service) deny(ctx context.Context, ev audit.Event, err error) error {
 	if rerr := s.Audit.Record(context.WithoutCancel(ctx), ev); rerr != nil {
 		err = errors.Join(err, fmt.Errorf("record the refusal: %w", rerr))
 	}
-	if r, ok := errors.AsType[*Refusal](err); ok && (r.Reason == NotTrusted || r.Reason == NotAllowed) {
+	if r, ok := errors.AsType[*Refusal](err); ok && (r.Reason == NotTrusted || r.Reason == NotAllowed || r.Reason == PathReused) {
 		s.Wait(ctx, refusalTime-s.Now().Sub(ev.Time))
 	}
 	return err

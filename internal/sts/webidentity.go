@@ -69,9 +69,13 @@ func (s *Service) AssumeRoleWithWebIdentity(ctx context.Context, in WebIdentityI
 		return WebIdentityOutput{}, s.deny(ctx, newEvent(in, plan, known, nil, now), err)
 	}
 	ev := newEvent(in, plan, known, &token, now)
-	grant, err := decideWebIdentity(plan, known, token, in.Info, s.MaxSession, now) // decide: what it may have
-	if err != nil {
+	if known, err = s.gatherGuards(ctx, plan.rolePlan, known, token.Claims, in.Info); err != nil { // gather: what is enforced around its job
 		return WebIdentityOutput{}, s.deny(ctx, ev, err)
+	}
+	grant, err := decideWebIdentity(plan, known, token, in.Info, s.MaxSession, now) // decide: what it may have
+	known.record(ev, grant.guards)
+	if err != nil {
+		return WebIdentityOutput{}, s.deny(ctx, ev, known.guards.refusal(err))
 	}
 	made, err := s.give(ctx, ev, grant, known.snapshot) // record
 	if err != nil {
@@ -100,6 +104,7 @@ type webIdentityFacts struct {
 	settings oidc.Settings
 	keys     *jwt.KeySet
 	role     registryRole
+	guards   guardFacts
 }
 
 // gather finds the provider of the token's issuer, its keys and the role. An
@@ -114,11 +119,16 @@ func (s *Service) gather(ctx context.Context, p webIdentityPlan) (webIdentityFac
 	if err != nil {
 		return webIdentityFacts{}, refuse(NoKeys, err, "Couldn't retrieve verification key from your identity provider, please reference AssumeRoleWithWebIdentity documentation for requirements")
 	}
-	// What is decided on is what is in force now: the fetch may have taken
-	// seconds, in which a trust policy was tightened.
-	k := webIdentityFacts{snapshot: s.Registry.Snapshot(), keys: keys, settings: s.Settings(issuer)}
-	if k.provider, ok = k.snapshot.Provider(issuer); !ok || k.provider.ID != asked.ID {
-		return k, noProvider(issuer)
+	return s.inForce(p.rolePlan, webIdentityFacts{provider: asked, keys: keys, settings: s.Settings(issuer)})
+}
+
+// inForce is what is known with the configuration in force now: a fetch may have
+// taken seconds, in which a trust policy was tightened.
+func (s *Service) inForce(p rolePlan, k webIdentityFacts) (webIdentityFacts, error) {
+	asked, ok := k.provider, false
+	k.snapshot = s.Registry.Snapshot()
+	if k.provider, ok = k.snapshot.Provider(asked.URL); !ok || k.provider.ID != asked.ID {
+		return k, noProvider(asked.URL)
 	}
 	k.role = roleOf(k.snapshot, p.role)
 	return k, nil
@@ -218,11 +228,12 @@ func decideWebIdentity(p webIdentityPlan, k webIdentityFacts, b believed, info r
 	}
 	said := k.question(p.role, b.Claims, keys).Ask()
 	if !said.Allowed() {
-		return grant{}, untrusted(said, k.settings, info)
+		return grant{guards: webidentity.GuardsKnown(keys)}, untrusted(said, k.settings, info)
 	}
 	g, err := p.grant(k.snapshot, k.role.Role, b.along, duration, ceiling, now)
+	g.guards = webidentity.GuardsKnown(keys)
 	if err != nil {
-		return grant{}, err
+		return g, err
 	}
 	g.matched, g.session.ProviderID, g.session.Claims = said.Matched(), k.provider.ID, b.kept
 	return g, nil
@@ -237,6 +248,9 @@ func trustContext(p rolePlan, k webIdentityFacts, claims webidentity.Claims, inf
 		b.Set(key, v)
 	}
 	p.keys(broughtBy(claims), duration)(&b)
+	if k.asksGuards() {
+		webidentity.GuardKeys(&b, k.role.Trust, claims, k.guards.Guards)
+	}
 	return b.Context()
 }
 

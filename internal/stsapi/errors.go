@@ -18,6 +18,8 @@ var codes = map[sts.Reason]awsquery.Failure{
 	sts.ExpiredToken:     {Status: http.StatusBadRequest, Code: "ExpiredTokenException"},
 	sts.NoKeys:           {Status: http.StatusBadRequest, Code: "IDPCommunicationError"},
 	sts.NotTrusted:       {Status: http.StatusForbidden, Code: "AccessDenied"},
+	sts.PathReused:       {Status: http.StatusForbidden, Code: "AccessDenied"},
+	sts.GuardsNotRead:    {Status: http.StatusBadRequest, Code: "IDPCommunicationError"},
 	sts.NotForSessions:   {Status: http.StatusForbidden, Code: "AccessDenied"},
 	sts.NotAllowed:       {Status: http.StatusForbidden, Code: "AccessDenied"},
 	sts.InvalidTags:      {Status: http.StatusBadRequest, Code: "InvalidParameterValue"},

@@ -22,7 +22,7 @@ func (a Answer) ForCaller(values bool) string {
 	}
 	x := policy.Explain(q.request(a.action), q.set())
 	if x.Effect == policy.ExplicitDeny {
-		return "A statement of the role's trust policy denies it"
+		return "A statement of the role's trust policy denies it" + stopped(x)
 	}
 	nearest := q.nearest(x, true)
 	if nearest == nil {
@@ -30,7 +30,7 @@ func (a Answer) ForCaller(values bool) string {
 	}
 	var why []string
 	for _, f := range nearest.Failures {
-		if !q.isClaim(f.Condition) {
+		if !q.isOwn(f.Condition) {
 			why = append(why, "a condition that is not about the token is not met")
 			continue
 		}
@@ -41,6 +41,16 @@ func (a Answer) ForCaller(values bool) string {
 		why = append(why, sentence)
 	}
 	return "This token was refused: " + strings.Join(why, "; ")
+}
+
+// stopped adds that a Deny stops whom nobody knows enough about.
+func stopped(x policy.Explanation) string {
+	for i := range x.Traces {
+		if t := &x.Traces[i]; t.Denies() && t.Unevaluable && onlyUnanswered(t) {
+			return ": what GitLab enforces is not known: " + t.Failures[0].Missing
+		}
+	}
+	return ""
 }
 
 // nearest is the Allow statement that comes nearest to letting the token in:
@@ -116,11 +126,12 @@ func (q Question) whyNotCounting(s *policy.Statement) string {
 	return "anyone can get a token of this issuer, and the statement does not say whose it means"
 }
 
-// isClaim reports whether a condition is about a claim of the caller's own token,
-// which the caller knows anyway.
-func (q Question) isClaim(c *policy.Condition) bool {
-	_, ok := q.claimOf(c)
-	return ok
+// isOwn reports whether a condition is about a claim of the caller's own token,
+// which the caller knows anyway, or about what GitLab enforces around its job.
+func (q Question) isOwn(c *policy.Condition) bool {
+	_, claim := q.claimOf(c)
+	_, guards := guardOf(c.Key())
+	return claim || guards
 }
 
 func (q Question) isUnkept(c *policy.Condition) bool {

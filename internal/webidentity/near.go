@@ -52,6 +52,9 @@ func (q Question) reason(t *policy.Trace, f policy.Failure, all bool) string {
 	case f.Condition == nil:
 		return policy.Explanation{Request: q.request(ActionAssume)}.Sentence(f, false)
 	case !isClaim:
+		if name, ok := guardOf(f.Condition.Key()); ok {
+			return or(miss{Failure: f, question: &q}.guarded(name), f.Reason())
+		}
 		return f.Reason()
 	}
 	if all && claim == unkept {
