@@ -187,6 +187,13 @@ func isRefusal(err error) bool {
 	return ok && (e.Status == http.StatusForbidden || e.Status == http.StatusNotFound)
 }
 
+// isSettled reports whether an error is GitLab's answer, and will be the next time
+// too unless somebody changes something.
+func isSettled(err error) bool {
+	_, strange := errors.AsType[*GarbageError](err)
+	return strange || isRefusal(err)
+}
+
 // instance reads what the instance says of itself. It fails only where nothing
 // more can be asked.
 func (p *puller) instance(f *guard.Facts) error {
@@ -303,13 +310,18 @@ func (p *puller) project(f *guard.Facts, path string) guard.Project {
 		project.Mirror, project.MirrorTriggersPipelines = guard.Fact[bool]{}, guard.Fact[bool]{}
 	}
 	each(steps...)
-	if branches, _ := project.ProtectedBranches.Value(); r.free { // what a richer tier left behind guards nothing
+	r.settle()
+	return project
+}
+
+// settle says of the project what follows from its tier.
+func (r *projectPull) settle() {
+	if branches, _ := r.project.ProtectedBranches.Value(); r.free { // what a richer tier left behind guards nothing
 		for i := range branches {
 			branches[i].Unprotect, branches[i].CodeOwners = guard.Fact[[]guard.Access]{}, guard.Fact[bool]{}
 		}
 	}
-	project.Settle()
-	return project
+	r.project.Settle()
 }
 
 // fill reads a fact of the project.
