@@ -12,6 +12,7 @@ import (
 
 	"mayfly.internal/internal/arn"
 	"mayfly.internal/internal/client"
+	"mayfly.internal/internal/gitlab"
 	"mayfly.internal/internal/guard"
 	"mayfly.internal/internal/onboard"
 	"mayfly.internal/internal/prove"
@@ -21,15 +22,17 @@ import (
 type onboarding struct {
 	*app
 	want                  onboard.Request
-	facts, account        string
+	proving               proving // what is required
+	facts                 string
+	gitlab                gitlabFlags
+	account               string
 	environments          []string
-	require               string
 	apply, replace, force bool
 }
 
 func newOnboard(a *app) *cobra.Command {
-	o := &onboarding{app: a}
-	cmd := &cobra.Command{Use: "onboard GROUP/PROJECT --facts FILE --environment NAME=BRANCH --cluster NAME --namespace NAME", Short: "Print or make what a new project needs to deploy", Args: exactArgs("GROUP/PROJECT"),
+	o := &onboarding{app: a, proving: proving{app: a}}
+	cmd := &cobra.Command{Use: "onboard GROUP/PROJECT (--gitlab URL | --facts FILE) --environment NAME=BRANCH --cluster NAME --namespace NAME", Short: "Print or make what a new project needs to deploy", Args: exactArgs("GROUP/PROJECT"),
 		Long: `onboard prints what a project's jobs need to deploy to a namespace of a cluster
 with no stored secret, or makes it with --apply. For each environment that is
 
@@ -41,19 +44,21 @@ with no stored secret, or makes it with --apply. For each environment that is
 
 -o terraform prints the same as resources of the AWS provider.
 
-What GitLab enforces is read from a file of facts (docs/facts.md). Where it does
-not guard a branch as --require asks, onboard says what is missing and writes
-nothing; --force writes nevertheless.
+What GitLab enforces is asked of it, or read from a file that 'mayfly facts pull'
+writes. Where a branch is not guarded as --require or mayfly-guard.yaml asks,
+onboard says what is missing and writes nothing; --force writes nevertheless.
 
 --apply leaves what is there and equal. What is there and different is shown and
 refused, before anything is made, unless --replace is given.`,
 		Example: `  mayfly onboard my_group/my-fancy_project --facts facts.yaml --environment production=production --environment stage=stage \
       --cluster my-cluster --region eu-central-1 --namespace '{environment}'`,
-		PersistentPreRunE: func(*cobra.Command, []string) error { return o.checkOutput() },
-		RunE:              func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args[0]) }}
+		Annotations: outputs("text", "json", "terraform"),
+		RunE:        func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args[0]) }}
 	a.awsFlags(cmd)
+	o.gitlab.add(cmd)
 	f := cmd.Flags()
-	f.StringVar(&o.facts, "facts", "", "`FILE` with the facts of the project")
+	f.Lookup("gitlab").Usage = "`URL` of the project's GitLab, which is asked what it enforces"
+	f.StringVar(&o.facts, "facts", "", "what GitLab enforces, in a `FILE` that mayfly facts pull writes")
 	f.StringArrayVar(&o.environments, "environment", nil, "`NAME=BRANCH`, an environment and the branch that deploys to it (repeatable)")
 	f.StringVar(&o.want.Cluster, "cluster", "", "`NAME` of the cluster")
 	f.StringVar(&o.want.Namespace, "namespace", "", "`NAME` of the namespace; {group}, {project} and {environment} stand for theirs")
@@ -61,7 +66,8 @@ refused, before anything is made, unless --replace is given.`,
 	f.StringVar(&o.want.Audience, "audience", onboard.DefaultAudience, "`AUD` of the jobs' ID tokens")
 	f.StringVar(&o.want.AccessPolicy, "access-policy", onboard.DefaultAccessPolicy, "`NAME` of AWS's access policy in the namespace, or an ARN")
 	f.StringSliceVar(&o.want.Sources, "pipeline-source", onboard.DefaultSources(), "`SOURCE` of the pipelines that may deploy")
-	f.StringVar(&o.require, "require", "", "`GUARDS` that each branch must have (default "+requirementWords(guard.Default())+")")
+	f.StringVar(&o.proving.require, "require", "", "what must hold of every job: `LIST` with commas (default "+requirementList(guard.Default())+")")
+	f.StringVar(&o.proving.guards, "guard-file", "", "YAML `FILE` that says what each role requires (default "+guardFile+", if it is there)")
 	f.StringVar(&o.account, "account", "", "`ID` of the account (default $MAYFLY_ACCOUNT_ID, else the server is asked)")
 	f.BoolVar(&o.apply, "apply", false, "make it")
 	f.BoolVar(&o.replace, "replace", false, "with --apply: change what is there and different")
@@ -69,28 +75,34 @@ refused, before anything is made, unless --replace is given.`,
 	return cmd
 }
 
-func requirementWords(list []guard.Requirement) string {
-	var words []string
-	for _, r := range list {
-		words = append(words, r.String())
-	}
-	return strings.Join(words, ",")
-}
-
-func (o *onboarding) checkOutput() error {
+// check refuses flags that do not go together.
+func (o *onboarding) check() error {
 	switch {
-	case o.output != "text" && o.output != "json" && o.output != "terraform":
-		return &usageError{fmt.Errorf("-o %s: text, json and terraform are known", o.output)}
 	case o.apply && o.output == "terraform":
 		return &usageError{errors.New("-o terraform is for Terraform to apply: leave out --apply")}
 	case o.replace && !o.apply:
 		return &usageError{errors.New("--replace means something with --apply only")}
+	case o.facts != "" && o.gitlab.url != "":
+		return &usageError{errors.New("either --facts or --gitlab is wanted")}
+	case o.facts == "" && o.gitlab.url == "":
+		return &usageError{errors.New("--gitlab is missing, or --facts")}
+	case !gitlab.IsPath(o.want.Project) || !strings.Contains(o.want.Project, "/"):
+		return &usageError{fmt.Errorf("%q is no full path of a project, such as my_group/my-fancy_project", o.want.Project)}
+	}
+	for _, f := range [][2]string{{"environment", strings.Join(o.environments, "")}, {"cluster", o.want.Cluster}, {"namespace", o.want.Namespace}} {
+		if f[1] == "" {
+			return &usageError{fmt.Errorf("--%s is missing", f[0])}
+		}
 	}
 	return nil
 }
 
 func (o *onboarding) run(ctx context.Context, project string) error {
-	if err := o.read(project); err != nil {
+	o.want.Project = project
+	if err := o.check(); err != nil {
+		return err
+	}
+	if err := o.read(ctx); err != nil {
 		return err
 	}
 	aws, err := o.place(ctx)
@@ -106,7 +118,7 @@ func (o *onboarding) run(ctx context.Context, project string) error {
 		return err
 	}
 	for _, n := range plan.Notes {
-		fmt.Fprintf(o.stderr, "mayfly: note: %s\n", n)
+		fmt.Fprintf(o.stderr, "mayfly: note: %s\n", plain(n))
 	}
 	if err := o.judge(plan); err != nil {
 		return err
@@ -122,13 +134,7 @@ func (o *onboarding) run(ctx context.Context, project string) error {
 }
 
 // read reads what the flags say, the facts among it.
-func (o *onboarding) read(project string) (err error) {
-	o.want.Project = project
-	for _, f := range [][2]string{{"environment", strings.Join(o.environments, "")}, {"cluster", o.want.Cluster}, {"namespace", o.want.Namespace}} {
-		if f[1] == "" {
-			return &usageError{fmt.Errorf("--%s is missing", f[0])}
-		}
-	}
+func (o *onboarding) read(ctx context.Context) error {
 	for _, text := range o.environments {
 		name, branch, found := strings.Cut(text, "=")
 		if !found {
@@ -136,27 +142,38 @@ func (o *onboarding) read(project string) (err error) {
 		}
 		o.want.Environments = append(o.want.Environments, onboard.Environment{Name: name, Branch: branch})
 	}
-	if o.require != "" {
-		if o.want.Require, err = guard.ParseRequirements(o.require); err != nil {
-			return &usageError{fmt.Errorf("--require: %w", err)}
-		}
+	guards, err := o.proving.guardFile()
+	if err != nil {
+		return err
 	}
-	o.want.Facts, err = o.projectFacts()
+	o.want.Require = func(role string) ([]guard.Requirement, error) { return guards.of(role, o.proving.require) }
+	o.want.Facts, err = o.projectFacts(ctx)
 	return err
 }
 
-// projectFacts are the facts that the project is judged by.
-func (o *onboarding) projectFacts() (*guard.Facts, error) {
-	if o.facts == "" {
-		return nil, &usageError{errors.New("--facts is missing")}
+// projectFacts are the facts that the project is judged by. What GitLab does not
+// show is unknown, and the verdict says so.
+func (o *onboarding) projectFacts(ctx context.Context) (*guard.Facts, error) {
+	if o.facts != "" {
+		return o.factsFile(o.facts)
 	}
-	text, err := os.ReadFile(o.facts)
+	tier, err := o.gitlab.statedTier()
 	if err != nil {
-		return nil, fmt.Errorf("the facts: %w", err)
+		return nil, err
 	}
-	facts, err := guard.Decode(text)
+	c, err := o.gitlab.client(ctx, o.app)
 	if err != nil {
-		return nil, fmt.Errorf("the facts: %s: %w", o.facts, err)
+		return nil, err
+	}
+	defer c.Close()
+	show, done := progress(o.stderr)
+	facts, err := c.Pull(ctx, []string{o.want.Project}, tier, show)
+	done()
+	if facts == nil {
+		return nil, explainGitLab(err)
+	}
+	if err != nil {
+		fmt.Fprintf(o.stderr, "mayfly: %s\n", plainLines(err.Error()))
 	}
 	return facts, nil
 }
@@ -207,14 +224,15 @@ func (o *onboarding) judge(p onboard.Plan) error {
 		return nil
 	}
 	var open []string
+	said := &proving{app: &app{stdout: o.stderr}}
 	for _, r := range p.Roles {
 		if !r.Closed && r.Report.Verdict == prove.Proven {
 			continue
 		}
 		open = append(open, r.Name)
-		fmt.Fprint(o.stderr, r.Report.Text())
+		said.print(proved{trusting{name: r.ARN.Name}, r.Report}, o.want.Facts)
 		if r.Closed {
-			fmt.Fprintf(o.stderr, "  as things stand no job gets the role: it asks for a protected branch, and %s is none\n", r.Branch)
+			fmt.Fprintf(o.stderr, "\n  As things stand no job gets the role: it asks for a protected branch, and %s is none.\n", r.Branch)
 		}
 	}
 	if o.force {
@@ -287,7 +305,7 @@ func (o *onboarding) showText(p onboard.Plan) {
 	fmt.Fprintf(w, "The provider %s\naccepts the audience %s.\n", p.Provider, p.Audience)
 	for _, r := range p.Roles {
 		fmt.Fprintf(w, "\n%s: jobs of the branch %s become %s\n", r.Name, r.Branch, r.ARN)
-		fmt.Fprintf(w, "\n  trust policy%s\n%s\n", map[bool]string{true: ", proven: " + requirementWords(r.Report.Require)}[!r.Closed && r.Report.Verdict == prove.Proven], indent(r.Trust))
+		fmt.Fprintf(w, "\n  trust policy%s\n%s\n", map[bool]string{true: ", proven: " + requirementList(r.Report.Require)}[!r.Closed && r.Report.Verdict == prove.Proven], indent(r.Trust))
 		fmt.Fprintf(w, "\n  policy %s\n%s\n", onboard.PolicyName, indent(r.Policy))
 		fmt.Fprintf(w, "\n  access entry in the cluster %s\n    %s in the namespace %s\n", p.Cluster.Name, policyWord(r.AccessPolicy), r.Namespace)
 	}
@@ -299,7 +317,7 @@ func indent(text string) string {
 	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
 	for i, line := range lines {
 		if line != "" {
-			lines[i] = "    " + line
+			lines[i] = "    " + plain(line)
 		}
 	}
 	return strings.Join(lines, "\n")

@@ -104,7 +104,7 @@ func (o *onboarding) differences(steps []*step) error {
 	var refused, stuck []string
 	for _, s := range steps {
 		if s.note != "" {
-			fmt.Fprintf(o.stderr, "mayfly: note: %s: %s\n", s.what, s.note)
+			fmt.Fprintf(o.stderr, "mayfly: note: %s: %s\n", s.what, plain(s.note))
 		}
 		if s.diff == "" {
 			continue

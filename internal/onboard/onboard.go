@@ -31,7 +31,8 @@ type Request struct {
 	AccessPolicy string
 	Sources      []string // pipeline sources that may deploy; none: DefaultSources
 	Realm        prove.Realm
-	Require      []guard.Requirement // what prove asks for; none: the default ones
+	// Require is what must hold of a role's jobs. Nil: guard.Default.
+	Require func(role string) ([]guard.Requirement, error)
 }
 
 // Environment is a name for where a branch deploys to.
@@ -100,7 +101,8 @@ type FactsError struct{ Detail, Fix string }
 
 func (e *FactsError) Error() string { return e.Detail }
 
-// New makes the plan. Every refusal is a *RequestError or a *FactsError. Whether
+// New makes the plan. Every refusal is a *RequestError or a *FactsError, or one of
+// Require. Whether
 // the branches are guarded as required is in the roles' reports and refuses
 // nothing.
 func New(r Request) (Plan, error) {
@@ -116,13 +118,19 @@ func New(r Request) (Plan, error) {
 		Cluster: arn.Cluster{Region: r.Region, Account: r.Account, Name: r.Cluster}}
 	p.Provider.Account = r.Account
 	p.Provider.URL, _ = strings.CutPrefix(r.Facts.Issuer, "https://")
-	world := prove.NewWorld(r.Require, &prove.Issuer{Provider: p.Provider, Realm: r.Realm, Facts: r.Facts, Audiences: []string{r.Audience}})
 	for _, e := range r.Environments {
 		role, err := r.role(p, project, e)
 		if err != nil {
 			return Plan{}, err
 		}
-		if err := role.judge(p, world); err != nil {
+		require := guard.Default()
+		if r.Require != nil {
+			if require, err = r.Require(role.ARN.Name); err != nil {
+				return Plan{}, err
+			}
+		}
+		issuer := &prove.Issuer{Provider: p.Provider, Realm: r.Realm, Facts: r.Facts, Audiences: []string{r.Audience}}
+		if err := role.judge(p, prove.NewWorld(require, issuer)); err != nil {
 			return Plan{}, err
 		}
 		p.Roles = append(p.Roles, role)

@@ -20,6 +20,7 @@ import (
 // guarded is a project whose branches production and stage are guarded.
 const guarded = `mayfly-facts: 1
 gitlab: https://gitlab.example.com:8443/git
+version: 19.1.0-ee
 tier: premium
 projects:
   - path: my_group/sub/web
@@ -28,6 +29,7 @@ projects:
     default_branch: main
     visibility: private
     mirror: false
+    push_rule: none
     sub_claim_components: [project_path, ref_type, ref]
     protect_merge_request_pipelines: true
     author_may_approve: false
