@@ -107,12 +107,19 @@ func providersOf(st *policy.Statement) []arn.Provider {
 	return out
 }
 
-// filled: on AWS a key that nobody fills is always absent.
+// filled: a key that nobody fills is always absent.
 func (l *linter) filled(st *policy.Statement, c *policy.Condition) {
-	if l.Realm != prove.AWS || !isClaim(st, c.Key()) {
+	if !isClaim(st, c.Key()) {
 		return
 	}
 	prefix, claim, _ := cutKey(c.Key())
+	if l.Realm != prove.AWS {
+		gitlab := slices.ContainsFunc(providersOf(st), func(p arn.Provider) bool { return strings.EqualFold(p.URL, prefix) && l.isGitLab(p) })
+		if gitlab && prove.SetBy(claim) == 0 {
+			l.remark("unknown-claim", st, c.Position(), "compare it with the claims of a token", "GitLab's tokens have no claim %s, as far as is known", claim)
+		}
+		return
+	}
 	if prove.AWSFills(prefix, claim) {
 		return
 	}

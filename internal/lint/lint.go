@@ -64,6 +64,7 @@ var rules = []Rule{
 	{"wildcard-as-text", Error, "* and ? mean nothing in StringEquals"},
 	{"open-operator", Error, "the condition holds for a token that lacks the claim"},
 	{"other-issuer", Error, "the condition is about an issuer that the statement does not trust"},
+	{"unknown-claim", Warning, "GitLab's tokens have no such claim, as far as is known"},
 	{"never-filled", Error, "AWS has no such condition key for this issuer"},
 	{"not-pinned", Warning, "the project is known by its path alone, and paths are used again"},
 	{"job-chosen", Warning, "the job's author chooses the claim"},

@@ -2,6 +2,7 @@ package prove
 
 import (
 	"fmt"
+	"strings"
 
 	"mayfly.internal/internal/policy"
 	"mayfly.internal/internal/regular"
@@ -34,7 +35,7 @@ const maxValues = 256
 // here knows what an operator does with a key that is absent.
 func (s *Shape) constrain(w *regular.Work, c *policy.Condition) constraint {
 	k, found := s.keys[policy.FoldKey(c.Key())]
-	if why := s.opaque[policy.FoldKey(c.Key())]; !found && why != "" {
+	if why := s.unmodelled(policy.FoldKey(c.Key())); !found && why != "" {
 		return constraint{unmodelled: why}
 	}
 	if !found {
@@ -68,6 +69,15 @@ func (s *Shape) constrain(w *regular.Work, c *policy.Condition) constraint {
 	}
 	out.holds.words, out.open.words = k.words(w, g, holds), k.words(w, g, open)
 	return out
+}
+
+// unmodelled is why nothing is known of a key, by its folded name, that no group
+// makes; empty if requests do not have it.
+func (s *Shape) unmodelled(name string) string {
+	if claim, ok := strings.CutPrefix(name, s.unknownPrefix); ok && s.unknownPrefix != "" && s.opaque[name] == "" {
+		return fmt.Sprintf("%s is no claim that is known of GitLab", claim)
+	}
+	return s.opaque[name]
 }
 
 func missing(holds, evaluable bool) (yes, open bool) { return holds && evaluable, !evaluable }

@@ -192,6 +192,9 @@ func (is *Issuer) finish(w *regular.Work, o origin, groups []Group) *Shape {
 	s := NewShape(o.String(), append(groups, requestGroups(w, is.Provider)...)...)
 	s.origin = o
 	s.opaque = opaqueKeys(is)
+	if is.Realm == Mayfly { // AWS makes no key of a claim that it does not know
+		s.unknownPrefix = policy.FoldKey(is.Provider.URL + ":")
+	}
 	return s
 }
 
@@ -535,6 +538,7 @@ func requestGroups(w *regular.Work, p arn.Provider) []Group {
 		{Words: guard.Numbers(), Tracks: 1, Keys: []Key{{Name: "sts:DurationSeconds", Template: template(1)}}},
 		{Words: regular.Text(), Tracks: 1, Optional: true, Keys: []Key{{Name: "aws:UserAgent", Template: template(1)}}},
 		{Words: regular.Literal(p.String()), Tracks: 1, Keys: []Key{{Name: "aws:FederatedProvider", Template: template(1)}}},
+		{Words: regular.OneOf("true", "false"), Tracks: 1, Keys: []Key{{Name: "aws:SecureTransport", Template: template(1)}}},
 	}
 }
 
@@ -544,7 +548,6 @@ func opaqueKeys(is *Issuer) map[string]string {
 	for _, k := range []struct{ key, why string }{
 		{"aws:SourceIp", "where a runner's requests come from is not known"},
 		{"aws:CurrentTime", "it depends on the time"}, {"aws:EpochTime", "it depends on the time"},
-		{"aws:SecureTransport", "whether TLS is asked for is the server's to say"},
 	} {
 		opaque[policy.FoldKey(k.key)] = fmt.Sprintf("%s: %s", k.key, k.why)
 	}

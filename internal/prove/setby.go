@@ -28,6 +28,8 @@ var setters = map[string]Setter{
 	"iss": Platform, "sub": Platform, "project_id": Platform, "project_path": Platform, "namespace_id": Platform, "namespace_path": Platform,
 	"job_project_id": Platform, "job_project_path": Platform, "job_namespace_id": Platform, "job_namespace_path": Platform,
 	"pipeline_id": Platform, "pipeline_source": Platform, "job_id": Platform, "job_source": Platform, "ref_type": Platform, "sha": Platform, "ci_config_sha": Platform,
+	"source_project_id": Platform, "source_project_path": Platform, "source_namespace_id": Platform, "source_namespace_path": Platform,
+	"iat": Platform, "nbf": Platform, "exp": Platform, "groups_direct": Platform, "job_config": Platform,
 	"user_id": Platform, "user_access_level": Platform, "jti": Platform, "runner_id": Platform, "runner_environment": Platform,
 	"ref": Anyone, "ref_path": Anyone, "ci_config_ref_uri": Anyone, "user_login": Anyone, "user_email": Anyone, "user_identities": Anyone,
 	"ref_protected": Maintainer, "environment_protected": Maintainer, "project_visibility": Maintainer,

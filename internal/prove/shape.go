@@ -23,6 +23,9 @@ type Shape struct {
 	taken map[string]regular.Language
 	// opaque :: folded key → why nothing can be said of it, though requests have it.
 	opaque map[string]string
+	// unknownPrefix begins the keys, folded, that requests may have though no group
+	// makes them: claims that GitLab may fill one day. Empty: there are none.
+	unknownPrefix string
 }
 
 // Group is a part of a request that varies on its own.

@@ -55,7 +55,7 @@ func (j *judgement) matched(s *Shape, claims Claims) string {
 		c := &conditions[i]
 		name := strings.TrimPrefix(c.Key(), j.Provider.URL+":")
 		value, ok := claims.Get(c.Key())
-		if why := s.opaque[policy.FoldKey(c.Key())]; !ok && why != "" {
+		if why := s.unmodelled(policy.FoldKey(c.Key())); !ok && why != "" {
 			by = append(by, fmt.Sprintf("%s %s, perhaps", c.Operator(), name))
 			continue
 		}
