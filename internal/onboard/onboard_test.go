@@ -2,6 +2,7 @@ package onboard_test
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"os/exec"
 	"slices"
@@ -99,7 +100,7 @@ func TestNew(t *testing.T) {
 	p := newPlan(t, wanted(t))
 	r := p.Roles[0]
 	if r.Closed || len(r.Report.Statements) != 1 || len(r.Report.Statements[0].Reach) == 0 {
-		t.Errorf("nobody gets the role: %s", r.Report.Text())
+		t.Errorf("nobody gets the role: %s", fmt.Sprintf("%+v", r.Report))
 	}
 	if r.Trust != trust {
 		t.Errorf("trust policy:\n%s", r.Trust)
@@ -111,7 +112,7 @@ func TestNew(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	if !p.Proven() || len(p.Notes) > 0 || p.ProjectID != 7 || p.Issuer != "https://gitlab.example.com:8443/git" {
-		t.Errorf("%+v\n%s", p, r.Report.Text())
+		t.Errorf("%+v\n%s", p, fmt.Sprintf("%+v", r.Report))
 	}
 	if _, err := policy.Parse(policy.Permission, []byte(r.Policy)); err != nil {
 		t.Error(err)
@@ -172,7 +173,7 @@ func TestNotProven(t *testing.T) {
 		r := wanted(t)
 		r.Facts = facts(t, strings.Replace(guarded, tt.old, tt.new, 1))
 		p := newPlan(t, r)
-		if text := p.Roles[0].Report.Text(); p.Roles[0].Closed != (name == "not protected") || p.Proven() != (tt.want == "") || !strings.Contains(text, tt.want) {
+		if text := fmt.Sprintf("%+v", p.Roles[0].Report); p.Roles[0].Closed != (name == "not protected") || p.Proven() != (tt.want == "") || !strings.Contains(text, tt.want) {
 			t.Errorf("%s: %s", name, text)
 		}
 	}
@@ -185,11 +186,11 @@ func TestAWS(t *testing.T) {
 	r.Realm = prove.AWS
 	p := newPlan(t, r)
 	if text := p.Roles[0].Trust; strings.Contains(text, "project_id") || strings.Contains(text, "pipeline_source") || !strings.Contains(text, ":sub") || p.Proven() {
-		t.Errorf("%s\n%s", text, p.Roles[0].Report.Text())
+		t.Errorf("%s\n%s", text, fmt.Sprintf("%+v", p.Roles[0].Report))
 	}
 	r.Facts = facts(t, strings.Replace(guarded, "https://gitlab.example.com:8443/git", "https://gitlab.com", 1))
 	if p := newPlan(t, r); !p.Proven() || !strings.Contains(p.Roles[0].Trust, "gitlab.com:project_id") {
-		t.Errorf("%s\n%s", p.Roles[0].Trust, p.Roles[0].Report.Text())
+		t.Errorf("%s\n%s", p.Roles[0].Trust, fmt.Sprintf("%+v", p.Roles[0].Report))
 	}
 }
 
@@ -201,7 +202,7 @@ func TestSubComponents(t *testing.T) {
 		r := wanted(t)
 		r.Facts = facts(t, strings.Replace(guarded, "[project_path, ref_type, ref]", components, 1))
 		if p := newPlan(t, r); !strings.Contains(p.Roles[0].Trust, `:sub": "`+want+`"`) || !p.Proven() {
-			t.Errorf("%s: %s\n%s", components, p.Roles[0].Trust, p.Roles[0].Report.Text())
+			t.Errorf("%s: %s\n%s", components, p.Roles[0].Trust, fmt.Sprintf("%+v", p.Roles[0].Report))
 		}
 	}
 }
