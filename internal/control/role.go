@@ -11,6 +11,7 @@ import (
 	"mayfly.internal/internal/iam"
 	"mayfly.internal/internal/policy"
 	"mayfly.internal/internal/registry"
+	"mayfly.internal/internal/webidentity"
 )
 
 // RoleInput is what CreateRole is asked for. What is empty takes its default.
@@ -202,6 +203,9 @@ func (s *Service) UpdateTrust(ctx context.Context, c Call, name, trust string) e
 // Guide, "AWS JSON policy elements: Principal").
 func parseTrust(snap *registry.Snapshot, text string) (*policy.Document, error) {
 	d, err := policy.Parse(policy.Trust, []byte(text))
+	if err == nil {
+		err = webidentity.CheckGuards(d)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -71,14 +71,10 @@ type Client struct {
 
 // New makes a Client. It makes no network call.
 func New(c Config) (*Client, error) {
-	base, err := url.Parse(strings.TrimSuffix(c.URL, "/"))
+	base, err := parseURL(c.URL)
 	switch {
-	case err != nil || base.Hostname() == "" || base.Scheme != "https" && base.Scheme != "http" || base.RawQuery != "" || base.ForceQuery || base.Fragment != "" || base.User != nil:
-		return nil, fmt.Errorf("%q is no URL of a GitLab, such as https://gitlab.com", c.URL)
-	case base.Scheme == "http" && !isLoopback(base.Hostname()):
-		return nil, fmt.Errorf("%s is not https: no token goes there", c.URL)
-	case strings.HasSuffix(base.Path, "/api/v4"):
-		return nil, fmt.Errorf("%s is the API's URL; the instance's is wanted: %s", c.URL, strings.TrimSuffix(c.URL, "/api/v4"))
+	case err != nil:
+		return nil, err
 	case c.Token.Empty():
 		return nil, errors.New("there is no token for GitLab")
 	case strings.ContainsFunc(c.Token.Reveal(), func(r rune) bool { return r <= ' ' || r >= 0x7f }):
@@ -109,6 +105,25 @@ func New(c Config) (*Client, error) {
 	}
 	return &Client{config: c, base: base, slots: make(chan struct{}, maxAtOnce), http: &http.Client{Transport: t, Timeout: requestTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}, nil
+}
+
+// CheckURL refuses what New refuses as a GitLab's URL.
+func CheckURL(text string) error {
+	_, err := parseURL(text)
+	return err
+}
+
+func parseURL(text string) (*url.URL, error) {
+	base, err := url.Parse(strings.TrimSuffix(text, "/"))
+	switch {
+	case err != nil || base.Hostname() == "" || base.Scheme != "https" && base.Scheme != "http" || base.RawQuery != "" || base.ForceQuery || base.Fragment != "" || base.User != nil:
+		return nil, fmt.Errorf("%q is no URL of a GitLab, such as https://gitlab.com", text)
+	case base.Scheme == "http" && !isLoopback(base.Hostname()):
+		return nil, fmt.Errorf("%s is not https: no token goes there", text)
+	case strings.HasSuffix(base.Path, "/api/v4"):
+		return nil, fmt.Errorf("%s is the API's URL; the instance's is wanted: %s", text, strings.TrimSuffix(text, "/api/v4"))
+	}
+	return base, nil
 }
 
 func isLoopback(host string) bool {

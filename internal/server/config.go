@@ -3,7 +3,6 @@ package server
 import (
 	"bytes"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -232,6 +231,8 @@ type IssuerConfig struct {
 	// refuses it: "names", which of its claims failed and what kind of value is
 	// wanted, or "values", what the trust policy wants as well. Default names.
 	Explain string `yaml:"explain"`
+	// Guards is about reading what a GitLab enforces around its jobs.
+	Guards GuardsConfig `yaml:"guards"`
 }
 
 // Duration is a time span in a configuration file: 90s, 15m, 1h.
@@ -450,11 +451,7 @@ func (is IssuerConfig) check(twice bool) (errs []error) {
 		bad("url: %w", err)
 	}
 	if is.CAFile != "" {
-		text, err := os.ReadFile(is.CAFile)
-		if err == nil && !x509.NewCertPool().AppendCertsFromPEM(text) {
-			err = fmt.Errorf("%s holds no PEM certificate", is.CAFile)
-		}
-		if err != nil {
+		if _, err := certificatePool(is.CAFile); err != nil {
 			bad("ca_file: %w", err)
 		}
 	}
@@ -478,6 +475,7 @@ func (is IssuerConfig) check(twice bool) (errs []error) {
 	if _, ok := explains[is.Explain]; !ok {
 		bad("explain: %q is neither names nor values", is.Explain)
 	}
+	is.Guards.check(is, bad)
 	return errs
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"mayfly.internal/internal/guardfacts"
 	"mayfly.internal/internal/kubeapi"
 )
 
@@ -23,6 +24,8 @@ type metrics struct {
 
 	authenticator *authenticatorMetrics // nil: its port is closed
 	asked         *prometheus.CounterVec
+	guards        *prometheus.CounterVec
+	guardReading  *prometheus.HistogramVec
 }
 
 // authenticatorMetrics are those of aws-iam-authenticator, under its names, but
@@ -84,9 +87,12 @@ func newMetrics() *metrics {
 		reviews:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mayfly_token_review_refused_total", Help: "Refused bearer tokens, by reason."}, []string{"reason"}),
 		throttled: prometheus.NewCounter(prometheus.CounterOpts{Name: "mayfly_throttled_total", Help: "Requests of sources that were refused too often (limits.refusals)."}),
 		asked:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mayfly_aws_sts_requests_total", Help: "Requests to AWS STS about bearer tokens, by region and status (0: no answer)."}, []string{"region", "status"}),
-		closed:    prometheus.NewCounter(prometheus.CounterOpts{Name: "mayfly_connections_closed_total", Help: "Connections beyond what one source may hold (limits.connections)."}),
+		guards:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mayfly_guard_readings_total", Help: "Readings of what a GitLab enforces around a project, by issuer and outcome."}, []string{"issuer", "outcome"}),
+		guardReading: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "mayfly_guard_reading_seconds", Help: "Time to read what a GitLab enforces around a project.",
+			Buckets: []float64{.05, .1, .25, .5, 1, 2, 5, 10, 20}}, []string{"issuer"}),
+		closed: prometheus.NewCounter(prometheus.CounterOpts{Name: "mayfly_connections_closed_total", Help: "Connections beyond what one source may hold (limits.connections)."}),
 	}
-	m.registry.MustRegister(m.requests, m.exchanges, m.reviews, m.throttled, m.asked, m.closed, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(m.requests, m.exchanges, m.reviews, m.throttled, m.asked, m.guards, m.guardReading, m.closed, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
@@ -96,6 +102,43 @@ func (m *metrics) answered(route string, status int, took time.Duration) {
 
 func (m *metrics) exchangeRefused(reason string) { m.exchanges.WithLabelValues(reason).Inc() }
 func (m *metrics) reviewRefused(reason string)   { m.reviews.WithLabelValues(reason).Inc() }
+
+// readGuards counts a reading of what a GitLab enforces. Issuers are the operator's.
+func (m *metrics) readGuards(issuer string, outcome guardfacts.Outcome, took time.Duration) {
+	m.guards.WithLabelValues(issuer, string(outcome)).Inc()
+	m.guardReading.WithLabelValues(issuer).Observe(took.Seconds())
+}
+
+// guardAge is how old the facts of an issuer are.
+type guardAge struct {
+	issuer   string
+	oldest   time.Duration
+	projects int
+}
+
+// guardAges shows how old facts are, as ages says at the time.
+func (m *metrics) guardAges(ages func() []guardAge) {
+	m.registry.MustRegister(guardCollector(ages))
+}
+
+var (
+	guardAgeMetric      = prometheus.NewDesc("mayfly_guard_facts_age_seconds", "Age of the oldest facts of an issuer's projects whose jobs asked within the hour.", []string{"issuer"}, nil)
+	guardProjectsMetric = prometheus.NewDesc("mayfly_guard_projects", "Projects of an issuer whose jobs asked within the hour and whose facts are there.", []string{"issuer"}, nil)
+)
+
+type guardCollector func() []guardAge
+
+func (c guardCollector) Describe(to chan<- *prometheus.Desc) {
+	to <- guardAgeMetric
+	to <- guardProjectsMetric
+}
+
+func (c guardCollector) Collect(to chan<- prometheus.Metric) {
+	for _, a := range c() {
+		to <- prometheus.MustNewConstMetric(guardAgeMetric, prometheus.GaugeValue, a.oldest.Seconds(), a.issuer)
+		to <- prometheus.MustNewConstMetric(guardProjectsMetric, prometheus.GaugeValue, float64(a.projects), a.issuer)
+	}
+}
 
 func (m *metrics) handler() http.Handler {
 	mux := http.NewServeMux()

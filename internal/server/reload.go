@@ -2,11 +2,13 @@ package server
 
 import (
 	"context"
+	"log/slog"
 	"reflect"
 	"slices"
 	"strings"
 	"time"
 
+	"mayfly.internal/internal/guardfacts"
 	"mayfly.internal/internal/jwks"
 	"mayfly.internal/internal/jwt"
 	"mayfly.internal/internal/oidc"
@@ -18,12 +20,13 @@ type live struct {
 	config   Config
 	settings map[string]oidc.Settings
 	keys     *jwks.Source
+	guards   *guardfacts.Cache
 }
 
-func newLive(c Config, now func() time.Time) *live {
+func newLive(c Config, now func() time.Time, m *metrics, log *slog.Logger) *live {
 	keys := c.keys()
 	keys.Now = now
-	return &live{config: c, settings: c.settings(), keys: jwks.New(keys)}
+	return &live{config: c, settings: c.settings(), keys: jwks.New(keys), guards: c.guards(now, m, log)}
 }
 
 // Keys gives the keys of a registered issuer, as the configuration in force
@@ -66,11 +69,14 @@ func (s *Server) Reload() {
 	changed := differences(old.config, c)
 	next := old.config
 	next.TLS, next.TrustedProxies, next.Admin.AllowUIDs, next.JWKS, next.Issuers = c.TLS, c.TrustedProxies, c.Admin.AllowUIDs, c.JWKS, c.Issuers
-	l := &live{config: next, settings: old.settings, keys: old.keys}
+	l := &live{config: next, settings: old.settings, keys: old.keys, guards: old.guards}
 	if slices.Contains(changed, "issuers") || slices.Contains(changed, "jwks") {
-		l = newLive(next, s.now) // fetched keys go too: another CA may vouch for them now
+		l = newLive(next, s.now, s.metrics, s.log) // what was fetched goes too: another CA may vouch for it now
 	}
 	s.live.Store(l)
+	if l.guards != old.guards {
+		old.guards.Close()
+	}
 	s.certs.use(next.TLS)
 	var now, later []string
 	for _, key := range changed {

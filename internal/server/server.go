@@ -60,6 +60,7 @@ var (
 	_ sts.Recorder         = (*store.DB)(nil)
 	_ clusterauth.Registry = (*store.DB)(nil)
 	_ sts.Keys             = (*Server)(nil)
+	_ sts.Guards           = (*Server)(nil)
 )
 
 // Options is what a Server is made of besides its configuration file.
@@ -131,7 +132,9 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 	if s.ca, err = loadAuthority(o.Data, o.Now); err != nil {
 		return nil, err
 	}
-	s.live.Store(newLive(o.Config, s.now))
+	s.metrics = newMetrics()
+	s.metrics.guardAges(s.guardAges)
+	s.live.Store(newLive(o.Config, s.now, s.metrics, s.log))
 	s.db, err = sqlite.Open(ctx, filepath.Join(o.Data, "mayfly.db"), firstStart(o.Data), store.Config{Signer: signer, Now: o.Now, Account: arn.AccountID(o.Config.AccountID), AuditReserve: int64(o.Config.Audit.Reserve)})
 	if err != nil {
 		return nil, err
@@ -232,9 +235,8 @@ func (s *Server) PublicURL() string { return s.public }
 func (s *Server) CAFile() string { return filepath.Join(s.data, "ca.pem") }
 
 func (s *Server) assemble(seal sealer, auditKey string, aws http.RoundTripper) error {
-	s.metrics = newMetrics()
 	var err error
-	s.sts, err = sts.New(sts.Config{Registry: s.db, Keys: s, Settings: s.settings, Sealer: seal, Audit: s.db, Now: s.now, Rand: rand.Reader,
+	s.sts, err = sts.New(sts.Config{Registry: s.db, Keys: s, Guards: s, Settings: s.settings, Sealer: seal, Audit: s.db, Now: s.now, Rand: rand.Reader,
 		MaxSession: time.Duration(s.config.MaxSessionDuration), Count: s.metrics.exchangeRefused, Wait: wait})
 	if err != nil {
 		return err
@@ -422,6 +424,9 @@ func (s *Server) hosts() []string {
 // close lets go of everything that is open.
 func (s *Server) close() error {
 	var errs []error
+	if l := s.live.Load(); l != nil {
+		l.guards.Close()
+	}
 	if s.db != nil {
 		errs = append(errs, s.db.Close())
 	}
