@@ -42,6 +42,24 @@ func DoorKeys() []string {
 	return out
 }
 
+// Door is the condition key that is about a requirement, and its values where the
+// requirement is broken; "" if there is none.
+func (r Requirement) Door() (key string, broken []string) {
+	for _, k := range doorKeys {
+		if k.kind != r.Kind {
+			continue
+		}
+		if k.kind != Reviewed {
+			return DoorPrefix + k.name, []string{k.broken}
+		}
+		for n := range r.Count {
+			broken = append(broken, strconv.Itoa(n))
+		}
+		return DoorPrefix + k.name, broken
+	}
+	return "", nil
+}
+
 // DoorAnswer is what a condition key says of a job: a value, or why nobody knows.
 // It is never absent: where the tier has no such guard, that is known.
 type DoorAnswer struct {

@@ -29,7 +29,7 @@ func (s *Shape) matching(w *regular.Work, st *policy.Statement) region {
 	conditions := st.Conditions()
 	for i := range conditions {
 		c := s.constrain(w, &conditions[i])
-		if c.unmodelled != "" {
+		if c.unmodelled != "" && c.unknown.empty() {
 			unmodelled = append(unmodelled, c.unmodelled)
 			surely = box{}
 			continue
@@ -38,7 +38,10 @@ func (s *Shape) matching(w *regular.Work, st *policy.Statement) region {
 		if st.Denies() {
 			bounds = part{w.Union(bounds.words, c.open.words), bounds.missing || c.open.missing}
 		}
-		perhaps = perhaps.limit(w, c.group, bounds)
+		if !c.unknown.empty() && !perhaps.limit(w, c.group, c.unknown).empty() {
+			unmodelled = append(unmodelled, c.unmodelled)
+		}
+		perhaps = perhaps.limit(w, c.group, part{w.Union(bounds.words, c.unknown.words), bounds.missing})
 		if surely.shape != nil {
 			surely = surely.limit(w, c.group, bounds)
 		}

@@ -76,6 +76,9 @@ func (w *World) Check(role string, doc *policy.Document) Report {
 // notes are what a verdict about a policy rests on besides the facts.
 func (w *World) notes(doc *policy.Document) []string {
 	var out []string
+	if asksDoor(doc) && slices.ContainsFunc(w.issuers, func(is *issuerWorld) bool { return is.Realm == Mayfly }) {
+		out = append(out, "what the policy asks of mayfly:guard/ is answered when a job comes, from facts of the server's own, at most its guards.max_age old")
+	}
 	for _, is := range w.issuers {
 		if is.Facts == nil || !slices.Contains(Providers(doc), is.Provider) {
 			continue
@@ -251,6 +254,9 @@ func (j *judgement) project(p *guard.Project) {
 		}
 		j.reach(s, r)
 		for _, gap := range pw.gaps[s.origin.ref] {
+			if gap = closed(j.statement, gap); len(gap.Breaks) == 0 {
+				continue
+			}
 			bad := part{words: j.work.Preimage(gap.Refs, template(trackRef), originTracks)}
 			j.gap(s, r, gap, 0, bad)
 		}

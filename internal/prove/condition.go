@@ -10,11 +10,12 @@ import (
 
 // constraint is what a condition says of the requests of a shape: in one group,
 // for which words it holds. Where unmodelled is not empty nobody here can say
-// which they are, and why.
+// which they are, or but for the unknown ones, and why.
 type constraint struct {
 	group      int
 	holds      part // the condition holds
 	open       part // it cannot be evaluated: such a request helps no Allow and stops no Deny
+	unknown    part // nobody here knows; why is in unmodelled
 	unmodelled string
 }
 
@@ -37,6 +38,11 @@ func (s *Shape) constrain(w *regular.Work, c *policy.Condition) constraint {
 	k, found := s.keys[policy.FoldKey(c.Key())]
 	if why := s.unmodelled(policy.FoldKey(c.Key())); !found && why != "" {
 		return constraint{unmodelled: why}
+	}
+	if !found && s.doors && isDoor(c.Key()) {
+		if k, found = s.door(w, c.Key()); !found {
+			return constraint{open: s.all().parts[0]}
+		}
 	}
 	if !found {
 		holds, evaluable := holdsFor(c)
@@ -68,6 +74,10 @@ func (s *Shape) constrain(w *regular.Work, c *policy.Condition) constraint {
 		}
 	}
 	out.holds.words, out.open.words = k.words(w, g, holds), k.words(w, g, open)
+	if !k.Unknown.IsEmpty() {
+		out.unknown.words = k.Unknown
+		out.unmodelled = "the facts do not say what " + k.Name + " is"
+	}
 	return out
 }
 
@@ -110,6 +120,8 @@ func (s *Shape) fixed(w *regular.Work, c *policy.Condition) (settings []setting,
 		}
 		value, absent, ok := s.constant(w, name)
 		switch {
+		case s.doors && isDoor(name):
+			return nil, fmt.Sprintf("%s is compared with ${%s}, which is what GitLab enforces then", c.Key(), name)
 		case !ok:
 			return nil, fmt.Sprintf("%s is compared with ${%s}, which is not the same in every job", c.Key(), name)
 		case !absent:

@@ -189,8 +189,12 @@ func (is *Issuer) finish(w *regular.Work, o origin, groups []Group) *Shape {
 	for i := range groups {
 		groups[i].Keys = is.filter(groups[i].Keys)
 	}
-	s := NewShape(o.String(), append(groups, requestGroups(w, is.Provider)...)...)
-	s.origin = o
+	groups = append(groups, requestGroups(w, is.Provider)...)
+	if is.Realm == Mayfly && (o.class == OtherProject || o.class == ReusedPath) {
+		groups = append(groups, ownersGroups()...)
+	}
+	s := NewShape(o.String(), groups...)
+	s.origin, s.doors = o, is.Realm == Mayfly
 	s.opaque = opaqueKeys(is)
 	if is.Realm == Mayfly { // AWS makes no key of a claim that it does not know
 		s.unknownPrefix = policy.FoldKey(is.Provider.URL + ":")

@@ -21,6 +21,7 @@ type Shape struct {
 	origin origin
 	// taken :: folded key → the values it can have, found out at need.
 	taken map[string]regular.Language
+	doors bool // the exchange answers what GitLab enforces
 	// opaque :: folded key → why nothing can be said of it, though requests have it.
 	opaque map[string]string
 	// unknownPrefix begins the keys, folded, that requests may have though no group
@@ -40,11 +41,13 @@ type Group struct {
 }
 
 // Key says how a condition key is made of a group's words: by a template, or by
-// cases that do not overlap and together are all words.
+// cases that do not overlap and together, with the unknown, are all words.
 type Key struct {
 	Name     string
 	Template regular.Template
 	Cases    []Case
+	// Unknown are the words of which nobody here knows the value, though somebody may.
+	Unknown regular.Language
 }
 
 // Case is a value of a key, and the words that have it.
