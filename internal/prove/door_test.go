@@ -164,7 +164,7 @@ func TestDoorVerdicts(t *testing.T) {
 		}
 		r := NewWorld(nil, &Issuer{Provider: gitlab, Facts: f, Realm: tt.realm}).Check("r", doc)
 		if r.Verdict != tt.want {
-			t.Errorf("%s: %v\n%s", tt.name, r.Verdict, r.Text())
+			t.Errorf("%s: %v\n%s", tt.name, r.Verdict, fmt.Sprintf("%+v", r))
 		}
 		if noted := strings.Contains(strings.Join(r.Notes, "\n"), "answered when a job comes"); noted != (strings.Contains(tt.conditions, "mayfly:guard/") && tt.realm == Mayfly) {
 			t.Errorf("%s: %q", tt.name, r.Notes)
