@@ -1,11 +1,5 @@
 package prove
 
-import (
-	"testing"
-
-	"mayfly.internal/internal/policy"
-)
-
 // facts are of one project that is guarded as the default requires.
 const facts = `mayfly-facts: 1
 gitlab: https://gitlab.example.com
@@ -34,19 +28,3 @@ projects:
     protected_environments: none
     group_protected_environments: none
 `
-
-func trust(t *testing.T, conditions ...string) *policy.Document {
-	t.Helper()
-	text := ""
-	for i, c := range conditions {
-		if i > 0 {
-			text += ","
-		}
-		text += `{"Effect":"Allow","Principal":{"Federated":"` + gitlab.String() + `"},"Action":"sts:AssumeRoleWithWebIdentity","Condition":` + c + `}`
-	}
-	doc, err := policy.Parse(policy.Trust, []byte(`{"Version":"2012-10-17","Statement":[`+text+`]}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return doc
-}
