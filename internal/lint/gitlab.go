@@ -136,7 +136,7 @@ func (l *linter) gitlab(st *policy.Statement, p arn.Provider) {
 			"every job of %s is trusted whose author writes the right aud", p.URL)
 		return
 	case prove.Nothing(l.doc, st, p):
-		l.remark("matches-nothing", st, st.Position(), "compare it with a token of the job: mayfly can --claims", "no token of a GitLab with the usual sub is taken: a value is misspelt, or two conditions exclude each other")
+		l.remark("matches-nothing", st, st.Position(), "compare it with a token of the job: mayfly can --claims", "no token that a GitLab signs is taken: a value is misspelt, or two conditions exclude each other")
 		return
 	}
 	for _, c := range s.conditions {
@@ -175,6 +175,10 @@ func (s surveyed) confines(claims ...string) bool {
 
 // value looks at where a pattern of a path begins to be open.
 func (l *linter) value(st *policy.Statement, c *policy.Condition, claim string, v policy.Value) {
+	if strings.EqualFold(claim, "sub") && strings.HasPrefix(v.Text(), "job_project_") {
+		l.remark("where-it-runs", st, c.Position(), "lead sub with project_path or project_id, or bind ref_protected too", "%q is where the job runs: a fork's merge request runs there too", v.Text())
+		return
+	}
 	if c.Operator().Test != policy.StringLike {
 		return
 	}
@@ -183,9 +187,6 @@ func (l *linter) value(st *policy.Statement, c *policy.Condition, claim string, 
 	case "sub":
 		var led bool
 		if path, led = strings.CutPrefix(path, "project_path:"); !led {
-			if strings.HasPrefix(path, "job_project_") {
-				l.remark("where-it-runs", st, c.Position(), "lead sub with project_path or project_id, or bind ref_protected too", "%q is where the job runs: a fork's merge request runs there too", v.Text())
-			}
 			if strings.HasPrefix(path, "*") || strings.HasPrefix(path, "?") {
 				l.remark("any-project", st, c.Position(), "begin with project_path:GROUP/PROJECT:", "%q says nothing of the project", v.Text())
 			}

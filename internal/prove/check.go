@@ -442,6 +442,9 @@ func (is *issuerWorld) personShapes(st *policy.Statement) []*Shape {
 
 // others judges what the statement lets in of projects nothing is known of.
 func (j *judgement) others() {
+	if !j.filter.mayBeOther(j.Facts) {
+		return
+	}
 	shapes := j.otherShapes()
 	if j.err != nil {
 		j.finding(Finding{Verdict: Unknown, Why: "other projects: " + j.err.Error()})

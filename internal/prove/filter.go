@@ -1,6 +1,7 @@
 package prove
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,6 +16,7 @@ import (
 type filter struct {
 	subjects []regular.Language            // one of each must have the project's sub as a beginning
 	exact    map[string][]regular.Language // :: claim → languages its value must be in
+	leads    [][]string                    // one of each must be the first component of sub, whole
 }
 
 // newFilter reads the conditions that confine the project: positive ones on text
@@ -33,6 +35,9 @@ func newFilter(w *regular.Work, prefix string, st *policy.Statement) filter {
 		}
 		if c.IsKey(prefix + ":sub") {
 			f.subjects = append(f.subjects, l)
+			if leads := leadsOf(c); leads != nil {
+				f.leads = append(f.leads, leads)
+			}
 		}
 		for _, claim := range []string{"project_path", "project_id", "namespace_path", "namespace_id"} {
 			if c.IsKey(prefix + ":" + claim) {
@@ -87,4 +92,61 @@ func (f filter) pins(p *guard.Project) bool {
 		}
 	}
 	return false
+}
+
+// leadsOf are the first components of a condition's values; nil if one of them has
+// a wildcard there, or does not say it in full.
+func leadsOf(c *policy.Condition) []string {
+	if c.Operator().Test == policy.StringEqualsIgnoreCase {
+		return nil
+	}
+	var out []string
+	for _, v := range c.Values() {
+		parts := v.Parts()
+		if len(parts) == 0 || parts[0].Kind != policy.Literal {
+			return nil
+		}
+		name, rest, _ := strings.Cut(parts[0].Text, ":")
+		value, _, whole := strings.Cut(rest, ":")
+		if !whole && len(parts) > 1 {
+			return nil
+		}
+		out = append(out, name+":"+value)
+	}
+	return out
+}
+
+// mayBeOther reports whether the statement may be about projects that are not
+// known.
+func (f filter) mayBeOther(known *guard.Facts) bool {
+	if known == nil {
+		return true
+	}
+	for _, leads := range f.leads {
+		if !slices.ContainsFunc(leads, func(lead string) bool { return !isKnown(known, lead) }) {
+			return false
+		}
+	}
+	for _, l := range f.exact["project_id"] {
+		ids, few := l.Words(maxValues)
+		if few && !slices.ContainsFunc(ids, func(id string) bool { return !isKnown(known, "project_id:"+id) }) {
+			return false
+		}
+	}
+	return true
+}
+
+// isKnown reports whether a component of sub is of a project that is known.
+func isKnown(known *guard.Facts, lead string) bool {
+	name, value, _ := strings.Cut(lead, ":")
+	if strings.HasSuffix(name, "project_path") {
+		p, ok := known.Project(value)
+		return ok && p.Path == value
+	}
+	id, err := strconv.ParseInt(value, 10, 64)
+	if err != nil || !strings.HasSuffix(name, "project_id") {
+		return false
+	}
+	_, ok := known.ProjectID(id)
+	return ok
 }
