@@ -10,11 +10,11 @@ import (
 
 // Standing is what GitLab enforces at some refs of the project, in sentences: of
 // the guards that the requirements ask for, those that stand at every one of the
-// refs.
-func (p *Project) Standing(w *regular.Work, kind RefKind, refs regular.Language, require []Requirement) []string {
+// refs. The gaps are those of the kind.
+func (p *Project) Standing(w *regular.Work, kind RefKind, refs regular.Language, require []Requirement, gaps []Gap) []string {
 	var out []string
 	var broken []Requirement
-	for _, g := range p.Gaps(w, kind, require) {
+	for _, g := range gaps {
 		if w.Overlap(g.Refs, refs) {
 			broken = append(broken, g.Breaks...)
 		}

@@ -26,9 +26,8 @@ func (r region) empty() bool { return len(r.perhaps) == 0 }
 func (s *Shape) matching(w *regular.Work, st *policy.Statement) region {
 	surely, perhaps := s.all(), s.all()
 	var unmodelled []string
-	conditions := st.Conditions()
-	for i := range conditions {
-		c := s.constrain(w, &conditions[i])
+	for _, condition := range s.cheapFirst(w, st) {
+		c := s.constrain(w, condition)
 		if c.unmodelled != "" && c.unknown.empty() {
 			unmodelled = append(unmodelled, c.unmodelled)
 			surely = box{}
@@ -54,6 +53,23 @@ func (s *Shape) matching(w *regular.Work, st *policy.Statement) region {
 		r.surely = []box{surely}
 	}
 	return r
+}
+
+// cheapFirst are a statement's conditions, those on keys with few values before
+// the others: they may end the matter.
+func (s *Shape) cheapFirst(w *regular.Work, st *policy.Statement) []*policy.Condition {
+	var cheap, dear []*policy.Condition
+	conditions := st.Conditions()
+	for i := range conditions {
+		c := &conditions[i]
+		fold := policy.FoldKey(c.Key())
+		if _, found := s.keys[fold]; found && !s.valuesOf(w, fold).IsFinite() {
+			dear = append(dear, c)
+		} else {
+			cheap = append(cheap, c)
+		}
+	}
+	return append(cheap, dear...)
 }
 
 // minus is what is left of a region that another, a Deny's, takes away from.

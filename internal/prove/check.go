@@ -40,6 +40,7 @@ type projectWorld struct {
 	*guard.Project
 	shapes []*Shape
 	forks  []*Shape // made at need
+	reused []*Shape // made at need: of another project under its path
 	gaps   map[guard.RefKind][]guard.Gap
 }
 
@@ -195,7 +196,7 @@ func (is *issuerWorld) world(p *guard.Project) *projectWorld {
 	}
 	work := regular.NewWork(maxStates)
 	pw := &projectWorld{Project: p, gaps: map[guard.RefKind][]guard.Gap{}}
-	pw.shapes = is.shapes(work, p, hasKind(is.require, guard.ImmutableID))
+	pw.shapes = is.shapes(work, p)
 	for _, kind := range []guard.RefKind{guard.Branch, guard.Tag, guard.MergeRequest} {
 		pw.gaps[kind] = p.Gaps(work, kind, is.require)
 	}
@@ -238,18 +239,9 @@ func (j *judgement) project(p *guard.Project) {
 		j.finding(Finding{Verdict: Unknown, Guard: "sub-components", Project: p.Path, Why: "what the project's sub is made of: " + p.SubComponents.Why(),
 			Fix: "sub_claim_components in its facts: [project_path, ref_type, ref] is GitLab's default"})
 	}
-	var reused, unreused bool // one finding says it, of branches or tags
 	for _, s := range pw.shapes {
 		r := s.allows(j.work, j.doc, j.statement, j.Provider)
-		unreused = unreused || s.origin.class == ReusedPath
 		if r.empty() {
-			continue
-		}
-		if s.origin.class == ReusedPath {
-			if !reused {
-				j.whole(s, r, reusedPath(s.origin.project))
-			}
-			reused = true
 			continue
 		}
 		j.reach(s, r)
@@ -262,9 +254,23 @@ func (j *judgement) project(p *guard.Project) {
 		}
 		j.environment(s, r)
 	}
+	j.reused(p)
+}
+
+// reused judges whether another project under the same path gets in.
+func (j *judgement) reused(p *guard.Project) {
+	if j.filter.pins(p) {
+		return
+	}
+	for _, s := range j.reusedOf(p) {
+		if r := s.allows(j.work, j.doc, j.statement, j.Provider); !r.empty() {
+			j.whole(s, r, reusedPath(p))
+			return // one finding says it, of branches or tags
+		}
+	}
 	for _, kind := range []guard.RefKind{guard.Branch, guard.Tag} {
-		if !unreused || reused || j.filter.pins(p) {
-			break
+		if !hasKind(j.require, guard.ImmutableID) {
+			return
 		}
 		s, r, err := j.stranger(origin{class: ReusedPath, project: p, ref: kind})
 		if err != nil {
@@ -272,9 +278,21 @@ func (j *judgement) project(p *guard.Project) {
 		}
 		if s != nil {
 			j.whole(s, r, reusedPath(p))
-			reused = true
+			return
 		}
 	}
+}
+
+// reusedOf are the shapes of another project's tokens under the path of one, if
+// that matters.
+func (is *issuerWorld) reusedOf(p *guard.Project) []*Shape {
+	pw := is.world(p)
+	if pw.reused == nil && hasKind(is.require, guard.ImmutableID) {
+		work := regular.NewWork(maxStates)
+		pw.reused = is.reusedShapes(work, p)
+		is.err = firstOf(is.err, work.Err())
+	}
+	return pw.reused
 }
 
 // forks judges what the statement lets in of a project's forks.
@@ -553,7 +571,7 @@ func (j *judgement) reach(s *Shape, r region) {
 	for _, b := range r.perhaps {
 		refs := j.work.Image(b.parts[0].words, template(trackRef), originTracks)
 		one := Reach{Project: s.origin.project.Path, Kind: s.origin.kind(), Refs: j.work.Describe(refs, s.refNames(), patternsOf(j.statement)...).String()}
-		one.Closed = s.origin.project.Standing(j.work, s.origin.ref, refs, j.require)
+		one.Closed = s.origin.project.Standing(j.work, s.origin.ref, refs, j.require, j.world(s.origin.project).gaps[s.origin.ref])
 		if !slices.ContainsFunc(j.out.Reach, func(have Reach) bool {
 			return have.Project == one.Project && have.Kind == one.Kind && have.Refs == one.Refs
 		}) {

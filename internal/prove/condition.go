@@ -166,7 +166,7 @@ func (s *Shape) textual(w *regular.Work, c *policy.Condition, values regular.Lan
 	for _, v := range c.Values() {
 		listed = w.Union(listed, valueLanguage(w, o, v, fixed))
 	}
-	holds = w.Intersect(values, listed)
+	holds = listed // and what it cannot be: that makes no difference to the words
 	if o.Negated {
 		holds = w.Subtract(values, listed)
 	}

@@ -91,27 +91,31 @@ var (
 	levels       = []string{"guest", "planner", "reporter", "developer", "maintainer", "owner"}
 )
 
-// shapes are the shapes of a project's tokens, and if that is asked of those of
-// another under its path, whose owner makes sub as the project does, or as GitLab
-// does by default.
-func (is *Issuer) shapes(w *regular.Work, p *guard.Project, reused bool) []*Shape {
+// shapes are the shapes of a project's tokens.
+func (is *Issuer) shapes(w *regular.Work, p *guard.Project) []*Shape {
 	var out []*Shape
-	add := func(o origin, components []string) {
-		for _, v := range variants(o, components) {
+	for _, kind := range []guard.RefKind{guard.Branch, guard.Tag, guard.MergeRequest} {
+		for _, v := range variants(origin{class: KnownProject, project: p, ref: kind}, subComponents(p)) {
 			out = append(out, is.shape(w, v))
 		}
 	}
+	return out
+}
+
+// reusedShapes are the shapes of the tokens of another project under a project's
+// path, whose owner makes sub as the project does, or as GitLab does by default.
+func (is *Issuer) reusedShapes(w *regular.Work, p *guard.Project) []*Shape {
+	var out []*Shape
+	lists := [][]string{defaultComponents}
 	own := subComponents(p)
-	for _, kind := range []guard.RefKind{guard.Branch, guard.Tag, guard.MergeRequest} {
-		add(origin{class: KnownProject, project: p, ref: kind}, own)
+	if _, odd := (&shapeBuilder{origin: origin{class: ReusedPath, project: p}}).subOf(own); odd == "" && !slices.Equal(own, defaultComponents) {
+		lists = append(lists, own)
 	}
 	for _, kind := range []guard.RefKind{guard.Branch, guard.Tag} {
-		if !reused {
-			break
-		}
-		add(origin{class: ReusedPath, project: p, ref: kind, components: defaultComponents}, defaultComponents)
-		if _, odd := (&shapeBuilder{origin: origin{class: ReusedPath, project: p}}).subOf(own); odd == "" && !slices.Equal(own, defaultComponents) {
-			add(origin{class: ReusedPath, project: p, ref: kind, components: own}, own)
+		for _, components := range lists {
+			for _, v := range variants(origin{class: ReusedPath, project: p, ref: kind, components: components}, components) {
+				out = append(out, is.shape(w, v))
+			}
 		}
 	}
 	return out

@@ -97,7 +97,7 @@ func (is *issuerWorld) reachable(work *regular.Work, st *policy.Statement) ([]*S
 		for i := range is.Facts.Projects {
 			p := &is.Facts.Projects[i]
 			if filter.mayBe(p) {
-				out = append(out, is.world(p).shapes...)
+				out = append(append(out, is.world(p).shapes...), is.reusedOf(p)...)
 			}
 			out = append(out, is.forksOf(p, st)...)
 		}
