@@ -259,7 +259,7 @@ func (j *judgement) project(p *guard.Project) {
 
 // reused judges whether another project under the same path gets in.
 func (j *judgement) reused(p *guard.Project) {
-	if j.filter.pins(p) {
+	if j.filter.pins(p) || !hasKind(j.require, guard.ImmutableID) {
 		return
 	}
 	for _, s := range j.reusedOf(p) {
@@ -269,9 +269,6 @@ func (j *judgement) reused(p *guard.Project) {
 		}
 	}
 	for _, kind := range []guard.RefKind{guard.Branch, guard.Tag} {
-		if !hasKind(j.require, guard.ImmutableID) {
-			return
-		}
 		s, r, err := j.stranger(origin{class: ReusedPath, project: p, ref: kind})
 		if err != nil {
 			j.finding(Finding{Verdict: Unknown, Guard: "immutable-id", Project: p.Path, Why: err.Error()})
@@ -283,11 +280,10 @@ func (j *judgement) reused(p *guard.Project) {
 	}
 }
 
-// reusedOf are the shapes of another project's tokens under the path of one, if
-// that matters.
+// reusedOf are the shapes of another project's tokens under the path of one.
 func (is *issuerWorld) reusedOf(p *guard.Project) []*Shape {
 	pw := is.world(p)
-	if pw.reused == nil && hasKind(is.require, guard.ImmutableID) {
+	if pw.reused == nil {
 		work := regular.NewWork(maxStates)
 		pw.reused = is.reusedShapes(work, p)
 		is.err = firstOf(is.err, work.Err())

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"mayfly.internal/internal/arn"
+	"mayfly.internal/internal/guard"
 	"mayfly.internal/internal/policy"
 	"mayfly.internal/internal/regular"
 )
@@ -61,7 +62,7 @@ func added(old, changed *policy.Document, gitlabs []arn.Provider) ([]Difference,
 				continue
 			}
 			work := regular.NewWork(maxStates * 4)
-			for _, s := range diffShapes(work, p, gitlabs, old, changed) {
+			for _, s := range diffShapes(work, p, gitlabs, st, old, changed) {
 				r := s.allows(work, changed, st, p)
 				rest := region{r.surely, r.perhaps, r.unmodelled}
 				for _, o := range old.Statements() {
@@ -72,8 +73,16 @@ func added(old, changed *policy.Document, gitlabs []arn.Provider) ([]Difference,
 				if work.Err() != nil {
 					return nil, Unknown, nil, work.Err()
 				}
-				if d, ok := difference(s, st, rest.surely); ok {
+				d, ok := difference(s, st, rest.surely)
+				if ok && s.unlinked && asksBehindSub(p, old, changed) {
+					why = append(why, "they ask for claims beside what an unusual sub says of the same, and that is not compared")
+					continue
+				}
+				if ok {
 					d.Provider = p
+					if s.unlinked {
+						d.Claims = d.Claims.About(p, old, changed)
+					}
 					verdict = Proven
 					out = append(out, d)
 					break // one witness a statement and issuer
@@ -163,10 +172,10 @@ func Providers(doc *policy.Document) []arn.Provider {
 
 // diffShapes are the shapes of everything an issuer can sign. One that is no
 // GitLab, as far as is known, signs anything.
-func diffShapes(w *regular.Work, p arn.Provider, gitlabs []arn.Provider, docs ...*policy.Document) []*Shape {
+func diffShapes(w *regular.Work, p arn.Provider, gitlabs []arn.Provider, st *policy.Statement, docs ...*policy.Document) []*Shape {
 	if slices.Contains(gitlabs, p) {
 		is := &issuerWorld{Issuer: &Issuer{Provider: p}}
-		return append(is.otherShapes(), is.shape(w, origin{class: Person}))
+		return append(append(is.otherShapes(), is.shape(w, origin{class: Person})), is.unusualOf(w, st)...)
 	}
 	groups := requestGroups(w, p)
 	made := map[string]bool{}
@@ -188,6 +197,23 @@ func diffShapes(w *regular.Work, p arn.Provider, gitlabs []arn.Provider, docs ..
 	s := NewShape("a token of "+p.URL, groups...)
 	s.opaque = opaqueKeys(&Issuer{Provider: p})
 	return []*Shape{s}
+}
+
+// asksBehindSub reports whether some policies ask for a claim that an unusual sub
+// may say as well.
+func asksBehindSub(p arn.Provider, docs ...*policy.Document) bool {
+	for _, doc := range docs {
+		for _, st := range doc.Statements() {
+			for _, key := range st.Keys() {
+				for _, claim := range []string{"ref", "ref_path", "ref_protected", "environment_protected", "deployment_tier"} {
+					if policy.SameKey(key, p.URL+":"+claim) {
+						return true
+					}
+				}
+			}
+		}
+	}
+	return false
 }
 
 // otherPrincipals are those that a statement lets assume the role without a token,
@@ -243,27 +269,9 @@ func (w *World) Disjoint(a, b *policy.Document) (Overlap, error) {
 				if sa.Denies() || sb.Denies() || !sa.Trusts(is.Provider) || !sb.Trusts(is.Provider) || !sa.CoversAction(actionWebIdentity) || !sb.CoversAction(actionWebIdentity) {
 					continue
 				}
-				work := regular.NewWork(maxStates)
-				shapes, err := is.reachable(work, sa)
-				if err != nil {
-					return Overlap{}, err
-				}
-				for _, s := range shapes {
-					ra := s.allows(work, a, sa, is.Provider)
-					if ra.empty() {
-						continue
-					}
-					rb := s.allows(work, b, sb, is.Provider)
-					if m, ok := meet(work, ra.surely, rb.surely); ok {
-						return Overlap{Verdict: Refuted, Provider: is.Provider, Claims: s.claims(m)}, work.Err()
-					}
-					if _, ok := meet(work, ra.perhaps, rb.perhaps); ok {
-						out.Verdict = Unknown
-						out.Why = append(append(out.Why, ra.unmodelled...), rb.unmodelled...)
-					}
-				}
-				if work.Err() != nil {
-					return Overlap{}, work.Err()
+				found, err := is.both(&out, [2]*policy.Document{a, b}, [2]*policy.Statement{sa, sb})
+				if found || err != nil {
+					return out, err
 				}
 			}
 		}
@@ -271,6 +279,55 @@ func (w *World) Disjoint(a, b *policy.Document) (Overlap, error) {
 	slices.Sort(out.Why)
 	out.Why = slices.Compact(out.Why)
 	return out, nil
+}
+
+// both looks for a job that two statements let in; true if there is one.
+func (is *issuerWorld) both(out *Overlap, docs [2]*policy.Document, statements [2]*policy.Statement) (bool, error) {
+	work := regular.NewWork(maxStates)
+	look := func(s *Shape) bool {
+		ra := s.allows(work, docs[0], statements[0], is.Provider)
+		if ra.empty() {
+			return false
+		}
+		rb := s.allows(work, docs[1], statements[1], is.Provider)
+		if m, ok := meet(work, ra.surely, rb.surely); ok {
+			*out = Overlap{Verdict: Refuted, Provider: is.Provider, Claims: s.claims(m)}
+			return true
+		}
+		if _, ok := meet(work, ra.perhaps, rb.perhaps); ok {
+			out.Verdict = Unknown
+			out.Why = append(append(out.Why, ra.unmodelled...), rb.unmodelled...)
+		}
+		return false
+	}
+	shapes, err := is.reachable(work, statements[0])
+	if err != nil || slices.ContainsFunc(shapes, look) {
+		return err == nil, firstOf(err, work.Err())
+	}
+	origins := []origin{{class: OtherProject}, {class: OtherProject, ref: guard.Tag}}
+	filters := [2]filter{newFilter(work, is.Provider.URL, statements[0]), newFilter(work, is.Provider.URL, statements[1])}
+	for i := 0; is.Facts != nil && i < len(is.Facts.Projects); i++ {
+		p := &is.Facts.Projects[i]
+		if !filters[0].mayBe(p) || !filters[1].mayBe(p) {
+			continue
+		}
+		if slices.ContainsFunc(is.reusedOf(p), look) {
+			return true, work.Err()
+		}
+		origins = append(origins, origin{class: ReusedPath, project: p}, origin{class: ReusedPath, project: p, ref: guard.Tag})
+	}
+	for _, o := range origins {
+		few := regular.NewWork(maxStrangers)
+		for s := range is.strangers(few, o, docs[:], statements[:]) {
+			if look(s) {
+				return true, firstOf(work.Err(), few.Err())
+			}
+		}
+		if few.Err() != nil {
+			out.Verdict, out.Why = Unknown, append(out.Why, errTooMany.Error())
+		}
+	}
+	return false, firstOf(work.Err(), is.err)
 }
 
 // meet is a request that is in one of the first boxes and one of the second.

@@ -119,7 +119,24 @@ func (is *Issuer) unlinked(w *regular.Work, o origin, lead string) *Shape {
 	refType, _ := o.refType()
 	g.Words, g.Tracks = w.Join(g.Words, customSubjects().unusual[lead+refType]), originTracks+1
 	g.Keys[0].Template = append(g.Keys[0].Template, regular.Piece{Track: originTracks + 1})
-	return is.finish(w, o, append([]Group{g}, b.otherGroups()...))
+	s := is.finish(w, o, append([]Group{g}, b.otherGroups()...))
+	s.unlinked = true
+	return s
+}
+
+// unusualOf are the shapes of others' tokens whose sub is made in an unusual way,
+// behind the leads that a statement may take.
+func (is *issuerWorld) unusualOf(w *regular.Work, st *policy.Statement) []*Shape {
+	var out []*Shape
+	within := newFilter(w, is.Provider.URL, st).subjects
+	for _, kind := range []guard.RefKind{guard.Branch, guard.Tag} {
+		for _, lead := range leads {
+			if !slices.ContainsFunc(within, func(l regular.Language) bool { return !l.Begins(lead + ":") }) {
+				out = append(out, is.unusual(origin{class: OtherProject, ref: kind}, lead))
+			}
+		}
+	}
+	return out
 }
 
 // unusual is the shape of a stranger's tokens whose sub is made in an unusual way

@@ -84,7 +84,7 @@ func (s *Shape) constrain(w *regular.Work, c *policy.Condition) constraint {
 // unmodelled is why nothing is known of a key, by its folded name, that no group
 // makes; empty if requests do not have it.
 func (s *Shape) unmodelled(name string) string {
-	if claim, ok := strings.CutPrefix(name, s.unknownPrefix); ok && s.unknownPrefix != "" && s.opaque[name] == "" {
+	if claim, ok := strings.CutPrefix(name, s.unknownPrefix); ok && s.unknownPrefix != "" && s.opaque[name] == "" && SetBy(claim) == 0 {
 		return fmt.Sprintf("%s is no claim that is known of GitLab", claim)
 	}
 	return s.opaque[name]

@@ -16,23 +16,12 @@ func AWSFills(issuer, claim string) bool {
 	return awsClaims[claim] || issuer == "gitlab.com" && awsGitLabClaims[claim]
 }
 
-// anywhere are the shapes of every job of a GitLab of which no project is known.
-func anywhere(w *regular.Work, p arn.Provider) []*Shape {
-	is := &issuerWorld{Issuer: &Issuer{Provider: p}}
-	return append(is.otherShapes(), is.shape(w, origin{class: Person}))
-}
-
 // Nothing reports whether a statement takes no token that a GitLab signs, however a
 // project's sub is made.
 func Nothing(doc *policy.Document, st *policy.Statement, p arn.Provider) bool {
 	w := regular.NewWork(maxStates)
 	is := &issuerWorld{Issuer: &Issuer{Provider: p}}
-	shapes := append(is.otherShapes(), is.shape(w, origin{class: Person}))
-	for _, kind := range []guard.RefKind{guard.Branch, guard.Tag} {
-		for _, lead := range leads {
-			shapes = append(shapes, is.unusual(origin{class: OtherProject, ref: kind}, lead))
-		}
-	}
+	shapes := append(append(is.otherShapes(), is.shape(w, origin{class: Person})), is.unusualOf(w, st)...)
 	for _, s := range shapes {
 		if !s.allows(w, doc, st, p).empty() {
 			return false
@@ -57,7 +46,7 @@ func Within(doc *policy.Document, st, other *policy.Statement, gitlabs []arn.Pro
 		if !other.Trusts(p) {
 			return false
 		}
-		for _, s := range diffShapes(w, p, gitlabs, doc) {
+		for _, s := range diffShapes(w, p, gitlabs, st, doc) {
 			if !s.allows(w, doc, st, p).minus(w, s.allows(w, doc, other, p)).empty() {
 				return false
 			}
@@ -71,9 +60,10 @@ func Within(doc *policy.Document, st, other *policy.Statement, gitlabs []arn.Pro
 func Named(doc *policy.Document, st *policy.Statement, p arn.Provider) (paths []string, all bool) {
 	w := regular.NewWork(maxStates)
 	var taken regular.Language
-	for _, s := range (&issuerWorld{Issuer: &Issuer{Provider: p}}).otherShapes() {
+	is := &issuerWorld{Issuer: &Issuer{Provider: p}}
+	for _, s := range append(is.otherShapes(), is.unusualOf(w, st)...) {
 		for _, b := range s.allows(w, doc, st, p).perhaps {
-			taken = w.Union(taken, w.Image(b.parts[0].words, template(trackNamespace, "/", trackName), originTracks))
+			taken = w.Union(taken, w.Image(b.parts[0].words, template(trackNamespace, "/", trackName), s.groups[0].Tracks))
 		}
 	}
 	paths, all = taken.Words(maxValues)

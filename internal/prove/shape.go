@@ -19,6 +19,8 @@ type Shape struct {
 	keys   map[string]key // :: policy.FoldKey of the condition key
 	names  []string       // the keys as written, in the order they were given
 	origin origin
+	// unlinked: it is forgotten how sub hangs together with other claims.
+	unlinked bool
 	// taken :: folded key → the values it can have, found out at need.
 	taken map[string]regular.Language
 	doors bool // the exchange answers what GitLab enforces

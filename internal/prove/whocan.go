@@ -69,9 +69,6 @@ func (is *issuerWorld) whoCan(doc *policy.Document, st *policy.Statement) ([]Acc
 	}
 	var out []Access
 	for _, s := range shapes {
-		if s.origin.class == ReusedPath {
-			continue // the same jobs of the same path, under another id
-		}
 		r := s.allows(work, doc, st, is.Provider)
 		for _, b := range r.perhaps {
 			a := b.access(work, is, st)
@@ -97,7 +94,7 @@ func (is *issuerWorld) reachable(work *regular.Work, st *policy.Statement) ([]*S
 		for i := range is.Facts.Projects {
 			p := &is.Facts.Projects[i]
 			if filter.mayBe(p) {
-				out = append(append(out, is.world(p).shapes...), is.reusedOf(p)...)
+				out = append(out, is.world(p).shapes...)
 			}
 			out = append(out, is.forksOf(p, st)...)
 		}
