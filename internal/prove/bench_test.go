@@ -59,7 +59,7 @@ func BenchmarkCheck(b *testing.B) {
 	facts, doc := benchFacts(b, 1), benchPolicy(b, 0, "")
 	for b.Loop() {
 		if r := prove.NewWorld(nil, &prove.Issuer{Provider: provider, Facts: facts}).Check("role", doc); r.Verdict != prove.Proven {
-			b.Fatal(r.Text())
+			b.Fatalf("%+v", r)
 		}
 	}
 }
@@ -70,7 +70,7 @@ func BenchmarkCheckAgain(b *testing.B) {
 	w := prove.NewWorld(nil, &prove.Issuer{Provider: provider, Facts: facts})
 	for b.Loop() {
 		if r := w.Check("role", doc); r.Verdict != prove.Proven {
-			b.Fatal(r.Text())
+			b.Fatalf("%+v", r)
 		}
 	}
 }
@@ -87,7 +87,7 @@ func BenchmarkCheckThousand(b *testing.B) {
 		w := prove.NewWorld(nil, &prove.Issuer{Provider: provider, Facts: facts})
 		for _, doc := range docs {
 			if r := w.Check("role", doc); r.Verdict != prove.Proven {
-				b.Fatal(r.Text())
+				b.Fatalf("%+v", r)
 			}
 		}
 	}
@@ -104,7 +104,7 @@ func BenchmarkManyWildcards(b *testing.B) {
 	facts, doc := benchFacts(b, 1), benchPolicy(b, 0, more.String())
 	for b.Loop() {
 		if r := prove.NewWorld(nil, &prove.Issuer{Provider: provider, Facts: facts}).Check("role", doc); r.Verdict != prove.Proven {
-			b.Fatal(r.Text())
+			b.Fatalf("%+v", r)
 		}
 	}
 }

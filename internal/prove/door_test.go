@@ -52,7 +52,7 @@ func TestDoorIsExact(t *testing.T) {
 	for _, p := range doorProjects(t) {
 		is := &Issuer{Provider: gitlab}
 		w := regular.NewWork(maxStates)
-		shapes := is.shapes(w, p, false)
+		shapes := is.shapes(w, p)
 		for range 60 {
 			text := fmt.Sprintf(`{"Effect":"Allow","Principal":{"Federated":%q},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringLike":{"%s:sub":"project_path:acme/web:*"},%s}}`, gitlab, gitlab.URL, randomDoorCondition(r))
 			if r.Intn(3) == 0 {

@@ -602,3 +602,16 @@ func FuzzVerdict(f *testing.F) {
 		}
 	})
 }
+
+// said is a report in lines.
+func said(r prove.Report) string {
+	var b strings.Builder
+	fmt.Fprintln(&b, r.Verdict)
+	for _, s := range r.Statements {
+		fmt.Fprintln(&b, s.Name, s.Verdict)
+		for _, f := range s.Findings {
+			fmt.Fprintln(&b, "  ", f.Verdict, f.Guard, f.Project, f.Why, f.Walk)
+		}
+	}
+	return b.String()
+}
