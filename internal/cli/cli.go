@@ -89,8 +89,8 @@ func newRoot(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
 	root := &cobra.Command{Use: "mayfly", Short: "Deploy from CI jobs with no stored secret", Version: Version, SilenceErrors: true, SilenceUsage: true,
 		Long: `mayfly talks to a Mayfly server: it registers clusters, prints what their API
 servers need, makes access policies, proves who can reach a role, says why a
-role lets a token in or does not, and reads the audit log. Of a GitLab it reads
-what guards the projects whose jobs are trusted.
+role lets a token in or does not, makes what a new project needs, and reads the
+audit log. Of a GitLab it reads what guards the projects whose jobs are trusted.
 
 It signs with the credentials in AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and
 AWS_SESSION_TOKEN; on the server's machine, 'mayflyd admin credentials' prints
@@ -218,9 +218,9 @@ func explain(err error) error {
 	switch {
 	case e.Code == "MissingAuthenticationToken":
 		return hint(err, "there are no credentials in AWS_ACCESS_KEY_ID; on the server's machine: eval \"$(mayflyd admin credentials)\"")
-	case e.Code == "ExpiredToken", e.Code == "InvalidClientTokenId":
+	case e.Code == "ExpiredToken", e.Code == "InvalidClientTokenId", e.Code == "ExpiredTokenException", e.Code == "UnrecognizedClientException":
 		return hint(err, "get new credentials; on the server's machine: eval \"$(mayflyd admin credentials)\"")
-	case e.Status == http.StatusForbidden && e.Code == "AccessDenied":
+	case e.Status == http.StatusForbidden && (e.Code == "AccessDenied" || e.Code == "AccessDeniedException"):
 		return denied(err, e)
 	case e.Code == "AccessPolicyInUse":
 		return hint(err, "aws eks list-access-entries --cluster-name CLUSTER --associated-policy-arn ARN names them; aws eks disassociate-access-policy takes it from one")

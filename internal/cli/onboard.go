@@ -284,7 +284,7 @@ func (o *onboarding) show(p onboard.Plan, done []stepDone) error {
 		return o.json(out)
 	case o.apply:
 		fmt.Fprint(o.stdout, p.Pipeline())
-		fmt.Fprintf(o.stderr, "mayfly: the above belongs into .gitlab-ci.yml of %s%s\n", p.Project, o.variables())
+		fmt.Fprintf(o.stderr, "mayfly: these jobs belong into .gitlab-ci.yml of %s%s\n", p.Project, o.variables())
 		return nil
 	}
 	o.showText(p)

@@ -25,9 +25,9 @@ type tofu struct {
 	vars    []string
 }
 
-// newTofu is the example beside what others need, with the real AWS provider;
+// newTofu is OpenTofu with the real AWS provider, with files in its directory;
 // testenv/terraform/build.sh makes both programs.
-func newTofu(t *testing.T, w world) *tofu {
+func newTofu(t *testing.T, w world, patterns ...string) *tofu {
 	t.Helper()
 	programs := os.Getenv("MAYFLY_TERRAFORM")
 	if programs == "" {
@@ -37,8 +37,8 @@ func newTofu(t *testing.T, w world) *tofu {
 	if err != nil {
 		t.Fatal(err)
 	}
-	x := &tofu{t: t, w: w, program: filepath.Join(programs, "tofu"), dir: t.TempDir(), env: env, vars: []string{"-var", "gitlab_url=" + w.State.GitLabURL(), "-var", "region=" + lab.Region}}
-	for _, pattern := range []string{"../../examples/terraform/*.tf", "testdata/terraform/*.tf"} {
+	x := &tofu{t: t, w: w, program: filepath.Join(programs, "tofu"), dir: t.TempDir(), env: env}
+	for _, pattern := range patterns {
 		files, err := filepath.Glob(pattern)
 		if err != nil || len(files) == 0 {
 			t.Fatalf("%s: %v", pattern, err)
@@ -101,7 +101,8 @@ func (x *tofu) settled(after string) {
 // create, no drift, use, change, import, destroy.
 func TestTerraformApply(t *testing.T) {
 	w := newWorld(t)
-	x := newTofu(t, w)
+	x := newTofu(t, w, "../../examples/terraform/*.tf", "testdata/terraform/*.tf") // the example beside what others need
+	x.vars = []string{"-var", "gitlab_url=" + w.State.GitLabURL(), "-var", "region=" + lab.Region}
 	w.register(t, lab.ClusterName)
 	x.must("apply", "-auto-approve")
 	x.settled("create")
