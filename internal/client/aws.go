@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode"
 
 	"mayfly.internal/internal/wire/awsquery"
 	"mayfly.internal/internal/wire/awsrest"
@@ -310,6 +311,7 @@ func exchange[T any](ctx context.Context, l *link, r request, parse func([]byte)
 	}
 	if a.status != http.StatusOK {
 		if e := refusal(a); e != nil {
+			e.Message, e.Request = printable(e.Message), printable(e.Request)
 			return out, e
 		}
 		return out, &Error{Status: a.status, Message: fmt.Sprintf("%s answered %s and not as %s does", l.host, statusText(a.status), strings.ToUpper(l.service)), Request: a.header.Get(requestIDHeader)}
@@ -318,6 +320,16 @@ func exchange[T any](ctx context.Context, l *link, r request, parse func([]byte)
 		return out, fmt.Errorf("the answer of %s: %w", l.host, err)
 	}
 	return out, nil
+}
+
+// printable is a text that a terminal shows and does not obey.
+func printable(text string) string {
+	return strings.Map(func(c rune) rune {
+		if unicode.IsPrint(c) || c == '\n' {
+			return c
+		}
+		return unicode.ReplacementChar
+	}, text)
 }
 
 // How often something is asked, and how long at most before the second time; it

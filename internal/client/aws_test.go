@@ -351,6 +351,19 @@ func TestGarbage(t *testing.T) {
 	}
 }
 
+// TestMessageIsShown: what a server says is not obeyed by the terminal.
+func TestMessageIsShown(t *testing.T) {
+	f := newFake(t, func(_ int, w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set(awsrest.ErrorTypeHeader, "AccessDeniedException")
+		w.WriteHeader(403)
+		w.Write(awsrest.Failure{Message: "no \x1b[2Jäöü\nand no"}.Body())
+	})
+	_, err := f.aws().Cluster(t.Context(), "k")
+	if err == nil || err.Error() != "AccessDeniedException: no \uFFFD[2Jäöü\nand no" {
+		t.Errorf("%q", err)
+	}
+}
+
 func TestNewAWSRefuses(t *testing.T) {
 	for name, tt := range map[string]struct {
 		c    client.AWSConfig

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 )
 
 // AnswerError says why a body is not the answer that is wanted.
@@ -99,7 +100,7 @@ func ParseFailure(status int, body []byte) (f Failure, requestID string, err err
 	if err := xml.Unmarshal(body, &e); err != nil {
 		return Failure{}, "", notAnswer("it is not an ErrorResponse: %v", err)
 	}
-	if e.Error.Code == "" {
+	if c := e.Error.Code; c == "" || len(c) > 128 || strings.ContainsFunc(c, func(r rune) bool { return !IsWord(r) }) {
 		return Failure{}, "", notAnswer("the error has no code")
 	}
 	return Failure{Status: status, Code: e.Error.Code, Message: e.Error.Message}, e.RequestID, nil

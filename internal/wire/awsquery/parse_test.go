@@ -87,7 +87,7 @@ func TestParseFailure(t *testing.T) {
 	if err != nil || got != want || id != "r-1" {
 		t.Errorf("%+v, %q, %v", got, id, err)
 	}
-	for _, text := range []string{"", "no", "<html/>", "<ErrorResponse/>", "<ErrorResponse><Error><Message>m</Message></Error></ErrorResponse>", "<ErrorResponse><Error>"} {
+	for _, text := range []string{"", "no", "<html/>", "<ErrorResponse/>", "<ErrorResponse><Error><Message>m</Message></Error></ErrorResponse>", "<ErrorResponse><Error>", "<ErrorResponse><Error><Code>a b</Code></Error></ErrorResponse>"} {
 		got, id, err := awsquery.ParseFailure(500, []byte(text))
 		if _, ok := errors.AsType[*awsquery.AnswerError](err); !ok || got != (awsquery.Failure{}) || id != "" {
 			t.Errorf("%s: %+v, %q, %v", text, got, id, err)

@@ -37,6 +37,11 @@ func ParseAnswer[T any](body []byte) (T, error) {
 	return out, nil
 }
 
+// isCode reports whether a text can be the code of an error: a word.
+func isCode(text string) bool {
+	return text != "" && len(text) <= 128 && strings.Trim(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") == ""
+}
+
 // ParseFailure reads an error: from the header ErrorTypeHeader, or else from the
 // body, where AWS writes the code as well. Every refusal is an *AnswerError.
 func ParseFailure(status int, errorType string, body []byte) (Failure, error) {
@@ -55,7 +60,7 @@ func ParseFailure(status int, errorType string, body []byte) (Failure, error) {
 		if _, after, found := strings.Cut(code, "#"); found {
 			code = after
 		}
-		if code != "" {
+		if isCode(code) {
 			return Failure{Status: status, Code: code, Message: e.Message, Cluster: e.Cluster}, nil
 		}
 	}

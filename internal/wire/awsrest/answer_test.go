@@ -54,7 +54,7 @@ func TestParseFailure(t *testing.T) {
 			t.Errorf("%q: %+v, %v", tt, got, err)
 		}
 	}
-	for _, tt := range [][2]string{{"", `{"message":"m"}`}, {"", ""}, {"X", ""}, {"X", "<html>"}, {":", "{}"}} {
+	for _, tt := range [][2]string{{"", `{"message":"m"}`}, {"", ""}, {"X", ""}, {"X", "<html>"}, {":", "{}"}, {"a b", "{}"}, {"a#b#c", "{}"}, {"\x1b[2J", "{}"}} {
 		got, err := awsrest.ParseFailure(500, tt[0], []byte(tt[1]))
 		if _, ok := errors.AsType[*awsrest.AnswerError](err); !ok || got != (awsrest.Failure{}) {
 			t.Errorf("%q: %+v, %v", tt, got, err)
