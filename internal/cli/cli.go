@@ -217,9 +217,9 @@ func explain(err error) error {
 	}
 	switch {
 	case e.Code == "MissingAuthenticationToken":
-		return hint(err, "there are no credentials in AWS_ACCESS_KEY_ID; on the server's machine: eval \"$(mayflyd admin credentials)\"")
+		return hint(err, "there are no credentials in AWS_ACCESS_KEY_ID; of a Mayfly server, on its machine: eval \"$(mayflyd admin credentials)\"")
 	case e.Code == "ExpiredToken", e.Code == "InvalidClientTokenId", e.Code == "ExpiredTokenException", e.Code == "UnrecognizedClientException":
-		return hint(err, "get new credentials; on the server's machine: eval \"$(mayflyd admin credentials)\"")
+		return hint(err, "get new credentials; of a Mayfly server, on its machine: eval \"$(mayflyd admin credentials)\"")
 	case e.Status == http.StatusForbidden && (e.Code == "AccessDenied" || e.Code == "AccessDeniedException"):
 		return denied(err, e)
 	case e.Code == "AccessPolicyInUse":
