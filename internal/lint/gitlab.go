@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"mayfly.internal/internal/arn"
+	"mayfly.internal/internal/guard"
 	"mayfly.internal/internal/policy"
 	"mayfly.internal/internal/prove"
 )
@@ -17,10 +18,26 @@ func (l *linter) conditions(st *policy.Statement) {
 		c := &conditions[i]
 		l.literal(st, c)
 		l.issuer(st, c)
+		l.guard(st, c)
 		if !st.Denies() {
 			l.open(st, c)
 			l.filled(st, c)
 		}
+	}
+}
+
+// guard: what GitLab enforces is asked in ways that let nobody in where nobody
+// knows, and by a Mayfly server alone.
+func (l *linter) guard(st *policy.Statement, c *policy.Condition) {
+	key, o := policy.FoldKey(c.Key()), c.Operator()
+	switch {
+	case !strings.HasPrefix(key, guard.DoorPrefix):
+	case !slices.Contains(guard.DoorKeys(), key):
+		l.remark("no-such-guard", st, c.Position(), "write one of "+strings.Join(guard.DoorKeys(), ", "), "there is no condition key %s", c.Key())
+	case o.Negated || o.IfExists || o.Set == policy.ForAllValues || o.Test == policy.Null:
+		l.remark("open-operator", st, c.Position(), "say what it must be, with Bool or a Numeric operator", "%s on %s would hold where nobody knows what GitLab enforces; a Mayfly server does not save it", o, c.Key())
+	case l.Realm == prove.AWS:
+		l.remark("never-filled", st, c.Position(), "use the policy with Mayfly, which asks GitLab", "AWS never fills %s: the condition never holds", c.Key())
 	}
 }
 

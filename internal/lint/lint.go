@@ -66,6 +66,7 @@ var rules = []Rule{
 	{"other-issuer", Error, "the condition is about an issuer that the statement does not trust"},
 	{"unknown-claim", Warning, "GitLab's tokens have no such claim, as far as is known"},
 	{"never-filled", Error, "AWS has no such condition key for this issuer"},
+	{"no-such-guard", Error, "no condition key of mayfly:guard/ is called so"},
 	{"not-pinned", Warning, "the project is known by its path alone, and paths are used again"},
 	{"job-chosen", Warning, "the job's author chooses the claim"},
 	{"changeable", Warning, "people can change the claim themselves"},
