@@ -51,6 +51,13 @@ issuers:
   allow_multiple_audiences: true
   max_token_age: 1h
   explain: values
+  guards:
+    url: https://gitlab.internal
+    ca_file: `+i.CAFile()+`
+    token_file: `+fileWith(t, "token", "glpat-x\n")+`
+    tier: premium
+    max_age: 2m
+    refresh: 20s
 `))
 	if err != nil {
 		t.Fatal(err)
@@ -61,6 +68,9 @@ issuers:
 	s := c.settings()["https://gitlab.example:8443/path"]
 	if !s.GitLab || !s.AllowMultipleAudiences || s.MaxTokenAge != time.Hour || s.Explain != oidc.ExplainValues || len(s.Algorithms) != 2 || s.Use != oidc.UseAny {
 		t.Errorf("%+v", s)
+	}
+	if g := c.Issuers[0].Guards; g.at(c.Issuers[0]) != "https://gitlab.internal" || g.maxAge() != 2*time.Minute || g.refresh() != 20*time.Second || g.Tier != "premium" || !g.configured() {
+		t.Errorf("%+v", g)
 	}
 	for name, text := range map[string]string{"an empty file": "", "a comment": "# nothing\n", "no file": "-"} {
 		path := ""
@@ -102,9 +112,16 @@ issuers:
   jwks_file: `+notPEM+`
   algorithms: [HS256]
   explain: everything
+  guards: {url: ftp://gitlab.example, token_file: /does/not/exist, token_env: X, ca_file: `+notPEM+`, tier: gold, max_age: 2h, refresh: 3s, refesh: 1m}
 - url: https://ci.example
   login_client_ids: [abc]
   one_use: true
+  guards: {token_vault: secret/data/ci, max_age: 30s, refresh: 30s}
+- url: https://gitlab.com
+  guards: {token_file: /does/not/exist, url: http://gitlab.com}
+- url: https://gitlab.example.org
+  gitlab: true
+  guards: {refresh: 1m}
 - url: https://ci.example
 `))
 	if err == nil {
@@ -114,7 +131,10 @@ issuers:
 		"line 2: unknown key listn", "listen: http:// is allowed on a loopback address only", `public_url: "mayfly.example.com"`, `region: "Europe"`, "account_id:", "cert_file and key_file go together",
 		`metrics_listen: "http" is no port`, `"10.0.0.0" is no block`, "10.0.0.0/8 is meant", "believes everyone", "limits: a number below 0", "quotas.roles: a number below 1", "admin.socket: the path is longer", `a str does not belong here: root`, "max_session_duration: 13h0m0s",
 		`"lots" is no size`, `"-5m" is no time span`, `"0s" is no time span`, "unknown key use", "issuers[0] (http://gitlab.example): url:", "ca_file:", "no PEM certificate", "jwks_file:", `algorithms: "HS256"`, `explain: "everything"`,
-		"issuers[1] (https://ci.example): login_client_ids", "unknown key one_use", "issuers[2] (https://ci.example): the issuer stands twice",
+		"issuers[1] (https://ci.example): login_client_ids", "unknown key one_use", "issuers[4] (https://ci.example): the issuer stands twice",
+		"unknown key refesh", "issuers[0] (http://gitlab.example): guards: only a GitLab has them", "guards: name one of token_file, token_env and token_vault", "guards.ca_file: ", `guards.url: "ftp://gitlab.example" is no URL of a GitLab`,
+		`guards.tier: "gold"`, "guards.max_age: 2h0m0s is not between 10s and 1h0m0s", "guards.refresh: 3s is not between 5s", "guards.refresh: 30s is not between 5s and max_age, which is 30s", `guards.token_vault: "secret/data/ci" is no PATH#FIELD`,
+		"issuers[2] (https://gitlab.com): guards.token_file: ", "guards.url: http://gitlab.com is not https", "issuers[3] (https://gitlab.example.org): guards: name one of",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("it does not say %q", want)
