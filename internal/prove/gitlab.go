@@ -463,10 +463,10 @@ func (b *shapeBuilder) otherGroups() []Group {
 	}
 	number := guard.Numbers()
 	hex := names().hex
-	sources := refSources
+	sources, source := refSources, "push"
 	switch {
 	case b.origin.class == ForkOfKnown, b.origin.class == KnownProject && b.origin.ref == guard.MergeRequest:
-		sources = mergeSources
+		sources, source = mergeSources, "merge_request_event"
 	case b.origin.class != KnownProject && b.origin.ref == guard.Branch:
 		sources = append(append([]string(nil), refSources...), mergeSources...)
 	}
@@ -476,18 +476,32 @@ func (b *shapeBuilder) otherGroups() []Group {
 			visibility = regular.Literal(v)
 		}
 	}
+	usual := func(word string, g Group) Group {
+		g.Usual = word
+		return g
+	}
 	text := regular.Text()
 	groups := []Group{
-		one(audience, "aud"), one(regular.Literal("https://"+b.issuer.Provider.URL), "iss"),
-		one(regular.OneOf(sources...), "pipeline_source"), maybe(one(text, "job_source")),
-		one(hex, "sha", "ci_config_sha"), one(text, "ci_config_ref_uri"), one(visibility, "project_visibility"),
-		one(number, "pipeline_id"), one(number, "job_id"), one(text, "jti"),
-		one(b.w.Union(number, regular.Literal("")), "user_id"), maybe(one(names().login, "user_login")), maybe(one(text, "user_email")), maybe(one(regular.OneOf(levels...), "user_access_level")),
-		maybe(Group{Words: b.w.Join(number, regular.OneOf("self-hosted", "gitlab-hosted")), Tracks: 2, Keys: []Key{b.key("runner_id", 1), b.key("runner_environment", 2)}}),
+		usual(b.usualAudience(), one(audience, "aud")), one(regular.Literal("https://"+b.issuer.Provider.URL), "iss"),
+		usual(source, one(regular.OneOf(sources...), "pipeline_source")), maybe(one(text, "job_source")),
+		usual("714a629c0b401fdce83e847fc9589983fc6f46bc", one(hex, "sha", "ci_config_sha")), maybe(one(text, "ci_config_ref_uri")), one(visibility, "project_visibility"),
+		usual("574", one(number, "pipeline_id")), usual("302", one(number, "job_id")), usual("235b3a54-b797-45c7-ae9a-f72d7bc6ef5b", one(text, "jti")),
+		usual("12", one(b.w.Union(number, regular.Literal("")), "user_id")), usual("dev", maybe(one(names().login, "user_login"))),
+		usual("dev@example.com", maybe(one(text, "user_email"))), maybe(one(regular.OneOf(levels...), "user_access_level")),
+		usual("1\x00self-hosted", maybe(Group{Words: b.w.Join(number, regular.OneOf("self-hosted", "gitlab-hosted")), Tracks: 2, Keys: []Key{b.key("runner_id", 1), b.key("runner_environment", 2)}})),
 		maybe(one(text, "target_audience")),
 		b.environmentGroup(),
 	}
 	return groups
+}
+
+// usualAudience is an audience for a witness: a job's author may write any that is
+// accepted.
+func (b *shapeBuilder) usualAudience() string {
+	if len(b.issuer.Audiences) > 0 {
+		return b.issuer.Audiences[0]
+	}
+	return "https://mayfly.example.com"
 }
 
 // loginAudience: the audience of somebody who signed in is the id of an
@@ -542,8 +556,8 @@ func (b *shapeBuilder) environmentGroup() Group {
 // requestGroups are what whoever asks chooses besides the token.
 func requestGroups(w *regular.Work, p arn.Provider) []Group {
 	return []Group{
-		{Words: names().sessionName, Tracks: 1, Keys: []Key{{Name: "sts:RoleSessionName", Template: template(1)}}},
-		{Words: guard.Numbers(), Tracks: 1, Keys: []Key{{Name: "sts:DurationSeconds", Template: template(1)}}},
+		{Words: names().sessionName, Tracks: 1, Usual: "GitLabRunner-574", Keys: []Key{{Name: "sts:RoleSessionName", Template: template(1)}}},
+		{Words: guard.Numbers(), Tracks: 1, Usual: "900", Keys: []Key{{Name: "sts:DurationSeconds", Template: template(1)}}},
 		{Words: regular.Text(), Tracks: 1, Optional: true, Keys: []Key{{Name: "aws:UserAgent", Template: template(1)}}},
 		{Words: regular.Literal(p.String()), Tracks: 1, Keys: []Key{{Name: "aws:FederatedProvider", Template: template(1)}}},
 		{Words: regular.OneOf("true", "false"), Tracks: 1, Keys: []Key{{Name: "aws:SecureTransport", Template: template(1)}}},

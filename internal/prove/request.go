@@ -99,14 +99,18 @@ func (k key) value(word string) (string, bool) {
 	return b.String(), true
 }
 
-// pick is a request of the box that a person can read: the keys of groups that
-// may be missing are, and what is open is filled with words of a kind that occurs.
+// pick is a request of the box that a person can read: what is open is as usual,
+// or missing, or filled with words of a kind that occurs.
 func (b box) pick() ([]member, bool) {
 	if b.empty() {
 		return nil, false
 	}
 	members := make([]member, len(b.parts))
 	for i, p := range b.parts {
+		if usual := b.shape.groups[i].Usual; usual != "" && p.words.Contains(usual) {
+			members[i].word = usual
+			continue
+		}
 		members[i].missing = p.missing
 		if !p.missing {
 			members[i].word, _ = p.words.Witness(fillers...)

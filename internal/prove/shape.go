@@ -38,6 +38,8 @@ type Group struct {
 	Tracks int
 	// Optional: the group may be missing from a request, and all its keys with it.
 	Optional bool
+	// Usual is a word that stands in a witness where it may; empty: none.
+	Usual string
 	// Keys are the condition keys made of the group's words.
 	Keys []Key
 }
