@@ -152,7 +152,7 @@ func (l *linter) gitlab(st *policy.Statement, p arn.Provider) {
 		l.remark("no-subject", st, st.Position(), fmt.Sprintf(`add "StringEquals": {"%s:sub": "project_path:GROUP/PROJECT:ref_type:branch:ref:BRANCH"}`, p.URL),
 			"every job of %s is trusted whose author writes the right aud", p.URL)
 		return
-	case prove.Nothing(l.doc, st, p):
+	case l.reading.Nothing(st, p):
 		l.remark("matches-nothing", st, st.Position(), "compare it with a token of the job: mayfly can --claims", "no token that a GitLab signs is taken: a value is misspelt, or two conditions exclude each other")
 		return
 	}
@@ -234,7 +234,7 @@ func (l *linter) value(st *policy.Statement, c *policy.Condition, claim string, 
 
 // refs looks at which branches and tags are meant.
 func (l *linter) refs(st *policy.Statement, p arn.Provider, s surveyed) {
-	reach := prove.RefsOf(l.doc, st, p)
+	reach := l.reading.RefsOf(st, p)
 	if reach.AnyBranch || reach.AnyTag {
 		what := map[bool]string{true: "branch", false: "tag"}[reach.AnyBranch]
 		if reach.AnyBranch && reach.AnyTag {

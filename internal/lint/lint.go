@@ -85,7 +85,7 @@ func severityOf(rule string) Severity {
 
 // Check looks for every known mistake. The remarks come in the order of the text.
 func Check(doc *policy.Document, o Options) []Remark {
-	l := &linter{doc: doc, Options: o}
+	l := &linter{doc: doc, reading: prove.Read(doc, o.GitLabs), Options: o}
 	for _, st := range doc.Statements() {
 		l.statement(st)
 	}
@@ -98,6 +98,7 @@ func Check(doc *policy.Document, o Options) []Remark {
 type linter struct {
 	Options
 	doc     *policy.Document
+	reading *prove.Reading
 	remarks []Remark
 }
 
@@ -149,7 +150,7 @@ func (l *linter) redundant(st *policy.Statement) {
 		if other == st {
 			return
 		}
-		if !other.Denies() && (other.Says(st) || prove.Within(l.doc, st, other, l.GitLabs)) {
+		if !other.Denies() && (other.Says(st) || l.reading.Within(st, other)) {
 			l.remark("redundant", st, st.Position(), "remove it", "%s takes all that it takes", other.Name())
 			return
 		}

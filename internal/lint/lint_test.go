@@ -116,6 +116,9 @@ func TestRules(t *testing.T) {
 		{rule: "wrong-action", has: [][]string{{written(`"Principal":{"Federated":"`+gitlabCom.String()+`"},"Action":"sts:AssumeRole"`, good)}}, lacks: [][]string{{statement(good)},
 			{written(`"Principal":{"Federated":"`+gitlabCom.String()+`"},"Action":"sts:TagSession"`, good)}, {written(`"Principal":{"Federated":"`+gitlabCom.String()+`"},"Action":"sts:*"`, good)}}},
 		{rule: "everyone", has: [][]string{{written(`"Principal":"*","Action":"sts:AssumeRoleWithWebIdentity"`, good)}}, lacks: [][]string{{statement(good)}, {strings.Replace(written(`"Principal":"*","Action":"sts:*"`, good), "Allow", "Deny", 1), statement(good)}}},
+		{rule: "no-such-guard", has: [][]string{{statement(good + `,"Bool":{"mayfly:guard/protectd":"true"}`)}}, lacks: [][]string{{statement(good + `,"Bool":{"mayfly:guard/protected":"true"}`)}, {statement(good)}}},
+		{rule: "open-operator", has: [][]string{{statement(good + `,"BoolIfExists":{"mayfly:guard/protected":"true"}`)}}, lacks: [][]string{{statement(good + `,"Bool":{"mayfly:guard/protected":"true"}`)}}},
+		{rule: "never-filled", realm: prove.AWS, has: [][]string{{statement(good + `,"Bool":{"mayfly:guard/protected":"true"}`)}}},
 		{rule: "where-it-runs", has: [][]string{{like("job_project_path:acme/web:ref_type:branch:ref:main")}, {statement(`"StringEquals":{"sub":"job_project_id:7:ref_type:branch:ref:main"}`)}}, lacks: [][]string{{statement(good)}}},
 	} {
 		seen[tt.rule] = true
@@ -188,6 +191,24 @@ func TestPin(t *testing.T) {
 		}
 		if tt.pinned && slices.Contains(rulesOf(Check(fixed, Options{})), "not-pinned") {
 			t.Errorf("%s: not pinned: %s", name, fixed.Text())
+		}
+	}
+}
+
+// BenchmarkCheck is a policy of hundreds of statements, each of which is held
+// against those before it.
+func BenchmarkCheck(b *testing.B) {
+	var statements []string
+	for i := range 300 {
+		statements = append(statements, statement(fmt.Sprintf(`"StringLike":{"sub":"project_path:acme/web:ref_type:branch:ref:%d/*"},"StringEquals":{`+pinned+`}`, i)))
+	}
+	doc, err := policy.Parse(policy.Trust, []byte(`{"Version":"2012-10-17","Statement":[`+strings.Join(statements, ",")+`]}`))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if list := Check(doc, Options{}); len(list) > 0 {
+			b.Fatal(list)
 		}
 	}
 }

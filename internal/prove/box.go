@@ -78,3 +78,13 @@ func minus(w *regular.Work, boxes []box, c box) []box {
 	}
 	return out
 }
+
+// contains reports whether a request is in the box.
+func (b box) contains(members []member) bool {
+	for i, m := range members {
+		if m.missing && !b.parts[i].missing || !m.missing && !b.parts[i].words.Contains(m.word) {
+			return false
+		}
+	}
+	return len(members) > 0
+}

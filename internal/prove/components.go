@@ -125,10 +125,13 @@ func (is *Issuer) unlinked(w *regular.Work, o origin, lead string) *Shape {
 }
 
 // unusualOf are the shapes of others' tokens whose sub is made in an unusual way,
-// behind the leads that a statement may take.
+// behind the leads that a statement may take; nil: behind all.
 func (is *issuerWorld) unusualOf(w *regular.Work, st *policy.Statement) []*Shape {
 	var out []*Shape
-	within := newFilter(w, is.Provider.URL, st).subjects
+	var within []regular.Language
+	if st != nil {
+		within = newFilter(w, is.Provider.URL, st).subjects
+	}
 	for _, kind := range []guard.RefKind{guard.Branch, guard.Tag} {
 		for _, lead := range leads {
 			if !slices.ContainsFunc(within, func(l regular.Language) bool { return !l.Begins(lead + ":") }) {

@@ -16,23 +16,77 @@ func AWSFills(issuer, claim string) bool {
 	return awsClaims[claim] || issuer == "gitlab.com" && awsGitLabClaims[claim]
 }
 
+// Reading is a policy of which several things are asked, in the world of no facts.
+// What is found out of its issuers and statements is found out once. It is not
+// safe for concurrent use.
+type Reading struct {
+	doc      *policy.Document
+	gitlabs  []arn.Provider
+	shapes   map[arn.Provider][]*Shape
+	regions  map[taken]region
+	examples map[taken][]member
+}
+
+// taken is what a statement takes of a shape.
+type taken struct {
+	statement *policy.Statement
+	shape     *Shape
+}
+
+// Read begins to read a policy. The providers are those that are GitLabs besides
+// gitlab.com.
+func Read(doc *policy.Document, gitlabs []arn.Provider) *Reading {
+	return &Reading{doc, gitlabs, map[arn.Provider][]*Shape{}, map[taken]region{}, map[taken][]member{}}
+}
+
+// of are the shapes of a provider's tokens.
+func (r *Reading) of(w *regular.Work, p arn.Provider) []*Shape {
+	if known := r.shapes[p]; known != nil {
+		return known
+	}
+	gitlabs := r.gitlabs
+	if p.URL == "gitlab.com" {
+		gitlabs = []arn.Provider{p}
+	}
+	shapes := diffShapes(w, p, gitlabs, nil, r.doc)
+	if w.Err() == nil {
+		r.shapes[p] = shapes
+	}
+	return shapes
+}
+
+// takes is what a statement takes of a shape, and a token of it.
+func (r *Reading) takes(w *regular.Work, st *policy.Statement, s *Shape, p arn.Provider) (region, []member) {
+	at := taken{st, s}
+	if known, ok := r.regions[at]; ok {
+		return known, r.examples[at]
+	}
+	out := s.allows(w, r.doc, st, p)
+	if w.Err() != nil {
+		return out, nil
+	}
+	r.regions[at] = out
+	if !out.empty() {
+		r.examples[at], _ = out.perhaps[0].shortest()
+	}
+	return out, r.examples[at]
+}
+
 // Nothing reports whether a statement takes no token that a GitLab signs, however a
 // project's sub is made.
-func Nothing(doc *policy.Document, st *policy.Statement, p arn.Provider) bool {
+func (r *Reading) Nothing(st *policy.Statement, p arn.Provider) bool {
 	w := regular.NewWork(maxStates)
-	is := &issuerWorld{Issuer: &Issuer{Provider: p}}
-	shapes := append(append(is.otherShapes(), is.shape(w, origin{class: Person})), is.unusualOf(w, st)...)
-	for _, s := range shapes {
-		if !s.allows(w, doc, st, p).empty() {
+	for _, s := range r.of(w, p) {
+		if taken, _ := r.takes(w, st, s, p); !taken.empty() {
 			return false
 		}
 	}
-	return firstOf(w.Err(), is.err) == nil
+	return w.Err() == nil
 }
 
-// Within reports whether a statement lets in nobody whom another of the same
-// policy does not. It says no where it cannot tell.
-func Within(doc *policy.Document, st, other *policy.Statement, gitlabs []arn.Provider) bool {
+// Within reports whether a statement lets in nobody whom another of the policy
+// does not. It says no where it cannot tell.
+func (r *Reading) Within(st, other *policy.Statement) bool {
 	if _, named := st.Principals(); named || !st.CoversAction(actionWebIdentity) || !other.CoversAction(actionWebIdentity) {
 		return false
 	}
@@ -46,8 +100,13 @@ func Within(doc *policy.Document, st, other *policy.Statement, gitlabs []arn.Pro
 		if !other.Trusts(p) {
 			return false
 		}
-		for _, s := range diffShapes(w, p, gitlabs, st, doc) {
-			if !s.allows(w, doc, st, p).minus(w, s.allows(w, doc, other, p)).empty() {
+		for _, s := range r.of(w, p) {
+			mine, example := r.takes(w, st, s, p)
+			if mine.empty() {
+				continue
+			}
+			others, _ := r.takes(w, other, s, p)
+			if !slices.ContainsFunc(others.surely, func(b box) bool { return b.contains(example) }) || !mine.minus(w, others).empty() {
 				return false
 			}
 		}
@@ -119,15 +178,18 @@ type Refs struct {
 }
 
 // RefsOf looks at which refs a statement takes of a GitLab's projects.
-func RefsOf(doc *policy.Document, st *policy.Statement, p arn.Provider) Refs {
+func (r *Reading) RefsOf(st *policy.Statement, p arn.Provider) Refs {
 	var out Refs
 	w := regular.NewWork(maxStates)
-	is := &issuerWorld{Issuer: &Issuer{Provider: p}}
 	var taken, every [2]regular.Language // of branches and tags
-	for _, s := range is.otherShapes() {
+	for _, s := range r.of(w, p) {
+		if s.origin.class != OtherProject || s.unlinked {
+			continue
+		}
 		i := s.origin.ref
 		var refs regular.Language
-		for _, b := range s.allows(w, doc, st, p).perhaps {
+		takes, _ := r.takes(w, st, s, p)
+		for _, b := range takes.perhaps {
 			refs = w.Union(refs, w.Image(b.parts[0].words, template(trackRef), originTracks))
 			if k, ok := s.keys[policy.FoldKey(p.URL+":pipeline_source")]; ok && i == guard.Branch {
 				out.MergeRequests = out.MergeRequests || w.Overlap(b.parts[k.group].words, regular.OneOf(mergeSources...))

@@ -79,15 +79,6 @@ func requests(t testing.TB, s *Shape) [][]member {
 	return all
 }
 
-func (b box) contains(members []member) bool {
-	for i, m := range members {
-		if m.missing && !b.parts[i].missing || !m.missing && !b.parts[i].words.Contains(m.word) {
-			return false
-		}
-	}
-	return len(members) > 0
-}
-
 func contains(boxes []box, members []member) bool {
 	for _, b := range boxes {
 		if b.contains(members) {
