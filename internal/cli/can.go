@@ -149,7 +149,10 @@ func (c *can) offline(payload strictjson.Value) (out mayflywire.TrustExplanation
 	if err != nil {
 		return out, nil
 	}
-	keys, err := c.keys(p, supposed)
+	if webidentity.AsksGuards(trust) {
+		out.Unchecked = append(out.Unchecked, "what GitLab enforces: a server asks it")
+	}
+	keys, err := c.keys(trust, p, supposed)
 	if err != nil {
 		return out, fmt.Errorf("the claims cannot be condition keys: %w", err)
 	}
@@ -160,13 +163,14 @@ func (c *can) offline(payload strictjson.Value) (out mayflywire.TrustExplanation
 
 // keys are the condition keys of an exchange at this moment, over TLS and from
 // nowhere.
-func (c *can) keys(p arn.Provider, claims webidentity.Claims) (policy.Context, error) {
+func (c *can) keys(trust *policy.Document, p arn.Provider, claims webidentity.Claims) (policy.Context, error) {
 	var b policy.ContextBuilder
 	webidentity.ClaimKeys(&b, p, claims)
 	for key, value := range (request.Info{Secure: true, Time: time.Now()}).Keys() {
 		b.Set(key, value)
 	}
 	webidentity.SessionKeys(&b, c.session, time.Hour, claims.SourceIdentity(), webidentity.Tags(claims))
+	webidentity.GuardKeys(&b, trust, claims, webidentity.Guards{Why: "a file knows nothing of it; ask a server, with --role"})
 	return b.Context()
 }
 

@@ -12,7 +12,9 @@ import (
 )
 
 // alias has the project answer under its id too.
-func (f *fake) alias() { f.says("/projects/3", f.answers["/projects/diaspora%2Fdiaspora-project-site"]) }
+func (f *fake) alias() {
+	f.says("/projects/3", f.answers["/projects/diaspora%2Fdiaspora-project-site"])
+}
 
 // door is what the facts that Guards reads say of a branch, "?" for unknown.
 func (f *fake) door(t *testing.T, branch string) (map[string]string, error) {
