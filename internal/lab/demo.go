@@ -44,7 +44,7 @@ const (
 func (d *Demo) Run(ctx context.Context) error {
 	start := time.Now()
 	d.issuer = strings.TrimPrefix(d.Lab.State.GitLabURL(), "https://")
-	for _, part := range []func(context.Context) error{d.teach, d.deploy, d.refuseTokens, d.refuseInCluster, d.granular, d.classic, d.take, d.account_} {
+	for _, part := range []func(context.Context) error{d.teach, d.deploy, d.refuseTokens, d.refuseInCluster, d.granular, d.guards, d.classic, d.take, d.account_} {
 		if err := part(ctx); err != nil {
 			d.say("31", "\nNOT AS TOLD: %v", err)
 			return err
@@ -534,6 +534,95 @@ func (d *Demo) granular(ctx context.Context) error {
 	return nil
 }
 
+// settingsTime is how long the server goes by what GitLab enforced, as the lab
+// configures it, and a little more.
+const settingsTime = 11 * time.Second
+
+// guards shows what a trust policy is worth: as much as what guards the branch.
+func (d *Demo) guards(ctx context.Context) error {
+	const reviewed, guarded = "reviewed-deployer", "guarded-deployer"
+	d.chapter("Trust in a branch is worth what guards the branch")
+	d.proves("A role for production's own pipelines, pinned to the project's id: mayfly prove reads the policy and GitLab's settings, and finds nobody who gets in unreviewed.")
+	if err := d.makeRole(ctx, reviewed, "trust-policy-reviewed.json"); err != nil {
+		return err
+	}
+	if err := d.verdict(ctx, reviewed, "proven"); err != nil {
+		return err
+	}
+	d.proves("Another that says the same and also has Mayfly ask GitLab when the job comes (mayfly:guard/…).")
+	if err := d.makeRole(ctx, guarded, "trust-policy-guarded.json"); err != nil {
+		return err
+	}
+	token, err := d.token(ctx, labgitlab.PipelineRequest{Project: project, Ref: "production", RefType: "branch"})
+	if err != nil {
+		return err
+	}
+	if err := d.gets(ctx, guarded, token); err != nil {
+		return err
+	}
+	d.proves("Somebody unprotects the branch. mayfly prove shows the job that now gets through,")
+	d.say("", "    $ mayfly-lab unprotect %s production", project)
+	if err := d.Lab.gitlab.UnprotectBranch(project, "production"); err != nil {
+		return err
+	}
+	if err := d.verdict(ctx, reviewed, "refuted"); err != nil {
+		return err
+	}
+	d.proves("and within the ten seconds that this server goes by old settings, the role that asks refuses it and says why. The other one still lets it in.")
+	if err := d.pause(ctx, settingsTime); err != nil {
+		return err
+	}
+	if err := d.refused(ctx, d.jobEnv(), `the branch "production" is not protected, or no longer`, "aws", exchange(d.roleARN(guarded), token)...); err != nil {
+		return err
+	}
+	if err := d.gets(ctx, reviewed, token); err != nil {
+		return err
+	}
+	d.proves("Protected again, everything is as it was.")
+	d.say("", "    $ mayfly-lab protect %s production", project)
+	if err := d.Lab.gitlab.ProtectBranch(labgitlab.BranchProtection{Project: project, Name: "production", Merge: []labgitlab.LevelChange{{Level: "maintainer"}}}); err != nil {
+		return err
+	}
+	if err := d.pause(ctx, settingsTime); err != nil {
+		return err
+	}
+	if err := d.gets(ctx, guarded, token); err != nil {
+		return err
+	}
+	return d.verdict(ctx, reviewed, "proven")
+}
+
+// gets exchanges a token that is good for a role.
+func (d *Demo) gets(ctx context.Context, role, token string) error {
+	args := append(exchange(d.roleARN(role), token), "--query", "AssumedRoleUser.Arn")
+	_, err := d.works(ctx, d.jobEnv(), "aws", args...)
+	return err
+}
+
+// verdict asks mayfly prove about a role.
+func (d *Demo) verdict(ctx context.Context, role, want string) error {
+	args := []string{"prove", role, "--gitlab", d.Lab.State.GitLabURL(), "--gitlab-ca-file", d.Lab.GitLabCA(), "--gitlab-token-file", d.Lab.GitLabToken()}
+	out, err := d.run(ctx, d.admin, "mayfly", args...)
+	if failed := (*CommandError)(nil); err != nil && !errors.As(err, &failed) {
+		return err
+	}
+	d.quote(out)
+	if !strings.Contains(out, role+": "+want) || (err == nil) != (want == "proven") {
+		return fmt.Errorf("the verdict should be %s: %s", want, out)
+	}
+	return nil
+}
+
+// pause waits.
+func (d *Demo) pause(ctx context.Context, t time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(t):
+		return nil
+	}
+}
+
 // classic shows the aws-auth ConfigMap beside access entries.
 func (d *Demo) classic(ctx context.Context) error {
 	const role, namespace = "classic-deployer", "classic"
@@ -589,10 +678,8 @@ func (d *Demo) classic(ctx context.Context) error {
 // tokens of one second are one token, whose identity the API server keeps; so
 // it waits for the next second.
 func (d *Demo) whoami(ctx context.Context, env map[string]string, want string) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(time.Second):
+	if err := d.pause(ctx, time.Second); err != nil {
+		return err
 	}
 	out, err := d.works(ctx, env, "kubectl", "auth", "whoami", "-o", "jsonpath={.status.userInfo.username} {.status.userInfo.groups}")
 	if err == nil && !strings.Contains(out, want) {
@@ -643,10 +730,8 @@ func (d *Demo) take(ctx context.Context) error {
 	if _, err := d.works(ctx, d.admin, "aws", "eks", "delete-access-entry", "--cluster-name", ClusterName, "--principal-arn", d.roleARN("stage-deployer")); err != nil {
 		return err
 	}
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(cacheTime):
+	if err := d.pause(ctx, cacheTime); err != nil {
+		return err
 	}
 	return d.refused(ctx, env, "logged in", "kubectl", "get", "deployments", "-n", "stage")
 }

@@ -193,6 +193,14 @@ func (l *Lab) startGitLab() error {
 	if err != nil {
 		return err
 	}
+	for _, t := range world.PersonalTokens { // the server reads what GitLab enforces with the first
+		if t.Value != "" {
+			if err := os.WriteFile(l.GitLabToken(), []byte(t.Value+"\n"), 0o600); err != nil {
+				return err
+			}
+			break
+		}
+	}
 	if l.gitlab, err = labgitlab.New(labgitlab.Config{World: world, ExternalURL: l.State.GitLabURL(), Secret: l.State.Secret, KeyDir: l.path("gitlab")}); err != nil {
 		return err
 	}
@@ -213,12 +221,23 @@ func (l *Lab) startGitLab() error {
 	return nil
 }
 
+// GitLabToken is the file of a token for the stand-in's REST API, if its world has
+// one.
+func (l *Lab) GitLabToken() string { return l.path("gitlab-token") }
+
+// GitLabCA is the file of the CA that vouches for the stand-in.
+func (l *Lab) GitLabCA() string { return l.path("gitlab-ca.crt") }
+
 // GitLab is the stand-in, for those who run in its process.
 func (l *Lab) GitLab() *labgitlab.Server { return l.gitlab }
 
 // serverConfig is the server's configuration file: what an operator of a
 // private GitLab writes.
 func (l *Lab) serverConfig() string {
+	guards := ""
+	if _, err := os.Stat(l.GitLabToken()); err == nil {
+		guards = fmt.Sprintf("    guards: {token_file: %s, max_age: 10s, refresh: 5s}\n", l.GitLabToken())
+	}
 	return fmt.Sprintf(`listen: 127.0.0.1:%d
 region: %s
 metrics_listen: "off"
@@ -228,7 +247,7 @@ issuers:
     allow_addresses: [127.0.0.0/8, "::1/128"]
     gitlab: true
     login_client_ids: [mayfly-console]
-%s`, l.State.MayflyPort, Region, l.State.GitLabURL(), l.path("gitlab-ca.crt"), l.ServerConfig)
+%s%s`, l.State.MayflyPort, Region, l.State.GitLabURL(), l.GitLabCA(), guards, l.ServerConfig)
 }
 
 // StartServer runs mayflyd and waits until it is ready. After Kill it starts
