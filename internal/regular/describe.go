@@ -61,13 +61,17 @@ func (w *Work) Describe(l, within Language, hints ...string) Description {
 	if word, ok := d.l.Word(); ok && !strings.ContainsAny(word, "*?") {
 		return Description{Exact: true, Terms: []Term{{Pattern: word}}}
 	}
-	d.fresh = freshByte(d.l.d, within.d)
-	d.free = d.Complement(d.Subtract(within, d.l))
 	for _, h := range hints {
-		if m := d.Intersect(d.Wildcard(h), within); d.err == nil && !m.IsEmpty() {
+		m := d.Intersect(d.Wildcard(h), within)
+		if d.err == nil && m.Equal(d.l) {
+			return Description{Exact: true, Terms: []Term{{Pattern: h}}} // as the reader wrote it
+		}
+		if d.err == nil && !m.IsEmpty() {
 			d.hints = append(d.hints, described{Term{Pattern: h}, m})
 		}
 	}
+	d.fresh = freshByte(d.l.d, within.d)
+	d.free = d.Complement(d.Subtract(within, d.l))
 	terms, told := d.terms()
 	if told && len(terms) <= maxTerms {
 		return Description{Exact: true, Terms: terms}
