@@ -26,7 +26,7 @@ func (r region) empty() bool { return len(r.perhaps) == 0 }
 func (s *Shape) matching(w *regular.Work, st *policy.Statement) region {
 	surely, perhaps := s.all(), s.all()
 	var unmodelled []string
-	for _, condition := range s.cheapFirst(w, st) {
+	for _, condition := range s.cheapFirst(st) {
 		c := s.constrain(w, condition)
 		if c.unmodelled != "" && c.unknown.empty() {
 			unmodelled = append(unmodelled, c.unmodelled)
@@ -55,15 +55,14 @@ func (s *Shape) matching(w *regular.Work, st *policy.Statement) region {
 	return r
 }
 
-// cheapFirst are a statement's conditions, those on keys with few values before
-// the others: they may end the matter.
-func (s *Shape) cheapFirst(w *regular.Work, st *policy.Statement) []*policy.Condition {
+// cheapFirst are a statement's conditions, those on project and ref behind the
+// others, which may end the matter.
+func (s *Shape) cheapFirst(st *policy.Statement) []*policy.Condition {
 	var cheap, dear []*policy.Condition
 	conditions := st.Conditions()
 	for i := range conditions {
 		c := &conditions[i]
-		fold := policy.FoldKey(c.Key())
-		if _, found := s.keys[fold]; found && !s.valuesOf(w, fold).IsFinite() {
+		if k, found := s.keys[policy.FoldKey(c.Key())]; found && k.group == 0 {
 			dear = append(dear, c)
 		} else {
 			cheap = append(cheap, c)

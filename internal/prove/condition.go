@@ -57,9 +57,12 @@ func (s *Shape) constrain(w *regular.Work, c *policy.Condition) constraint {
 	if g.Optional {
 		out.holds.missing, out.open.missing = missing(holdsFor(c))
 	}
-	values := s.valuesOf(w, policy.FoldKey(c.Key()))
-	var holds, open regular.Language
-	if list, few := values.Words(maxValues); few {
+	var values, holds, open regular.Language
+	textual := c.Confines() && len(c.Values()) > 0 && k.Cases == nil // what the key can be makes no difference
+	if !textual {
+		values = s.valuesOf(w, policy.FoldKey(c.Key()))
+	}
+	if list, few := values.Words(maxValues); few && !textual {
 		fixed, why := s.fixed(w, c)
 		if why != "" {
 			out.unmodelled = why
