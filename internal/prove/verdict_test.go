@@ -569,7 +569,7 @@ func TestVerdict(t *testing.T) {
 			}
 			report, wrong := c.judge(doc, text)
 			if wrong != "" {
-				t.Fatalf("seed %d: %s\n\n%s\n%s\n%s", seed, wrong, text, c, fmt.Sprintf("%+v", report))
+				t.Fatalf("seed %d: %s\n\n%s\n%s\n%s", seed, wrong, text, c, said(report))
 			}
 			verdicts[report.Verdict]++
 		}
@@ -598,7 +598,7 @@ func FuzzVerdict(f *testing.F) {
 			t.Fatalf("%v: %s", err, text)
 		}
 		if report, wrong := c.judge(doc, text); wrong != "" {
-			t.Fatalf("%s\n\n%s\n%s\n%s", wrong, text, c, fmt.Sprintf("%+v", report))
+			t.Fatalf("%s\n\n%s\n%s\n%s", wrong, text, c, said(report))
 		}
 	})
 }
