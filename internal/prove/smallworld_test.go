@@ -220,6 +220,7 @@ func agree(t *testing.T, world []*Shape, all [][][]member, text string) (allowed
 
 // TestExact: over the small world a policy as a set is what the evaluator lets in.
 func TestExact(t *testing.T) {
+	t.Parallel()
 	world := smallWorld()
 	var all [][][]member
 	for _, s := range world {
@@ -227,7 +228,7 @@ func TestExact(t *testing.T) {
 	}
 	r := rand.New(rand.NewSource(1))
 	something, exactly := 0, 0
-	const policies = 600
+	policies := Fewer(600)
 	for i := range policies {
 		allowed, exact := agree(t, world, all, randomPolicy(r, i%3 != 0))
 		if allowed > 0 {
