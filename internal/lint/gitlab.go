@@ -240,20 +240,26 @@ func (l *linter) refs(st *policy.Statement, p arn.Provider, s surveyed) {
 		if reach.AnyBranch && reach.AnyTag {
 			what = "branch and every tag"
 		}
-		if !s.confines("ref_protected") {
+		if !s.confines("ref_protected") && !asksDoor(l.Realm, st, guard.Protected) {
 			l.remark("any-ref", st, st.Position(), "name the ref: …:ref_type:branch:ref:BRANCH", "every %s is trusted, and any Developer pushes one", what)
 		}
 	}
 	if reach.SameNameTag != "" {
 		l.remark("any-ref-type", st, st.Position(), "write ref_type:branch", "a tag called %q is trusted as the branch is", reach.SameNameTag)
 	}
-	if reach.MergeRequests && !s.confines("pipeline_source") {
+	if reach.MergeRequests && !s.confines("pipeline_source") && !asksDoor(l.Realm, st, guard.NotMergeRequest) && !asksDoor(l.Realm, st, guard.NoDirectPush) {
 		fix := fmt.Sprintf(`add "StringEquals": {"%s:pipeline_source": ["push", "web", "schedule"]}`, p.URL)
 		if l.Realm == prove.AWS && !prove.AWSFills(p.URL, "pipeline_source") {
 			fix = "AWS cannot tell them apart for this issuer: open no merge requests from the branch"
 		}
 		l.remark("merge-requests", st, st.Position(), fix, "pipelines of merge requests from the branch are trusted, and they run what nobody has merged")
 	}
+}
+
+// asksDoor reports whether a statement has a Mayfly server ask for a requirement
+// when the job comes.
+func asksDoor(realm prove.Realm, st *policy.Statement, kind guard.Kind) bool {
+	return realm == prove.Mayfly && prove.Demands(st, guard.Requirement{Kind: kind})
 }
 
 // pinned: a path names whoever has it now.

@@ -85,7 +85,7 @@ func closed(st *policy.Statement, gap guard.Gap) guard.Gap {
 	}
 	var left []guard.Requirement
 	for _, r := range gap.Breaks {
-		if !demands(st, r) {
+		if !Demands(st, r) {
 			left = append(left, r)
 		}
 	}
@@ -93,9 +93,9 @@ func closed(st *policy.Statement, gap guard.Gap) guard.Gap {
 	return gap
 }
 
-// demands reports whether some condition of a statement holds only where the
+// Demands reports whether some condition of a statement holds only where the
 // exchange finds a requirement met.
-func demands(st *policy.Statement, r guard.Requirement) bool {
+func Demands(st *policy.Statement, r guard.Requirement) bool {
 	name, broken := r.Door()
 	conditions := st.Conditions()
 	for i := range conditions {
