@@ -100,8 +100,10 @@ func (p *proving) finding(f prove.Finding, facts *guard.Facts) {
 	head := f.Verdict.String()
 	if len(f.Requires) > 0 {
 		head += ": " + requirementList(f.Requires)
+	} else if f.Project != "" {
+		head += ": " + f.Project
 	}
-	fmt.Fprintf(p.stdout, "    %s\n", head)
+	fmt.Fprintf(p.stdout, "    %s\n", plain(head))
 	for i, step := range f.Walk {
 		if i > 0 {
 			step = "→ " + step

@@ -65,7 +65,7 @@ func (s *worldSource) issuers(ctx context.Context, a *app, roles []trusting) ([]
 	for _, r := range roles {
 		for _, p := range prove.Providers(r.trust) {
 			known := s.facts != nil && strings.TrimPrefix(s.facts.Issuer, "https://") == p.URL
-			if slices.ContainsFunc(out, func(is *prove.Issuer) bool { return is.Provider == p }) || !known && p.URL != "gitlab.com" {
+			if slices.ContainsFunc(out, func(is *prove.Issuer) bool { return is.Provider == p }) || !known && !prove.IsGitLab(r.trust, p) {
 				continue
 			}
 			is := &prove.Issuer{Provider: p, Realm: realm, Audiences: r.audiences[p], LoginClientIDs: s.logins}

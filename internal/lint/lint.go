@@ -37,7 +37,8 @@ type Remark struct {
 
 // Options say what is known of the policy's surroundings.
 type Options struct {
-	// GitLabs are the providers that are GitLabs besides gitlab.com.
+	// GitLabs are the providers that are GitLabs, besides those of which the policy
+	// itself shows it.
 	GitLabs []arn.Provider
 	Realm   prove.Realm
 	// Facts know the ids that Fix pins; nil: it pins none.
@@ -109,7 +110,7 @@ func (l *linter) remark(rule string, st *policy.Statement, at policy.Position, f
 }
 
 func (l *linter) isGitLab(p arn.Provider) bool {
-	return p.URL == "gitlab.com" || slices.Contains(l.GitLabs, p)
+	return slices.Contains(l.GitLabs, p) || prove.IsGitLab(l.doc, p)
 }
 
 // statement looks at one statement. A Deny takes away; of those only the

@@ -114,6 +114,20 @@ func (r *Reading) Within(st, other *policy.Statement) bool {
 	return w.Err() == nil
 }
 
+// IsGitLab reports whether a provider of a policy is a GitLab, as far as its name
+// and the subjects that the policy asks for say so.
+func IsGitLab(doc *policy.Document, p arn.Provider) bool {
+	host, _, _ := strings.Cut(p.URL, "/")
+	named := slices.Contains(strings.FieldsFunc(strings.ToLower(host), func(r rune) bool { return r == '.' || r == '-' }), "gitlab")
+	return named || slices.ContainsFunc(doc.Statements(), func(st *policy.Statement) bool {
+		return slices.ContainsFunc(st.Conditions(), func(c policy.Condition) bool {
+			return c.IsKey(p.URL+":sub") && slices.ContainsFunc(c.Values(), func(v policy.Value) bool {
+				return strings.HasPrefix(v.Text(), "project_path:") || strings.HasPrefix(v.Text(), "project_id:")
+			})
+		})
+	})
+}
+
 // Named is the projects that a statement is about, by their full paths; false if
 // it says so by a pattern, or not at all.
 func Named(doc *policy.Document, st *policy.Statement, p arn.Provider) (paths []string, all bool) {
