@@ -95,6 +95,7 @@ func (r region) minus(w *regular.Work, deny region) region {
 // allows is what one Allow statement of a policy lets in of a shape, what its
 // Deny statements take away taken away.
 func (s *Shape) allows(w *regular.Work, doc *policy.Document, st *policy.Statement, p arn.Provider) region {
+	s.askedBy(doc)
 	r := s.matching(w, st)
 	for _, deny := range doc.Statements() {
 		if r.empty() {

@@ -63,6 +63,7 @@ func added(old, changed *policy.Document, gitlabs []arn.Provider) ([]Difference,
 			}
 			work := regular.NewWork(maxStates * 4)
 			for _, s := range diffShapes(work, p, gitlabs, st, old, changed) {
+				s.askedBy(old, changed)
 				r := s.allows(work, changed, st, p)
 				rest := region{r.surely, r.perhaps, r.unmodelled}
 				for _, o := range old.Statements() {
@@ -285,6 +286,7 @@ func (w *World) Disjoint(a, b *policy.Document) (Overlap, error) {
 func (is *issuerWorld) both(out *Overlap, docs [2]*policy.Document, statements [2]*policy.Statement) (bool, error) {
 	work := regular.NewWork(maxStates)
 	look := func(s *Shape) bool {
+		s.askedBy(docs[:]...)
 		ra := s.allows(work, docs[0], statements[0], is.Provider)
 		if ra.empty() {
 			return false

@@ -1,6 +1,7 @@
 package prove
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -64,11 +65,23 @@ var ownersGroups = sync.OnceValue(func() []Group {
 	return out
 })
 
+// askedBy prepares the shape for questions about some policies: one that asks what
+// GitLab enforces finds the groups of strangers' projects. Boxes that are held
+// against each other are made after it.
+func (s *Shape) askedBy(docs ...*policy.Document) {
+	if !s.doors || s.owned || s.origin.class != OtherProject && s.origin.class != ReusedPath || !slices.ContainsFunc(docs, asksDoor) {
+		return
+	}
+	s.owned = true
+	s.add(ownersGroups()...)
+}
+
 // asksDoor reports whether a policy asks what GitLab enforces.
 func asksDoor(doc *policy.Document) bool {
 	for _, st := range doc.Statements() {
-		for _, key := range st.Keys() {
-			if isDoor(key) {
+		conditions := st.Conditions()
+		for i := range conditions {
+			if c := &conditions[i]; isDoor(c.Key()) || slices.ContainsFunc(c.Variables(), isDoor) {
 				return true
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"mayfly.internal/internal/arn"
 	"mayfly.internal/internal/guard"
 	"mayfly.internal/internal/policy"
 	"mayfly.internal/internal/regular"
@@ -169,6 +170,41 @@ func TestDoorVerdicts(t *testing.T) {
 		}
 		if noted := strings.Contains(strings.Join(r.Notes, "\n"), "answered when a job comes"); noted != (strings.Contains(tt.conditions, "mayfly:guard/") && tt.realm == Mayfly) {
 			t.Errorf("%s: %q", tt.name, r.Notes)
+		}
+	}
+}
+
+// TestDoorBetweenPolicies: policies of which one asks what GitLab enforces can be
+// held against each other.
+func TestDoorBetweenPolicies(t *testing.T) {
+	parse := func(conditions string) *policy.Document {
+		doc, err := policy.Parse(policy.Trust, []byte(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Federated":"`+gitlab.String()+`"},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringLike":{"gitlab.example.com:sub":"project_path:acme/web:ref_type:branch:ref:main"}`+conditions+`}}]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return doc
+	}
+	const protected, two = `,"Bool":{"mayfly:guard/protected":"true"}`, `,"NumericGreaterThanEquals":{"mayfly:guard/approvals":"2"}`
+	plain, asks, more := parse(""), parse(protected), parse(protected+two)
+	open := parse(`,"Bool":{"mayfly:guard/protected":"false"}`)
+	for _, tt := range []struct {
+		old, changed    *policy.Document
+		wider, narrower Verdict
+	}{
+		{plain, asks, Refuted, Proven}, {asks, plain, Proven, Refuted}, {asks, more, Refuted, Proven}, {more, asks, Proven, Refuted}, {asks, asks, Refuted, Refuted}, {asks, open, Proven, Proven},
+	} {
+		c, err := Diff(tt.old, tt.changed, []arn.Provider{gitlab})
+		if err != nil || c.Wider != tt.wider || c.Narrower != tt.narrower {
+			t.Errorf("%s\n%s\nwider %v, narrower %v, %v %v", tt.old.Text(), tt.changed.Text(), c.Wider, c.Narrower, c.Unknown, err)
+		}
+	}
+	for _, tt := range []struct {
+		a, b *policy.Document
+		want Verdict
+	}{{plain, asks, Refuted}, {asks, plain, Refuted}, {asks, open, Proven}, {open, more, Proven}} {
+		w := NewWorld(nil, &Issuer{Provider: gitlab})
+		if o, err := w.Disjoint(tt.a, tt.b); err != nil || o.Verdict != tt.want {
+			t.Errorf("%s\n%s\n%+v %v", tt.a.Text(), tt.b.Text(), o, err)
 		}
 	}
 }

@@ -193,11 +193,7 @@ func (is *Issuer) finish(w *regular.Work, o origin, groups []Group) *Shape {
 	for i := range groups {
 		groups[i].Keys = is.filter(groups[i].Keys)
 	}
-	groups = append(groups, requestGroups(w, is.Provider)...)
-	if is.Realm == Mayfly && (o.class == OtherProject || o.class == ReusedPath) {
-		groups = append(groups, ownersGroups()...)
-	}
-	s := NewShape(o.String(), groups...)
+	s := NewShape(o.String(), append(groups, requestGroups(w, is.Provider)...)...)
 	s.origin, s.doors = o, is.Realm == Mayfly
 	s.opaque = opaqueKeys(is)
 	if is.Realm == Mayfly { // AWS makes no key of a claim that it does not know

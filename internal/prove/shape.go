@@ -24,6 +24,7 @@ type Shape struct {
 	// taken :: folded key → the values it can have, found out at need.
 	taken map[string]regular.Language
 	doors bool // the exchange answers what GitLab enforces
+	owned bool // and of strangers' projects it is among the groups
 	// opaque :: folded key → why nothing can be said of it, though requests have it.
 	opaque map[string]string
 	// unknownPrefix begins the keys, folded, that requests may have though no group
@@ -68,18 +69,24 @@ type key struct {
 // NewShape makes a shape of its groups. It panics if a key is made twice: that
 // is a mistake of the program.
 func NewShape(name string, groups ...Group) *Shape {
-	s := &Shape{Name: name, groups: groups, keys: map[string]key{}, taken: map[string]regular.Language{}}
-	for i, g := range groups {
+	s := &Shape{Name: name, keys: map[string]key{}, taken: map[string]regular.Language{}}
+	s.add(groups...)
+	return s
+}
+
+// add has the shape vary in more groups.
+func (s *Shape) add(groups ...Group) {
+	for _, g := range groups {
 		for _, k := range g.Keys {
 			fold := policy.FoldKey(k.Name)
 			if _, twice := s.keys[fold]; twice {
 				panic(fmt.Sprintf("prove: the key %s is made twice", k.Name))
 			}
-			s.keys[fold] = key{k, i}
+			s.keys[fold] = key{k, len(s.groups)}
 			s.names = append(s.names, k.Name)
 		}
+		s.groups = append(s.groups, g)
 	}
-	return s
 }
 
 // constant is a key's value, if every request of the shape has the same.
