@@ -42,6 +42,7 @@ func strangers(t *testing.T) (*world, []string) {
 		"pinned":               allow(`"StringLike":{"HOST:sub":"project_path:other/web:*"},"StringEquals":{"HOST:project_id":"4711"}`),
 		"pinned-namespace":     allow(`"StringLike":{"HOST:sub":"project_path:other/web:*"},"StringEquals":{"HOST:namespace_id":"4711"}`),
 		"of-a-branch":          allow(`"StringEquals":{"HOST:ref":"prod"}`),
+		"that-asks-gitlab":     allow(`"StringLike":{"HOST:sub":"project_path:acme/*"},"Bool":{"mayfly:guard/protected":"true"}`),
 		"of-others":            allow(`"StringNotLike":{"HOST:sub":"project_path:other/*"}`),
 		"of-an-address":        allow(`"IpAddress":{"aws:SourceIp":"198.51.100.0/24"}`),
 		"that-denies":          allow(`"StringLike":{"HOST:sub":"project_path:*"}`) + `,{"Sid":"NoStrangers","Effect":"Deny","Principal":"*","Action":"sts:*","Condition":{"StringLike":{"` + host + `:sub":"project_path:other/*"}}}`,
@@ -52,7 +53,7 @@ func strangers(t *testing.T) (*world, []string) {
 		w.makeRole(name, statements, "")
 	}
 	var roles []string
-	for _, name := range []string{"deployer", "of-a-group", "of-any-group", "of-part-of-a-group", "pinned", "pinned-namespace", "of-a-branch", "of-others", "of-an-address", "that-denies", "that-cannot-evaluate", "with-a-long-policy", "of-a-role",
+	for _, name := range []string{"deployer", "of-a-group", "of-any-group", "of-part-of-a-group", "pinned", "pinned-namespace", "of-a-branch", "that-asks-gitlab", "of-others", "of-an-address", "that-denies", "that-cannot-evaluate", "with-a-long-policy", "of-a-role",
 		"mayfly-admin", "none", "Deployer-none", "path/deployer"} {
 		roles = append(roles, "arn:aws:iam::"+testAccount+":role/"+name)
 	}
