@@ -134,6 +134,8 @@ func accessText(a prove.Access) string {
 		who = "forks " + who + " of " + a.RunsIn + ", run there"
 	case who == "*" || who == "*/*":
 		who = "any other project at " + a.Issuer
+	case !strings.ContainsAny(who, "*?, ^"):
+		who += " (nothing is known of it)"
 	default:
 		who = "other projects " + who
 	}
