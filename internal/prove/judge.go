@@ -1,0 +1,246 @@
+package prove
+
+import (
+	"slices"
+	"strings"
+
+	"mayfly.internal/internal/guard"
+	"mayfly.internal/internal/iam"
+	"mayfly.internal/internal/policy"
+	"mayfly.internal/internal/regular"
+)
+
+// judge adds what a statement lets in of an issuer's jobs.
+func (is *issuerWorld) judge(role string, doc *policy.Document, st *policy.Statement, out *StatementReport) {
+	if key := iam.SharedKey(is.Provider); is.Realm == Mayfly && key != "" && !st.TestsKey(key) {
+		return // the exchange lets nobody in by such a statement
+	}
+	work := regular.NewWork(maxStates)
+	filter := newFilter(work, is.Provider.URL, st)
+	j := &judgement{issuerWorld: is, work: work, role: role, doc: doc, statement: st, filter: filter, out: out}
+	if is.Facts != nil {
+		for i := range is.Facts.Projects {
+			p := &is.Facts.Projects[i]
+			if filter.mayBe(p) {
+				j.project(p)
+			}
+			j.forks(p)
+		}
+	}
+	j.others()
+	j.person()
+	if err := work.Err(); err != nil {
+		*out = StatementReport{Name: out.Name, Sid: out.Sid, Line: out.Line, EndLine: out.EndLine, Verdict: Proven,
+			Findings: []Finding{{Verdict: Unknown, Why: err.Error()}}}
+	}
+}
+
+// judgement is one statement against one issuer.
+type judgement struct {
+	*issuerWorld
+	work      *regular.Work
+	role      string
+	doc       *policy.Document
+	statement *policy.Statement
+	filter    filter
+	out       *StatementReport
+}
+
+// project judges what the statement lets in of a project that is known.
+func (j *judgement) project(p *guard.Project) {
+	pw := j.world(p)
+	if j.err != nil {
+		j.finding(Finding{Verdict: Unknown, Project: p.Path, Why: "its rules: " + j.err.Error()})
+		return
+	}
+	if p.SubComponents.State() != guard.StateKnown {
+		j.finding(Finding{Verdict: Unknown, Guard: "sub-components", Project: p.Path, Why: "what the project's sub is made of: " + p.SubComponents.Why(),
+			Fix: "sub_claim_components in its facts: [project_path, ref_type, ref] is GitLab's default"})
+	}
+	for _, s := range pw.shapes {
+		r := s.allows(j.work, j.doc, j.statement, j.Provider)
+		if r.empty() {
+			continue
+		}
+		j.reach(s, r)
+		for _, gap := range pw.gaps[s.origin.ref] {
+			if gap = closed(j.statement, gap); len(gap.Breaks) == 0 {
+				continue
+			}
+			bad := part{words: j.work.Preimage(gap.Refs, template(trackRef), originTracks)}
+			j.gap(s, r, gap, 0, bad)
+		}
+		j.environment(s, r)
+	}
+	j.reused(p)
+}
+
+// gap adds a finding if the region reaches into a gap.
+func (j *judgement) gap(s *Shape, r region, gap guard.Gap, group int, bad part) {
+	f := Finding{Requires: gap.Breaks, Guard: gap.Guard, Why: gap.Why, Fix: gap.Fix, Level: gap.Level}
+	if gap.Page != "" {
+		f.Page = j.page(s.origin.project, gap.Page)
+	}
+	if gap.Surely {
+		if m, ok := pickWithin(j.work, r.surely, group, bad); ok {
+			f.Verdict = Refuted
+			if why := j.unsettled(s, r, group, bad); len(why) > 0 {
+				f.Verdict, f.Why = Unknown, strings.Join(why, "; ")+"; without that: "+gap.Why
+			}
+			j.witness(s, m, f, gap.Who, gap.Does)
+			return
+		}
+	}
+	m, ok := pickWithin(j.work, r.perhaps, group, bad)
+	if !ok {
+		return
+	}
+	f.Verdict = Unknown
+	if gap.Surely { // then it is the policy that nobody can read
+		f.Why = strings.Join(slices.Compact(slices.Clone(r.unmodelled)), "; ") + "; without that: " + gap.Why
+	}
+	j.witness(s, m, f, gap.Who, gap.Does)
+}
+
+// unsettled is why nobody can say which jobs of a project the statement takes:
+// what it asks of them follows from facts that are not known.
+func (j *judgement) unsettled(s *Shape, r region, group int, bad part) []string {
+	p := s.origin.project
+	if p == nil || s.origin.class == ForkOfKnown {
+		return nil
+	}
+	var out []string
+	for _, f := range claimFacts(s.origin) {
+		if f.fact.State() == guard.StateUnknown && slices.ContainsFunc(f.claims, func(claim string) bool { return j.asks(s, claim) }) {
+			out = append(out, f.what+": "+f.fact.Why())
+		}
+	}
+	if s.origin.class == KnownProject && s.origin.ref == guard.Tag && p.DefaultBranch.State() == guard.StateUnknown {
+		var refs regular.Language
+		for _, b := range r.surely {
+			refs = j.work.Union(refs, j.work.Image(b.limit(j.work, group, bad).parts[0].words, template(trackRef), originTracks))
+		}
+		if _, one := refs.Word(); one {
+			out = append(out, "the default branch, like which no tag can be called: "+p.DefaultBranch.Why())
+		}
+	}
+	return out
+}
+
+// claimFact is a fact that decides what claims a project's tokens have.
+type claimFact struct {
+	claims []string
+	what   string
+	fact   guard.Said
+}
+
+func claimFacts(o origin) []claimFact {
+	p := o.project
+	out := []claimFact{
+		{[]string{"project_id", "job_project_id", "source_project_id"}, "the project's id", &p.ID},
+		{[]string{"namespace_id", "job_namespace_id"}, "its group's id", &p.NamespaceID},
+	}
+	if o.class != KnownProject {
+		return out
+	}
+	out = append(out, claimFact{[]string{"project_visibility"}, "its visibility", &p.Visibility},
+		claimFact{[]string{"environment_protected"}, "its protected environments", &p.ProtectedEnvironments},
+		claimFact{[]string{"environment_protected"}, "its groups' protected environments", &p.GroupProtectedEnvironments})
+	if o.ref == guard.Tag {
+		return append(out, claimFact{[]string{"ref_protected"}, "its protected tags", &p.ProtectedTags})
+	}
+	out = append(out, claimFact{[]string{"ref_protected"}, "its protected branches", &p.ProtectedBranches})
+	if o.ref == guard.MergeRequest {
+		out = append(out, claimFact{[]string{"ref_protected"}, "whether merge requests' pipelines can be protected", &p.ProtectMergeRequestPipelines})
+	}
+	return out
+}
+
+// asks reports whether the statement, or one that denies, looks at a claim, by
+// itself or in sub.
+func (j *judgement) asks(s *Shape, claim string) bool {
+	components := s.origin.components
+	if components == nil {
+		components = subComponents(s.origin.project)
+	}
+	in := func(st *policy.Statement, claim string) bool {
+		return slices.ContainsFunc(st.Keys(), func(key string) bool { return policy.SameKey(key, j.Provider.URL+":"+claim) })
+	}
+	for _, st := range j.doc.Statements() {
+		if (st == j.statement || st.Denies()) && (in(st, claim) || has(components, claim) && in(st, "sub")) {
+			return true
+		}
+	}
+	return false
+}
+
+// pickWithin is a request of the boxes in which one group is within bounds.
+func pickWithin(w *regular.Work, boxes []box, group int, bounds part) ([]member, bool) {
+	for _, b := range boxes {
+		if m, ok := b.limit(w, group, bounds).pick(); ok {
+			return m, w.Err() == nil
+		}
+	}
+	return nil, false
+}
+
+// environment: that a job deploys to a protected environment is not a matter of
+// its ref.
+func (j *judgement) environment(s *Shape, r region) {
+	if !hasKind(j.require, guard.EnvironmentProtected) {
+		return
+	}
+	k, ok := s.keys[policy.FoldKey(j.Provider.URL+":environment_protected")]
+	if !ok {
+		return
+	}
+	gap := guard.Gap{Guard: "environment-protection", Breaks: []guard.Requirement{{Kind: guard.EnvironmentProtected}}, Surely: true, Level: guard.Developer,
+		Who: "a Developer", Does: "runs a job on %s that deploys to no protected environment", Why: "the statement does not ask for one",
+		Fix: "ask for environment and, with it, environment_protected"}
+	j.gap(s, r, gap, k.group, part{j.work.Preimage(regular.Literal("false"), template(2), 4), true})
+}
+
+// whole adds the finding that a shape is let in at all.
+func (j *judgement) whole(s *Shape, r region, gap guard.Gap) {
+	j.gap(s, r, gap, 0, s.all().parts[0])
+}
+
+// page is the URL of a page of a project's settings.
+func (j *judgement) page(p *guard.Project, page string) string {
+	if p == nil || j.Facts == nil {
+		return ""
+	}
+	return strings.TrimSuffix(j.Facts.GitLab, "/") + "/" + p.Path + page
+}
+
+// reach notes where the statement lets jobs in.
+func (j *judgement) reach(s *Shape, r region) {
+	for _, b := range r.perhaps {
+		refs := j.work.Image(b.parts[0].words, template(trackRef), originTracks)
+		one := Reach{Project: s.origin.project.Path, Kind: s.origin.kind(), Refs: j.work.Describe(refs, s.refNames(), patternsOf(j.statement)...).String()}
+		one.Closed = s.origin.project.Standing(j.work, s.origin.ref, refs, j.require, j.world(s.origin.project).gaps[s.origin.ref])
+		if !slices.ContainsFunc(j.out.Reach, func(have Reach) bool {
+			return have.Project == one.Project && have.Kind == one.Kind && have.Refs == one.Refs
+		}) {
+			j.out.Reach = append(j.out.Reach, one)
+		}
+	}
+}
+
+func (o origin) kind() string {
+	if o.class == Person {
+		return "sign-in"
+	}
+	return map[guard.RefKind]string{guard.Branch: "branch", guard.Tag: "tag", guard.MergeRequest: "merge request"}[o.ref]
+}
+
+// finding adds a finding unless it is there.
+func (j *judgement) finding(f Finding) {
+	for i := range j.out.Findings {
+		have := &j.out.Findings[i]
+		if have.Guard == f.Guard && have.Project == f.Project && have.Kind == f.Kind && have.Verdict == f.Verdict && have.Why == f.Why {
+			return
+		}
+	}
+	j.out.Findings = append(j.out.Findings, f)
+}
