@@ -66,6 +66,7 @@ func summary(r prove.Report) string {
 
 func (p *proving) print(r proved, facts *guard.Facts) {
 	fmt.Fprintf(p.stdout, "%s: %s\n", plain(r.role.name), r.Verdict)
+	fmt.Fprintf(p.stdout, "  required: %s\n", firstOf(requirementList(r.Require), "nothing"))
 	if len(r.Statements) == 0 {
 		fmt.Fprintln(p.stdout, "  No statement lets anybody assume the role.")
 	}
