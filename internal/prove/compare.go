@@ -76,7 +76,7 @@ func added(old, changed *policy.Document, gitlabs []arn.Provider) ([]Difference,
 				}
 				d, ok := difference(s, st, rest.surely)
 				if ok && s.unlinked && asksBehindSub(p, old, changed) {
-					why = append(why, "they ask for claims beside what an unusual sub says of the same, and that is not compared")
+					why = append(why, "a project may make its sub of other components than GitLab's default, and what such a sub and the claims beside it say together is not compared")
 					continue
 				}
 				if ok {
