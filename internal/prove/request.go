@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"mayfly.internal/internal/arn"
+	"mayfly.internal/internal/guard"
 	"mayfly.internal/internal/policy"
 )
 
@@ -116,7 +117,19 @@ func (b box) pick() ([]member, bool) {
 			members[i].word, _ = p.words.Witness(fillers...)
 		}
 	}
+	members[0].word = b.surelyMade(members[0].word)
 	return members, true
+}
+
+// surelyMade is the word of where a job comes from with ref_protected false, where
+// that is in the box too: a merge request's pipeline has it whenever its target is
+// not protected, and true only as the project's setting has it.
+func (b box) surelyMade(word string) string {
+	open, protected := strings.CutSuffix(word, "\x00true")
+	if open += "\x00false"; protected && b.shape.origin.ref == guard.MergeRequest && b.parts[0].words.Contains(open) {
+		return open
+	}
+	return word
 }
 
 // fillers are what stands where a witness may say anything.

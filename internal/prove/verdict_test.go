@@ -559,7 +559,11 @@ func (c *smallCase) String() string {
 func TestVerdict(t *testing.T) {
 	t.Parallel()
 	verdicts := map[prove.Verdict]int{}
+	seeds := []int64{282} // a merge request from a branch of which nobody knows whether it is protected
 	for seed := range int64(prove.Fewer(40)) {
+		seeds = append(seeds, seed)
+	}
+	for _, seed := range seeds {
 		d := dice{rand.New(rand.NewSource(seed))}
 		c := d.world()
 		for range 5 {
