@@ -195,6 +195,7 @@ func (is *Issuer) finish(w *regular.Work, o origin, groups []Group) *Shape {
 	}
 	s := NewShape(o.String(), append(groups, requestGroups(w, is.Provider)...)...)
 	s.origin, s.doors = o, is.Realm == Mayfly
+	s.environmentGroup = len(groups) - 1 // the last of otherGroups, be its claims keys or not
 	s.opaque = opaqueKeys(is)
 	if is.Realm == Mayfly { // AWS makes no key of a claim that it does not know
 		s.unknownPrefix = policy.FoldKey(is.Provider.URL + ":")

@@ -143,9 +143,11 @@ func claimFacts(o origin) []claimFact {
 	if o.class != KnownProject {
 		return out
 	}
-	out = append(out, claimFact{[]string{"project_visibility"}, "its visibility", &p.Visibility},
-		claimFact{[]string{"environment_protected"}, "its protected environments", &p.ProtectedEnvironments},
-		claimFact{[]string{"environment_protected"}, "its groups' protected environments", &p.GroupProtectedEnvironments})
+	out = append(out, claimFact{[]string{"project_visibility"}, "its visibility", &p.Visibility})
+	if o.environment == nil || *o.environment != (environment{}) { // else the jobs have none
+		out = append(out, claimFact{[]string{"environment_protected"}, "its protected environments", &p.ProtectedEnvironments},
+			claimFact{[]string{"environment_protected"}, "its groups' protected environments", &p.GroupProtectedEnvironments})
+	}
 	if o.ref == guard.Tag {
 		return append(out, claimFact{[]string{"ref_protected"}, "its protected tags", &p.ProtectedTags})
 	}
@@ -190,14 +192,13 @@ func (j *judgement) environment(s *Shape, r region) {
 	if !hasKind(j.require, guard.EnvironmentProtected) {
 		return
 	}
-	k, ok := s.keys[policy.FoldKey(j.Provider.URL+":environment_protected")]
-	if !ok {
-		return
-	}
 	gap := guard.Gap{Guard: "environment-protection", Breaks: []guard.Requirement{{Kind: guard.EnvironmentProtected}}, Surely: true, Level: guard.Developer,
 		Who: "a Developer", Does: "runs a job on %s that deploys to no protected environment", Why: "the statement does not ask for one",
 		Fix: "ask for environment and, with it, environment_protected"}
-	j.gap(s, r, gap, k.group, part{j.work.Preimage(regular.Literal("false"), template(2), 4), true})
+	if j.Realm == AWS {
+		gap.Fix = "AWS knows no environments: use the role with Mayfly, or do not require it"
+	}
+	j.gap(s, r, gap, s.environmentGroup, part{j.work.Preimage(regular.Literal("false"), template(2), 4), true})
 }
 
 // whole adds the finding that a shape is let in at all.

@@ -19,6 +19,8 @@ type Shape struct {
 	keys   map[string]key // :: policy.FoldKey of the condition key
 	names  []string       // the keys as written, in the order they were given
 	origin origin
+	// environmentGroup says what a job's environment is; a person's shape has none.
+	environmentGroup int
 	// unlinked: it is forgotten how sub hangs together with other claims.
 	unlinked bool
 	// taken :: folded key → the values it can have, found out at need.

@@ -65,7 +65,17 @@ func (is *issuerWorld) reusedOf(p *guard.Project) []*Shape {
 func (j *judgement) forks(p *guard.Project) {
 	for _, s := range j.forksOf(p, j.statement) {
 		if r := s.allows(j.work, j.doc, j.statement, j.Provider); !r.empty() {
-			j.whole(s, r, j.forkRuns(p))
+			gap := j.forkRuns(p)
+			// A fork that the statement names is a project, and nobody knows of it
+			// that it is a fork.
+			for _, named := range []regular.Template{template(trackProjectID), template(trackNamespace, "/", trackName)} {
+				if values, few := j.values(s, r, named); few {
+					j.finding(Finding{Verdict: Unknown, Requires: gap.Breaks, Guard: gap.Guard, Fix: gap.Fix,
+						Why: "nothing is known of the project " + strings.Join(values, ", ") + ", which may be a fork of " + p.Path})
+					return
+				}
+			}
+			j.whole(s, r, gap)
 			return
 		}
 	}
