@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -75,7 +73,7 @@ func (c *can) ask(ctx context.Context) (mayflywire.TrustExplanation, error) {
 	in := mayflywire.ExplainTrust{Role: c.role, SessionName: c.session}
 	var payload strictjson.Value
 	if c.claims != "" {
-		data, err := c.read(c.claims)
+		data, err := c.readFile(c.claims, maxClaims)
 		if err != nil {
 			return mayflywire.TrustExplanation{}, fmt.Errorf("the claims: %w", err)
 		}
@@ -105,32 +103,11 @@ func (c *can) ask(ctx context.Context) (mayflywire.TrustExplanation, error) {
 // maxClaims bounds a file of claims: a token has less.
 const maxClaims = 64 << 10
 
-func (c *can) read(path string) ([]byte, error) {
-	in := c.stdin
-	if path != "-" {
-		f, err := os.Open(path)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		in = f
-	}
-	data, err := io.ReadAll(io.LimitReader(in, maxClaims+1))
-	if err == nil && len(data) > maxClaims {
-		err = fmt.Errorf("%s is larger than %d bytes", path, maxClaims)
-	}
-	return data, err
-}
-
 // offline asks the policy of a file, by the code that the server runs.
 func (c *can) offline(payload strictjson.Value) (out mayflywire.TrustExplanation, err error) {
-	text, err := os.ReadFile(c.policy)
+	trust, err := c.trustFile(c.policy)
 	if err != nil {
-		return out, fmt.Errorf("the policy: %w", err)
-	}
-	trust, err := policy.Parse(policy.Trust, text)
-	if err != nil {
-		return out, fmt.Errorf("the policy: %s: %w", c.policy, err)
+		return out, err
 	}
 	p, err := c.provider(trust, payload)
 	if err != nil {

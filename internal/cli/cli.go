@@ -135,8 +135,9 @@ func inWords(list []string) string {
 // projects.
 const maxFile = 64 << 20
 
-// readFile reads a file of a person's; - is standard input.
-func (a *app) readFile(path string) ([]byte, error) {
+// readFile reads a file of a person's, of at most so many bytes; - is standard
+// input.
+func (a *app) readFile(path string, most int64) ([]byte, error) {
 	in := a.stdin
 	if path != "-" {
 		f, err := os.Open(path)
@@ -146,9 +147,9 @@ func (a *app) readFile(path string) ([]byte, error) {
 		defer f.Close()
 		in = f
 	}
-	data, err := io.ReadAll(io.LimitReader(in, maxFile+1))
-	if err == nil && len(data) > maxFile {
-		err = fmt.Errorf("%s is larger than %d bytes", path, maxFile)
+	data, err := io.ReadAll(io.LimitReader(in, most+1))
+	if err == nil && int64(len(data)) > most {
+		err = fmt.Errorf("%s is larger than %d bytes", path, most)
 	}
 	return data, err
 }

@@ -123,7 +123,7 @@ func (p *proving) run(ctx context.Context, args []string) error {
 	reports := checkAll(roles, require, issuers)
 	for i := range reports {
 		reports[i].Notes = append(reports[i].Notes, admins[roles[i].name]...)
-		verdict = worseVerdict(verdict, reports[i].Verdict)
+		verdict = verdict.Worse(reports[i].Verdict)
 	}
 	if err := p.report(reports, p.world.facts); err != nil {
 		return err
@@ -155,16 +155,6 @@ func checkAll(roles []trusting, require [][]guard.Requirement, issuers []*prove.
 	}
 	work.Wait()
 	return reports
-}
-
-func worseVerdict(a, b prove.Verdict) prove.Verdict {
-	switch {
-	case a == prove.Refuted || b == prove.Refuted:
-		return prove.Refuted
-	case a == prove.Unknown || b == prove.Unknown:
-		return prove.Unknown
-	}
-	return prove.Proven
 }
 
 // proveDisjoint asks whether one job can get two roles.
@@ -312,7 +302,7 @@ func (s *roleSource) ask(ctx context.Context, a *app, names []string) ([]trustin
 
 // trustFile reads a trust policy from a file.
 func (a *app) trustFile(path string) (*policy.Document, error) {
-	text, err := a.readFile(path)
+	text, err := a.readFile(path, maxFile)
 	if err != nil {
 		return nil, fmt.Errorf("the policy: %w", err)
 	}

@@ -79,7 +79,7 @@ func (s *worldSource) issuers(ctx context.Context, a *app, roles []trusting) ([]
 }
 
 func (a *app) factsFile(path string) (*guard.Facts, error) {
-	text, err := a.readFile(path)
+	text, err := a.readFile(path, maxFile)
 	if err != nil {
 		return nil, fmt.Errorf("the facts: %w", err)
 	}

@@ -1,6 +1,7 @@
 package gitlab
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -385,21 +386,12 @@ func (e *GarbageError) Error() string {
 
 func garbage(call string, err error) error {
 	if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return &GarbageError{call, fmt.Sprintf("%s is a %s", firstOf(t.Field, "it"), t.Value)}
+		return &GarbageError{call, fmt.Sprintf("%s is a %s", cmp.Or(t.Field, "it"), t.Value)}
 	}
 	if _, ok := errors.AsType[*json.SyntaxError](err); ok || errors.Is(err, io.ErrUnexpectedEOF) {
 		return &GarbageError{call, "it is not JSON"}
 	}
 	return &GarbageError{call, strings.ReplaceAll(err.Error(), "\n", "; ")}
-}
-
-func firstOf(values ...string) string {
-	for _, v := range values {
-		if v != "" {
-			return v
-		}
-	}
-	return ""
 }
 
 // pages asks for a whole list, page after page: by GitLab's numbers, or by its
@@ -448,7 +440,7 @@ func nextPage(h http.Header, query url.Values) (url.Values, error) {
 			return nil, nil
 		}
 		n, err := strconv.Atoi(number[0])
-		current, _ := strconv.Atoi(firstOf(query.Get("page"), "1"))
+		current, _ := strconv.Atoi(cmp.Or(query.Get("page"), "1"))
 		if err != nil || n <= current {
 			return nil, errors.New("its pages do not go on")
 		}

@@ -1,6 +1,7 @@
 package gitlab
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -269,7 +270,7 @@ func TestPages(t *testing.T) {
 			status(200, list(1, 1))(w, r)
 		}, 0, "GET /user: the answer is not understood: its pages do not go on"},
 		{"never ends", func(w http.ResponseWriter, r *http.Request) {
-			n, _ := strconv.Atoi(firstOf(r.URL.Query().Get("page"), "1"))
+			n, _ := strconv.Atoi(cmp.Or(r.URL.Query().Get("page"), "1"))
 			w.Header().Set("X-Next-Page", strconv.Itoa(n+1))
 			status(200, list(n, 1))(w, r)
 		}, 0, "GET /user: the list has more than 50000 entries"},

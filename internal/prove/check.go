@@ -67,7 +67,7 @@ func (w *World) Check(role string, doc *policy.Document) Report {
 			continue
 		}
 		r.Statements = append(r.Statements, one)
-		r.Verdict = r.Verdict.worse(one.Verdict)
+		r.Verdict = r.Verdict.Worse(one.Verdict)
 	}
 	return r
 }
@@ -110,7 +110,7 @@ func (w *World) statement(role string, doc *policy.Document, st *policy.Statemen
 		out.Findings = append(out.Findings, other)
 	}
 	for _, f := range out.Findings {
-		out.Verdict = out.Verdict.worse(f.Verdict)
+		out.Verdict = out.Verdict.Worse(f.Verdict)
 	}
 	return out, about
 }

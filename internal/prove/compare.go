@@ -1,6 +1,7 @@
 package prove
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"strings"
@@ -304,7 +305,7 @@ func (is *issuerWorld) both(out *Overlap, docs [2]*policy.Document, statements [
 	}
 	shapes, err := is.reachable(work, statements[0])
 	if err != nil || slices.ContainsFunc(shapes, look) {
-		return err == nil, firstOf(err, work.Err())
+		return err == nil, cmp.Or(err, work.Err())
 	}
 	origins := []origin{{class: OtherProject}, {class: OtherProject, ref: guard.Tag}}
 	filters := [2]filter{newFilter(work, is.Provider.URL, statements[0]), newFilter(work, is.Provider.URL, statements[1])}
@@ -322,14 +323,14 @@ func (is *issuerWorld) both(out *Overlap, docs [2]*policy.Document, statements [
 		few := regular.NewWork(maxStrangers)
 		for s := range is.strangers(few, o, docs[:], statements[:]) {
 			if look(s) {
-				return true, firstOf(work.Err(), few.Err())
+				return true, cmp.Or(work.Err(), few.Err())
 			}
 		}
 		if few.Err() != nil {
 			out.Verdict, out.Why = Unknown, append(out.Why, errTooMany.Error())
 		}
 	}
-	return false, firstOf(work.Err(), is.err)
+	return false, cmp.Or(work.Err(), is.err)
 }
 
 // meet is a request that is in one of the first boxes and one of the second.

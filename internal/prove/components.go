@@ -1,6 +1,7 @@
 package prove
 
 import (
+	"cmp"
 	"errors"
 	"iter"
 	"slices"
@@ -152,7 +153,7 @@ func (is *issuerWorld) unusual(o origin, lead string) *Shape {
 	if is.free[name] == nil {
 		work := regular.NewWork(maxStates)
 		is.free[name] = is.unlinked(work, o, lead)
-		is.err = firstOf(is.err, work.Err())
+		is.err = cmp.Or(is.err, work.Err())
 	}
 	return is.free[name]
 }
@@ -207,15 +208,6 @@ func (j *judgement) stranger(o origin) (*Shape, region, error) {
 }
 
 var errTooMany = errors.New("a project's owner can choose what sub is made of, in too many ways to look at for this statement")
-
-func firstOf(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
 
 // subOf is what GitLab makes sub of, as pieces of a template, or why that cannot
 // be said.

@@ -125,10 +125,10 @@ func (is *Issuer) reusedShapes(w *regular.Work, p *guard.Project) []*Shape {
 // or the environment is protected, there is one for each thing it can say.
 func variants(o origin, components []string) []origin {
 	out := []origin{o}
-	if has(components, "ref_protected") {
+	if slices.Contains(components, "ref_protected") {
 		out = split(out, []string{"true", "false"}, func(o *origin, v string) { o.protected = v })
 	}
-	if has(components, "environment_protected") || has(components, "deployment_tier") {
+	if slices.Contains(components, "environment_protected") || slices.Contains(components, "deployment_tier") {
 		var states []environment
 		for _, protected := range []string{"true", "false"} {
 			for _, tier := range tiers {
@@ -150,15 +150,6 @@ func split[T any](origins []origin, values []T, set func(*origin, T)) []origin {
 		}
 	}
 	return out
-}
-
-func has(list []string, word string) bool {
-	for _, have := range list {
-		if have == word {
-			return true
-		}
-	}
-	return false
 }
 
 // What sub is made of by default, and where a project is named by its id.
@@ -302,7 +293,7 @@ func (b *shapeBuilder) originGroup() Group {
 			b.lacks(claim, "the project's ids: "+f.Why())
 		}
 	}
-	if has(components, "job_project_id") && o.project.ID.State() != guard.StateKnown {
+	if slices.Contains(components, "job_project_id") && o.project.ID.State() != guard.StateKnown {
 		g.Keys = slices.DeleteFunc(g.Keys, func(k Key) bool { return policy.SameKey(k.Name, b.issuer.Provider.URL+":sub") })
 		b.lacks("sub", "the project's id: "+o.project.ID.Why())
 	}
@@ -438,7 +429,7 @@ func (b *shapeBuilder) refs() regular.Language {
 }
 
 // otherGroups are what varies without regard to project and ref. Who can set each
-// is in claimTable.
+// is in setby.go.
 func (b *shapeBuilder) otherGroups() []Group {
 	one := func(words regular.Language, claims ...string) Group {
 		g := Group{Words: words, Tracks: 1}

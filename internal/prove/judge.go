@@ -77,7 +77,7 @@ func (j *judgement) project(p *guard.Project) {
 
 // gap adds a finding if the region reaches into a gap.
 func (j *judgement) gap(s *Shape, r region, gap guard.Gap, group int, bad part) {
-	f := Finding{Requires: gap.Breaks, Guard: gap.Guard, Why: gap.Why, Fix: gap.Fix, Level: gap.Level}
+	f := Finding{Requires: gap.Breaks, Guard: gap.Guard, Why: gap.Why, Fix: j.fix(gap), Level: gap.Level}
 	if gap.Page != "" {
 		f.Page = j.page(s.origin.project, gap.Page)
 	}
@@ -100,6 +100,22 @@ func (j *judgement) gap(s *Shape, r region, gap guard.Gap, group int, bad part) 
 		f.Why = strings.Join(slices.Compact(slices.Clone(r.unmodelled)), "; ") + "; without that: " + gap.Why
 	}
 	j.witness(s, m, f, gap.Who, gap.Does)
+}
+
+// fix is what to change about a gap, where AWS cannot ask for what Mayfly can.
+func (j *judgement) fix(gap guard.Gap) string {
+	asks := func(claim string) bool { return j.Realm == Mayfly || AWSFills(j.Provider.URL, claim) }
+	switch {
+	case gap.Guard == guardImmutableID && !asks("project_id"):
+		return "AWS knows no project_id of this issuer: let the project's sub begin with it (ci_id_token_sub_claim_components), and ask for that"
+	case gap.Guard == guardForkPipelines && !asks("project_id"):
+		return "AWS knows no project of this issuer but by sub: let that begin with project_path or project_id; or turn off running fork pipelines in the parent project"
+	case gap.Guard == guard.MergeRequestSource && !asks("pipeline_source"):
+		return "AWS cannot tell pipelines of merge requests apart for this issuer: open none from the branch, or use the role with Mayfly"
+	case gap.Guard == guardEnvironment && !asks("environment_protected"):
+		return "AWS knows no environments: use the role with Mayfly, or do not require it"
+	}
+	return gap.Fix
 }
 
 // unsettled is why nobody can say which jobs of a project the statement takes:
@@ -169,7 +185,7 @@ func (j *judgement) asks(s *Shape, claim string) bool {
 		return slices.ContainsFunc(st.Keys(), func(key string) bool { return policy.SameKey(key, j.Provider.URL+":"+claim) })
 	}
 	for _, st := range j.doc.Statements() {
-		if (st == j.statement || st.Denies()) && (in(st, claim) || has(components, claim) && in(st, "sub")) {
+		if (st == j.statement || st.Denies()) && (in(st, claim) || slices.Contains(components, claim) && in(st, "sub")) {
 			return true
 		}
 	}
@@ -192,12 +208,9 @@ func (j *judgement) environment(s *Shape, r region) {
 	if !hasKind(j.require, guard.EnvironmentProtected) {
 		return
 	}
-	gap := guard.Gap{Guard: "environment-protection", Breaks: []guard.Requirement{{Kind: guard.EnvironmentProtected}}, Surely: true, Level: guard.Developer,
+	gap := guard.Gap{Guard: guardEnvironment, Breaks: []guard.Requirement{{Kind: guard.EnvironmentProtected}}, Surely: true, Level: guard.Developer,
 		Who: "a Developer", Does: "runs a job on %s that deploys to no protected environment", Why: "the statement does not ask for one",
 		Fix: "ask for environment and, with it, environment_protected"}
-	if j.Realm == AWS {
-		gap.Fix = "AWS knows no environments: use the role with Mayfly, or do not require it"
-	}
 	j.gap(s, r, gap, s.environmentGroup, part{j.work.Preimage(regular.Literal("false"), template(2), 4), true})
 }
 

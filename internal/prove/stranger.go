@@ -1,6 +1,7 @@
 package prove
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -22,7 +23,7 @@ func (is *issuerWorld) forksOf(p *guard.Project, st *policy.Statement) []*Shape 
 		for _, v := range variants(origin{class: ForkOfKnown, project: p, ref: guard.MergeRequest}, subComponents(p)) {
 			pw.forks = append(pw.forks, is.shape(work, v))
 		}
-		is.err = firstOf(is.err, work.Err())
+		is.err = cmp.Or(is.err, work.Err())
 	}
 	return pw.forks
 }
@@ -41,7 +42,7 @@ func (j *judgement) reused(p *guard.Project) {
 	for _, kind := range []guard.RefKind{guard.Branch, guard.Tag} {
 		s, r, err := j.stranger(origin{class: ReusedPath, project: p, ref: kind})
 		if err != nil {
-			j.finding(Finding{Verdict: Unknown, Guard: "immutable-id", Project: p.Path, Why: err.Error()})
+			j.finding(Finding{Verdict: Unknown, Guard: guardImmutableID, Project: p.Path, Why: err.Error()})
 		}
 		if s != nil {
 			j.whole(s, r, reusedPath(p))
@@ -56,7 +57,7 @@ func (is *issuerWorld) reusedOf(p *guard.Project) []*Shape {
 	if pw.reused == nil {
 		work := regular.NewWork(maxStates)
 		pw.reused = is.reusedShapes(work, p)
-		is.err = firstOf(is.err, work.Err())
+		is.err = cmp.Or(is.err, work.Err())
 	}
 	return pw.reused
 }
@@ -70,7 +71,7 @@ func (j *judgement) forks(p *guard.Project) {
 			// that it is a fork.
 			for _, named := range []regular.Template{template(trackProjectID), template(trackNamespace, "/", trackName)} {
 				if values, few := j.values(s, r, named); few {
-					j.finding(Finding{Verdict: Unknown, Requires: gap.Breaks, Guard: gap.Guard, Fix: gap.Fix,
+					j.finding(Finding{Verdict: Unknown, Requires: gap.Breaks, Guard: gap.Guard, Fix: j.fix(gap),
 						Why: "nothing is known of the project " + strings.Join(values, ", ") + ", which may be a fork of " + p.Path})
 					return
 				}
@@ -128,7 +129,7 @@ func (j *judgement) others() {
 	for _, kind := range []guard.RefKind{guard.Branch, guard.Tag} {
 		s, r, err := j.stranger(origin{class: OtherProject, ref: kind})
 		if err != nil {
-			j.finding(Finding{Verdict: Unknown, Guard: "known-projects", Why: err.Error()})
+			j.finding(Finding{Verdict: Unknown, Guard: guardKnownProjects, Why: err.Error()})
 		}
 		if s != nil {
 			j.anotherProject(s, r)
@@ -152,7 +153,7 @@ func (j *judgement) anotherProject(s *Shape, r region) bool {
 		}
 		return false
 	}
-	j.whole(s, r, guard.Gap{Guard: "known-projects", Breaks: j.require, Surely: true,
+	j.whole(s, r, guard.Gap{Guard: guardKnownProjects, Breaks: j.require, Surely: true,
 		Who: "anyone who may create a project there", Does: "creates the project %s, of which they are the Owner", Why: "the statement trusts projects by a pattern, ones that do not exist yet among them",
 		Fix: "name the projects the role is for"})
 	return true
@@ -172,14 +173,14 @@ func (j *judgement) values(s *Shape, r region, t regular.Template) (values []str
 func (j *judgement) person() {
 	for _, s := range j.personShapes(j.statement) {
 		if r := s.allows(j.work, j.doc, j.statement, j.Provider); !r.empty() {
-			j.whole(s, r, guard.Gap{Guard: "jobs-only", Breaks: j.require, Surely: true, Who: "somebody", Does: "signs in with GitLab at an application that uses its ID tokens",
+			j.whole(s, r, guard.Gap{Guard: guardJobsOnly, Breaks: j.require, Surely: true, Who: "somebody", Does: "signs in with GitLab at an application that uses its ID tokens",
 				Why: "the token of somebody who signs in has the same issuer and keys as a job's", Fix: "ask for a sub that begins with project_path: or project_id:"})
 		}
 	}
 }
 
 func reusedPath(p *guard.Project) guard.Gap {
-	return guard.Gap{Guard: "immutable-id", Breaks: []guard.Requirement{{Kind: guard.ImmutableID}}, Surely: true,
+	return guard.Gap{Guard: guardImmutableID, Breaks: []guard.Requirement{{Kind: guard.ImmutableID}}, Surely: true,
 		Who: "anyone", Does: "creates a project at the path " + p.Path + ", once it is renamed, moved or deleted, and pushes %s", Why: "the statement knows the project by its path alone",
 		Fix: "ask for project_id too (mayfly lint --fix writes it)"}
 }
@@ -195,7 +196,7 @@ func asksWhereItRuns(st *policy.Statement, p arn.Provider, of *guard.Project) bo
 // parent lets it.
 func (j *judgement) forkRuns(p *guard.Project) guard.Gap {
 	_, known := p.ForkPipelinesInParent.Value()
-	gap := guard.Gap{Guard: "fork-pipelines", Breaks: j.require, Surely: known,
+	gap := guard.Gap{Guard: guardForkPipelines, Breaks: j.require, Surely: known,
 		Who: "anyone who may fork the project", Does: "opens a merge request from a fork's branch %s, whose pipeline runs in the project once a member starts it", Why: "a fork's job runs where its merge request goes",
 		Fix: "ask for project_path or project_id, which are the fork's own; or turn off running fork pipelines in the parent project", Page: "/-/settings/ci_cd"}
 	if !known {

@@ -27,9 +27,9 @@ func (v Verdict) String() string {
 	return verdictNames[Unknown]
 }
 
-// worse is the verdict on two things together: one hole refutes, and what is
+// Worse is the verdict on two things together: one hole refutes, and what is
 // unknown proves nothing.
-func (v Verdict) worse(u Verdict) Verdict {
+func (v Verdict) Worse(u Verdict) Verdict {
 	switch {
 	case v == Refuted || u == Refuted:
 		return Refuted
@@ -38,6 +38,15 @@ func (v Verdict) worse(u Verdict) Verdict {
 	}
 	return Proven
 }
+
+// Guards that are not about refs, and so none of the guard room's.
+const (
+	guardKnownProjects guard.Guard = "known-projects"
+	guardImmutableID   guard.Guard = "immutable-id"
+	guardForkPipelines guard.Guard = "fork-pipelines"
+	guardJobsOnly      guard.Guard = "jobs-only"
+	guardEnvironment   guard.Guard = "environment-protection"
+)
 
 // Report is the verdict on a role, and why.
 type Report struct {

@@ -1,6 +1,7 @@
 package webidentity
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -134,23 +135,16 @@ func GuardKeys(b *policy.ContextBuilder, trust *policy.Document, c Claims, g Gua
 			done[name] = true
 			at := slices.IndexFunc(answers, func(a guard.DoorAnswer) bool { return a.Key == guard.DoorPrefix+name })
 			if at < 0 {
-				b.SetUnanswered(guard.DoorPrefix+name, or(g.Why, "there is no such key"))
+				b.SetUnanswered(guard.DoorPrefix+name, cmp.Or(g.Why, "there is no such key"))
 				continue
 			}
 			if value, known := answers[at].Value.Value(); known {
 				b.Set(guard.DoorPrefix+name, value)
 			} else {
-				b.SetUnanswered(guard.DoorPrefix+name, or(answers[at].Value.Why(), "nobody knows"))
+				b.SetUnanswered(guard.DoorPrefix+name, cmp.Or(answers[at].Value.Why(), "nobody knows"))
 			}
 		}
 	}
-}
-
-func or(text, otherwise string) string {
-	if text == "" {
-		return otherwise
-	}
-	return text
 }
 
 // GuardsKnown are the condition keys about what GitLab enforces that a context

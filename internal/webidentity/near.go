@@ -1,6 +1,7 @@
 package webidentity
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -53,7 +54,7 @@ func (q Question) reason(t *policy.Trace, f policy.Failure, all bool) string {
 		return policy.Explanation{Request: q.request(ActionAssume)}.Sentence(f, false)
 	case !isClaim:
 		if name, ok := guardOf(f.Condition.Key()); ok {
-			return or(miss{Failure: f, question: &q}.guarded(name), f.Reason())
+			return cmp.Or(miss{Failure: f, question: &q}.guarded(name), f.Reason())
 		}
 		return f.Reason()
 	}
