@@ -86,7 +86,7 @@ func severityOf(rule string) Severity {
 
 // Check looks for every known mistake. The remarks come in the order of the text.
 func Check(doc *policy.Document, o Options) []Remark {
-	l := &linter{doc: doc, reading: prove.Read(doc, o.GitLabs), Options: o}
+	l := newLinter(doc, o)
 	for _, st := range doc.Statements() {
 		l.statement(st)
 	}
@@ -103,6 +103,18 @@ type linter struct {
 	remarks []Remark
 }
 
+// newLinter knows which of the policy's providers are GitLabs: those that are named
+// so, and those of which the policy shows it.
+func newLinter(doc *policy.Document, o Options) *linter {
+	o.GitLabs = slices.Clone(o.GitLabs)
+	for _, p := range prove.Providers(doc) {
+		if prove.IsGitLab(doc, p) && !slices.Contains(o.GitLabs, p) {
+			o.GitLabs = append(o.GitLabs, p)
+		}
+	}
+	return &linter{doc: doc, reading: prove.Read(doc, o.GitLabs), Options: o}
+}
+
 // remark notes a mistake at a place.
 func (l *linter) remark(rule string, st *policy.Statement, at policy.Position, fix, format string, args ...any) {
 	l.remarks = append(l.remarks, Remark{Rule: rule, Severity: severityOf(rule), Statement: st.Name(), Line: at.Line, Column: at.Column,
@@ -110,7 +122,7 @@ func (l *linter) remark(rule string, st *policy.Statement, at policy.Position, f
 }
 
 func (l *linter) isGitLab(p arn.Provider) bool {
-	return slices.Contains(l.GitLabs, p) || prove.IsGitLab(l.doc, p)
+	return slices.Contains(l.GitLabs, p)
 }
 
 // statement looks at one statement. A Deny takes away; of those only the

@@ -151,6 +151,34 @@ func TestOtherIssuer(t *testing.T) {
 	}
 }
 
+// TestOwnGitLab: of a GitLab of one's own the same is said as of gitlab.com, be it
+// named as one, called so, or known by the subjects that the policy asks for.
+func TestOwnGitLab(t *testing.T) {
+	for _, conditions := range []string{
+		good,
+		`"StringLike":{"sub":"project_path:acme/web:ref_type:branch:ref:release*"}`,
+		`"StringLike":{"sub":"project_path:acme/web:*"}`,
+		`"StringLike":{"sub":"project_path:acme*"},"StringEquals":{"nosuch":"x"}`,
+		`"StringEquals":{"aud":"x"}`,
+	} {
+		want := rulesOf(remarks(t, Options{}, statement(conditions)))
+		for _, host := range []string{"gitlab.example.com", "code.example.com:8443/git"} {
+			own := strings.ReplaceAll(statement(conditions), "gitlab.com", host)
+			var named Options
+			if !strings.Contains(conditions, "project_path:") && !strings.HasPrefix(host, "gitlab.") {
+				named.GitLabs = []arn.Provider{{Account: gitlabCom.Account, URL: host}}
+			}
+			if got := rulesOf(remarks(t, named, own)); !slices.Equal(got, want) {
+				t.Errorf("%s: %v, of gitlab.com %v\n%s", host, got, want, own)
+			}
+		}
+	}
+	foreign := strings.ReplaceAll(statement(`"StringEquals":{"aud":"x"}`), "gitlab.com", "idp.example.com")
+	if got := rulesOf(remarks(t, Options{}, foreign)); len(got) > 0 {
+		t.Errorf("an issuer that is no GitLab: %v", got)
+	}
+}
+
 // TestPlaces: a remark says where, and what to do.
 func TestPlaces(t *testing.T) {
 	for _, r := range remarks(t, Options{}, statement(good), statement(`"StringLike":{"sub":"project_path:acme*"}`), statement(`"StringEquals":{"aud":"x"}`)) {

@@ -21,7 +21,7 @@ import (
 // A statement that speaks of projects by a pattern is not pinned: nobody knows
 // which ids it means.
 func Pin(doc *policy.Document, o Options) (*policy.Document, []string, error) {
-	l := &linter{doc: doc, Options: o}
+	l := newLinter(doc, o)
 	root, err := strictjson.Parse(doc.Text())
 	if err != nil {
 		return nil, nil, err // unreachable: it was parsed before

@@ -211,7 +211,8 @@ func (r *Reading) RefsOf(st *policy.Statement, p arn.Provider) Refs {
 		}
 		taken[i], every[i] = w.Union(taken[i], refs), s.refNames()
 	}
-	out.AnyBranch, out.AnyTag = taken[guard.Branch].Equal(every[guard.Branch]), taken[guard.Tag].Equal(every[guard.Tag])
+	all := func(kind guard.RefKind) bool { return !every[kind].IsEmpty() && taken[kind].Equal(every[kind]) }
+	out.AnyBranch, out.AnyTag = all(guard.Branch), all(guard.Tag)
 	if both := w.Intersect(taken[guard.Branch], taken[guard.Tag]); !out.AnyBranch && !out.AnyTag {
 		out.SameNameTag, _ = both.Witness(fillers...)
 	}
