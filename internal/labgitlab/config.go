@@ -88,12 +88,12 @@ type workflow struct {
 // ReasonMalformed; an include the lab does not follow, of ReasonNotModelled. A
 // job's own unmodelled keywords are refused only when it would run.
 func LoadPipeline(files fs.FS, name string) (*PipelineConfig, error) {
-	return loadPipeline(files, name, nil)
+	in := includer{source: source{files: files}}
+	return in.pipeline(name)
 }
 
-func loadPipeline(files fs.FS, name string, variables variableList) (*PipelineConfig, error) {
-	in := includer{files: files, variables: variables}
-	root, err := in.load(name)
+func (in *includer) pipeline(name string) (*PipelineConfig, error) {
+	root, err := in.load(name, nil, Position{File: name})
 	if err != nil {
 		return nil, err
 	}

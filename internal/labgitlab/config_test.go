@@ -157,8 +157,11 @@ func TestRefusedByNameWhenRead(t *testing.T) {
 		{"include: [{project: a/b, file: c.yml}]\nj: {script: [x]}", "include:project"},
 		{"include: {template: Go.gitlab-ci.yml}\nj: {script: [x]}", "include:template"},
 		{"include: {component: a/b@1}\nj: {script: [x]}", "include:component"},
-		{"include: {local: a.yml, inputs: {x: y}}\nj: {script: [x]}", "include:inputs"},
-		{"spec: {inputs: {x: {}}}\n---\nj: {script: [x]}", "spec"},
+		{"spec: {include: [{local: a.yml}]}\n---\nj: {script: [x]}", "spec:include"},
+		{"spec: {component: [name]}\n---\nj: {script: [x]}", "spec:component"},
+		{"spec: {inputs: {x: {rules: [{default: y}]}}}\n---\nj: {script: [x]}", "spec:inputs:rules"},
+		{"spec: {inputs: {x: {type: array, default: [y]}}}\n---\nj: {script: ['a $[[ inputs.x ]]']}", "$[[ inputs.x ]]"},
+		{"spec: {inputs: {}}\n---\nj: {script: ['$[[ component.name ]]']}", "$[[ component ]]"},
 		{"j: {script: [x], rules: [{if: '$[[ inputs.x ]] == \"y\"'}]}", "$[[ inputs ]]"},
 	} {
 		_, err := loadText(t, tt.yaml)
@@ -344,7 +347,7 @@ func FuzzPipeline(f *testing.F) {
 		"j: {script: [x]}", "include: a.yml\nj: {extends: .b, script: !reference [.b, script]}\n.b: {script: [y]}",
 		".a: &a {script: [x]}\nj: {<<: *a, rules: [{if: $A, changes: [b], exists: {paths: [c]}}], needs: [{job: k, optional: true}]}",
 		"default: {id_tokens: {T: {aud: [a]}}}\nj: {script: x, environment: {name: a/$B}, only: [main, /x/i], artifacts: {reports: {dotenv: e}}}",
-		"spec: {}\n---\nj: 1", "a: &a [*a]", "variables: {A: {value: 1.10, expand: false}}\nworkflow: {rules: [{when: never}], name: x}\nj: {script: [1]}",
+		"spec: {}\n---\nj: 1", "spec: {inputs: {a: {default: 'x $B', regex: x}, b: {type: array, default: [1]}}}\n---\n'j $[[ inputs.a | expand_vars | truncate(0,3) ]]': {script: $[[ inputs.b ]]}", "a: &a [*a]", "variables: {A: {value: 1.10, expand: false}}\nworkflow: {rules: [{when: never}], name: x}\nj: {script: [1]}",
 	} {
 		f.Add(seed)
 	}

@@ -32,7 +32,7 @@ func TestTheDocumentationNamesEveryKeyword(t *testing.T) {
 		}
 	}
 	for _, key := range []string{"tier", "version", "users", "runner", "burned_project_routes", "identities", "namespace_id", "full_path", "path_with_namespace",
-		"ci_config_path", "build_timeout", "ci_id_token_sub_claim_components", "ci_pipeline_variables_minimum_override_role", "forked_from_project",
+		"ci_config_path", "catalog_resource", "build_timeout", "ci_id_token_sub_claim_components", "ci_pipeline_variables_minimum_override_role", "forked_from_project",
 		"ci_allow_fork_pipelines_to_run_in_parent_project", "protect_merge_request_pipelines", "required_approval_count", "environment_scope", "variable_type", "maximum_timeout", "external_url"} {
 		if !strings.Contains(page, "`"+key+"`") {
 			t.Errorf("docs/lab.md does not explain %s", key)

@@ -22,7 +22,8 @@ type seed struct {
 	mr       *mergeRequest
 	request  PipelineRequest
 	pipeline *Pipeline
-	files    fs.FS
+	trees    []*os.Root
+	files    fs.FS // the first of them
 	config   *PipelineConfig
 	root     []yamlVariable // the configuration's variables, the workflow's over them
 }
@@ -219,20 +220,35 @@ func (s *seed) plan() ([]seededJob, error) {
 	if pushed && skipCI.MatchString(s.ref.Message) {
 		return nil, refuse(ReasonNoPipeline, Position{}, "the commit message asks to skip CI")
 	}
-	tree, err := os.OpenRoot(s.ref.Directory)
-	if err != nil {
+	defer s.closeTrees()
+	var err error
+	if s.files, err = s.openTree(s.ref.Directory); err != nil {
 		return nil, err
 	}
-	defer func() { _ = tree.Close() }() // opened for reading
-	s.files = tree.FS()
-	s.config, err = loadPipeline(s.files, s.project.ConfigPath, s.configVariables())
-	if err != nil {
+	in := includer{source: source{files: s.files}, variables: s.configVariables(), component: s.component}
+	if s.config, err = in.pipeline(s.project.ConfigPath); err != nil {
 		return nil, err
 	}
 	if err := s.evaluateWorkflow(); err != nil {
 		return nil, err
 	}
 	return s.seedJobs()
+}
+
+// openTree opens a working tree, until the pipeline is planned.
+func (s *seed) openTree(directory string) (fs.FS, error) {
+	tree, err := os.OpenRoot(directory)
+	if err != nil {
+		return nil, err
+	}
+	s.trees = append(s.trees, tree)
+	return tree.FS(), nil
+}
+
+func (s *seed) closeTrees() {
+	for _, tree := range s.trees {
+		_ = tree.Close() // opened for reading
+	}
 }
 
 // configVariables are what include locations and include:rules know.

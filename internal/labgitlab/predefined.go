@@ -71,6 +71,12 @@ func (s *seed) projectVariables() variableList {
 	return v
 }
 
+// issuerHost is what CI_SERVER_FQDN says: the host, with a port that is its own.
+func issuerHost(issuer string) string {
+	u, _ := url.Parse(issuer) // checked by New
+	return u.Host
+}
+
 func serverVariables(issuer, version string) variableList {
 	u, _ := url.Parse(issuer) // checked by New
 	port := u.Port()
@@ -79,7 +85,7 @@ func serverVariables(issuer, version string) variableList {
 	}
 	major, minor, patch := versionParts(version)
 	var v variableList
-	v.add("CI_SERVER_FQDN", u.Host)
+	v.add("CI_SERVER_FQDN", issuerHost(issuer))
 	v.add("CI_SERVER_URL", issuer)
 	v.add("CI_SERVER_HOST", u.Hostname())
 	v.add("CI_SERVER_PORT", port)

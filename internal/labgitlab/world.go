@@ -80,6 +80,7 @@ type Project struct {
 	DefaultBranch         string
 	Directory             string // absolute path of the working tree
 	ConfigPath            string // ci_config_path
+	CatalogResource       bool   // its semantic-version tags are releases in the CI/CD catalog
 	BuildTimeout          time.Duration
 	SubComponents         []string // ci_id_token_sub_claim_components
 	ForkedFrom            string

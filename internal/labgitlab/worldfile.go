@@ -151,6 +151,7 @@ func (r *worldReader) project(rec *record) Project {
 		DefaultBranch:         rec.textOr("default_branch", "main"),
 		Directory:             r.directory(rec),
 		ConfigPath:            rec.textOr("ci_config_path", ".gitlab-ci.yml"),
+		CatalogResource:       rec.boolean("catalog_resource", false),
 		BuildTimeout:          rec.duration("build_timeout", defaultBuildTimeout),
 		SubComponents:         rec.strings("ci_id_token_sub_claim_components"),
 		ForkedFrom:            rec.text("forked_from_project"),
