@@ -11,6 +11,8 @@ import (
 	"time"
 	"unicode"
 
+	"mayfly.internal/internal/secret"
+	"mayfly.internal/internal/sigv4"
 	"mayfly.internal/internal/wire/awsquery"
 	"mayfly.internal/internal/wire/awsrest"
 	"mayfly.internal/internal/wire/ekswire"
@@ -104,6 +106,34 @@ type Provider struct {
 func (a *AWS) Caller(ctx context.Context) (arn, account string, err error) {
 	r, err := query(ctx, a.sts, stswire.EncodeCallerIdentity(), stswire.ParseCallerIdentity)
 	return r.ARN, r.Account, err
+}
+
+// Session is a role session and its temporary credentials.
+type Session struct {
+	ARN         string // of the session
+	Credentials sigv4.Credentials
+	Expires     time.Time
+}
+
+// AssumeRoleWithWebIdentity exchanges an ID token for a role's credentials. It is
+// unsigned, whoever asks: the token says who that is. It is asked again like a
+// question, and where the provider of the token could not be reached.
+func (a *AWS) AssumeRoleWithWebIdentity(ctx context.Context, in stswire.AssumeRoleWithWebIdentity) (Session, error) {
+	f := stswire.EncodeAssumeRoleWithWebIdentity(in)
+	r, err := retried(ctx, a.sts, func() (stswire.WebIdentityResult, error) {
+		r := formRequest(f)
+		r.unsigned = true
+		return exchange(ctx, a.sts, r, stswire.ParseAssumeRoleWithWebIdentity, queryError)
+	})
+	if err != nil {
+		return Session{}, err
+	}
+	c := r.Credentials
+	expires, err := c.Expires()
+	if err != nil {
+		return Session{}, err // unreachable: the answer was read
+	}
+	return Session{ARN: r.AssumedRoleUser.ARN, Expires: expires, Credentials: sigv4.Credentials{AccessKeyID: c.AccessKeyID, SecretKey: secret.New(c.SecretAccessKey), SessionToken: c.SessionToken}}, nil
 }
 
 // Role is a role by its name, without its path.
@@ -272,14 +302,19 @@ func changeOnly(ctx context.Context, l *link, f *awsquery.Form) error {
 
 // change sends a form of the Query protocol, once.
 func change[T any](ctx context.Context, l *link, f *awsquery.Form, parse func([]byte) (T, error)) (out T, err error) {
-	r := request{method: http.MethodPost, path: "/", contentType: "application/x-www-form-urlencoded; charset=utf-8", body: f.Body()}
-	return exchange(ctx, l, r, parse, func(a answer) *Error {
-		e, id, err := awsquery.ParseFailure(a.status, a.body)
-		if err != nil {
-			return nil
-		}
-		return &Error{Status: e.Status, Code: e.Code, Message: e.Message, Request: id}
-	})
+	return exchange(ctx, l, formRequest(f), parse, queryError)
+}
+
+func formRequest(f *awsquery.Form) request {
+	return request{method: http.MethodPost, path: "/", contentType: "application/x-www-form-urlencoded; charset=utf-8", body: f.Body()}
+}
+
+func queryError(a answer) *Error {
+	e, id, err := awsquery.ParseFailure(a.status, a.body)
+	if err != nil {
+		return nil
+	}
+	return &Error{Status: e.Status, Code: e.Code, Message: e.Message, Request: id}
 }
 
 // get asks a question of a REST protocol.
@@ -354,5 +389,6 @@ func retried[T any](ctx context.Context, l *link, ask func() (T, error)) (T, err
 
 // passing reports whether the same question may be answered later.
 func (e *Error) passing() bool {
-	return e.Status >= 500 || e.Status == http.StatusTooManyRequests || strings.Contains(e.Code, "Throttl") || e.Code == "TooManyRequestsException" || e.Code == "RequestLimitExceeded"
+	return e.Status >= 500 || e.Status == http.StatusTooManyRequests || strings.Contains(e.Code, "Throttl") || e.Code == "TooManyRequestsException" || e.Code == "RequestLimitExceeded" ||
+		e.Code == "IDPCommunicationError" // (STS API, AssumeRoleWithWebIdentity: "you can retry the request a limited number of times")
 }

@@ -21,6 +21,7 @@ import (
 	"mayfly.internal/internal/wire/awsrest"
 	"mayfly.internal/internal/wire/ekswire"
 	"mayfly.internal/internal/wire/iamwire"
+	"mayfly.internal/internal/wire/stswire"
 )
 
 // houseConfig is the administrator's of a whole server.
@@ -161,6 +162,59 @@ func TestSignatureIsVerified(t *testing.T) {
 		if e, ok := errors.AsType[*client.Error](err); !ok || e.Code != name {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestAssumeRoleWithWebIdentity: a token is all it takes, and whose credentials
+// the client has besides is not said.
+func TestAssumeRoleWithWebIdentity(t *testing.T) {
+	h := housetest.New(t)
+	in := stswire.AssumeRoleWithWebIdentity{RoleARN: housetest.Role, SessionName: "acme-web-1", Token: h.Tokens()["good"], Duration: 20 * time.Minute}
+	for name, c := range map[string]sigv4.Credentials{
+		"no credentials":     {},
+		"the administrator":  houseConfig(h).Credentials,
+		"others' old ones":   {AccessKeyID: "AKIAIOSFODNN7EXAMPLE", SecretKey: secret.New("x")},
+		"those of a session": {AccessKeyID: h.Expired.AccessKeyID, SecretKey: secret.New(h.Expired.SecretAccessKey), SessionToken: h.Expired.SessionToken},
+	} {
+		config := houseConfig(h)
+		config.Credentials = c
+		s, err := newAWS(t, client.AWSConfig{Config: config}).AssumeRoleWithWebIdentity(t.Context(), in)
+		if err != nil || s.ARN != "arn:aws:sts::"+housetest.Account+":assumed-role/deployer/acme-web-1" || time.Until(s.Expires) > 20*time.Minute || time.Until(s.Expires) < 19*time.Minute {
+			t.Errorf("%s: %+v, %v", name, s, err)
+			continue
+		}
+		config.Credentials = s.Credentials
+		if arn, _, err := newAWS(t, client.AWSConfig{Config: config}).Caller(t.Context()); err != nil || arn != s.ARN {
+			t.Errorf("%s: the caller is %s, %v", name, arn, err)
+		}
+	}
+	a := newAWS(t, client.AWSConfig{Config: houseConfig(h)})
+	for name, tt := range map[string]struct{ token, role, code string }{
+		"another branch": {h.Token("acme/web", "other"), housetest.Role, "AccessDenied"},
+		"another role":   {in.Token, housetest.Next, "AccessDenied"},
+		"forged":         {h.Tokens()["forged"], housetest.Role, "InvalidIdentityToken"},
+		"expired":        {h.Tokens()["expired"], housetest.Role, "ExpiredTokenException"},
+		"no role":        {in.Token, "deployer", "ValidationError"},
+	} {
+		other := in
+		other.Token, other.RoleARN = tt.token, tt.role
+		s, err := a.AssumeRoleWithWebIdentity(t.Context(), other)
+		if e, ok := errors.AsType[*client.Error](err); !ok || e.Code != tt.code || s != (client.Session{}) || strings.Contains(err.Error(), tt.token) {
+			t.Errorf("%s: %+v, %v", name, s, err)
+		}
+	}
+	f := newFake(t, func(n int, w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "" {
+			t.Error("it is signed")
+		}
+		if n < 3 {
+			fail(w, 400, "IDPCommunicationError")
+			return
+		}
+		fail(w, 403, "IDPRejectedClaim")
+	})
+	if s, err := f.aws().AssumeRoleWithWebIdentity(t.Context(), in); err == nil || s != (client.Session{}) || len(f.asked) != 3 {
+		t.Errorf("asked %d times: %+v, %v", len(f.asked), s, err)
 	}
 }
 
