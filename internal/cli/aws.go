@@ -45,16 +45,30 @@ func newAWS(c client.AWSConfig) (*client.AWS, error) {
 // awsConfig says which IAM, STS and EKS are meant, and as whom. The region is
 // empty where nobody names one.
 func (a *app) awsConfig(ctx context.Context) (client.AWSConfig, error) {
-	if a.askAWS && a.server != "" {
-		return client.AWSConfig{}, &usageError{errors.New("--server names a Mayfly server, and --aws means AWS itself")}
+	if err := a.oneServer(); err != nil {
+		return client.AWSConfig{}, err
 	}
 	p, err := a.credentials(ctx)
 	if err != nil {
 		return client.AWSConfig{}, err
 	}
+	return a.awsConfigOf(p)
+}
+
+// oneServer refuses two servers that are meant at once.
+func (a *app) oneServer() error {
+	if a.askAWS && a.server != "" {
+		return &usageError{errors.New("--server names a Mayfly server, and --aws means AWS itself")}
+	}
+	return nil
+}
+
+// awsConfigOf is awsConfig for credentials that are at hand, or for none.
+func (a *app) awsConfigOf(p client.Profile) (client.AWSConfig, error) {
 	c := client.AWSConfig{Config: client.Config{Region: firstOf(a.region, os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION"), p.Region), CAFile: firstOf(a.serverCAFile(), p.CAFile),
 		Credentials: p.Credentials, UserAgent: "mayfly/" + Version}}
 	if !a.realAWS() {
+		var err error
 		c.Endpoint, err = a.serverURL()
 		return c, err
 	}

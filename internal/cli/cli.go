@@ -4,7 +4,8 @@
 // How it speaks: what was asked for goes to standard output and nothing else
 // does; everything for a person goes to standard error; an error is one line
 // of fact, then hints of what to do. Exit status 0 is success, 1 a refusal or
-// failure, 2 a wrong call, 3 a question that nobody can answer.
+// failure, 2 a wrong call, 3 a question that nobody can answer; a program that is
+// run in our place gives its own.
 package cli
 
 import (
@@ -65,6 +66,9 @@ func Report(program string, err error, stderr io.Writer) int {
 		for _, text := range h.Hints {
 			fmt.Fprintf(stderr, "%s: hint: %s\n", program, text)
 		}
+	}
+	if e, ok := errors.AsType[*exitError](err); ok {
+		return e.status
 	}
 	if _, ok := errors.AsType[*usageError](err); ok || strings.HasPrefix(err.Error(), "unknown command") {
 		fmt.Fprintf(stderr, "%s: hint: %s --help says what there is\n", program, program)
