@@ -52,31 +52,40 @@ it. Nothing is stored.`,
 
 // askAdmin asks the admin socket for credentials.
 func askAdmin(ctx context.Context, path string) (a server.AdminCredentials, err error) {
+	err = askSocket(ctx, path, http.MethodPost, "/credentials", &a)
+	return a, err
+}
+
+// noServerError says that nobody listens at a socket.
+type noServerError struct{ error }
+
+// askSocket asks the admin socket of a server something.
+func askSocket(ctx context.Context, path, method, what string, into any) error {
 	c := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", path)
 	}}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://mayflyd/credentials", nil)
+	req, err := http.NewRequestWithContext(ctx, method, "http://mayflyd"+what, nil)
 	if err != nil {
-		return a, err
+		return err
 	}
 	resp, err := c.Do(req)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return a, fmt.Errorf("no server answers at %s: is mayflyd serving with this --data and --config?", path)
+		return noServerError{fmt.Errorf("no server answers at %s: is mayflyd serving with this --data and --config?", path)}
 	case errors.Is(err, fs.ErrPermission):
-		return a, fmt.Errorf("this user may not open %s: it is for the server's own user and root", path)
+		return fmt.Errorf("this user may not open %s: it is for the server's own user and root", path)
 	case err != nil:
-		return a, err
+		return err
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	if err != nil {
-		return a, err
+		return err
 	}
 	if resp.StatusCode != http.StatusOK {
-		return a, errors.New(strings.TrimSpace(string(body)))
+		return errors.New(strings.TrimSpace(string(body)))
 	}
-	return a, json.Unmarshal(body, &a)
+	return json.Unmarshal(body, into)
 }
 
 // formats :: --format → how credentials are printed.

@@ -56,7 +56,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	f.StringVar(&o.config, "config", "", "configuration `FILE` (default: none is needed)")
 	f.StringVar(&o.data, "data", "", "data `DIR` (default /var/lib/mayfly for root, else $XDG_DATA_HOME/mayfly)")
 	f.StringVar(&o.socket, "admin-socket", "", "`PATH` of the admin socket (default DATA/admin.sock)")
-	root.AddCommand(newServe(o, stderr), newCheck(o, stdout), newAdmin(o, stdout, stderr))
+	root.AddCommand(newServe(o, stderr), newCheck(o, stdout), newAdmin(o, stdout, stderr), newRotateKeys(o, os.Stdin, stdout, stderr))
 	return root
 }
 
@@ -80,7 +80,7 @@ func newServe(o *options, stderr io.Writer) *cobra.Command {
 	cmd := &cobra.Command{Use: "serve", Short: "Serve until told to stop", Args: cobra.NoArgs,
 		Long: `serve answers STS, IAM, EKS and the webhooks of clusters on one HTTPS address. It
 needs no configuration: on the first start it makes a data directory with a
-database, a CA of its own (DATA/ca.pem), session keys and an account id.
+database, a CA of its own (DATA/ca.pem), keys and an account id.
 
 SIGTERM and SIGINT end it; requests under way are answered first. SIGHUP reads
 the configuration anew and logs what is in force and what needs a restart.`,

@@ -12,6 +12,7 @@
 // The package does not know what a claim means: issuer, audience and times are
 // the rules of package oidc. It fetches nothing: header fields that name a key
 // or where to find one (jwk, jku, x5u, x5c) are refused, not followed. It does
-// not decrypt (JWE), knows no symmetric algorithm and no JSON serialisation,
-// and it signs nothing.
+// not decrypt (JWE), and knows no symmetric algorithm and no JSON serialisation.
+//
+// A SigningKey makes what Mayfly itself issues; it shares nothing with the checks.
 package jwt

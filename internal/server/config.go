@@ -25,6 +25,7 @@ import (
 	"mayfly.internal/internal/iam"
 	"mayfly.internal/internal/jwks"
 	"mayfly.internal/internal/jwt"
+	"mayfly.internal/internal/keyset"
 	"mayfly.internal/internal/oidc"
 	"mayfly.internal/internal/session"
 )
@@ -75,6 +76,9 @@ type Config struct {
 	Authenticator AuthenticatorConfig `yaml:"authenticator"`
 	// JWKS is about fetching issuers' keys.
 	JWKS JWKSConfig `yaml:"jwks"`
+	// Keys is about the server's own keys: those that sessions are sealed and
+	// tokens are signed with.
+	Keys KeysConfig `yaml:"keys"`
 	// Issuers says more of single issuers. An issuer needs no entry here to be
 	// registered as a provider.
 	Issuers []IssuerConfig `yaml:"issuers"`
@@ -200,6 +204,39 @@ type JWKSConfig struct {
 	MaxStale Duration `yaml:"max_stale"`
 }
 
+// KeysConfig is about the server's own keys.
+type KeysConfig struct {
+	// RotateAfter is the age at which the next key takes over: 1h or more.
+	// Default 720h.
+	RotateAfter Duration `yaml:"rotate_after"`
+	// PublishAhead is how long a key that signs is published before it does, at
+	// most rotate_after: longer than whoever trusts this server keeps its key set.
+	// Default 1h.
+	PublishAhead Duration `yaml:"publish_ahead"`
+}
+
+// minRotateAfter keeps the number of keys small that still open what they sealed.
+const minRotateAfter = time.Hour
+
+func (k KeysConfig) check(bad func(format string, args ...any)) {
+	if d := time.Duration(k.RotateAfter); d < minRotateAfter {
+		bad("keys.rotate_after: %s is less than %s", d, minRotateAfter)
+	}
+	if k.PublishAhead > k.RotateAfter {
+		bad("keys.publish_ahead: %s is more than rotate_after, which is %s: no key would ever sign in time", time.Duration(k.PublishAhead), time.Duration(k.RotateAfter))
+	}
+}
+
+// maxTokenLife is how long a token lives at most that this server signs
+// (CONTRACTS §7).
+const maxTokenLife = 10 * time.Minute
+
+// wantedKeys is what the server's keys are to be like.
+func (c Config) wantedKeys() keyset.Wanted {
+	return keyset.Wanted{After: time.Duration(c.Keys.RotateAfter), Ahead: time.Duration(c.Keys.PublishAhead), Longest: map[keyset.Use]time.Duration{
+		keyset.Sealing: time.Duration(c.MaxSessionDuration), keyset.ES256: maxTokenLife}}
+}
+
 // IssuerConfig says more of one issuer.
 type IssuerConfig struct {
 	// URL is the issuer, exactly as in its tokens' iss.
@@ -307,7 +344,8 @@ const defaultReserve = 512 << 20
 func Default() Config {
 	return Config{Listen: "127.0.0.1:8443", Region: "us-east-1", MetricsListen: "127.0.0.1:9464", Limits: LimitsConfig{Refusals: 100, Connections: 1024},
 		Quotas: QuotasConfig(iam.DefaultQuotas), MaxSessionDuration: Duration(time.Hour),
-		Audit: AuditConfig{Reserve: defaultReserve}, AWSAuthMaxAge: Duration(10 * time.Minute), AWSSTS: AWSSTSConfig{RequestsPerSecond: awssts.DefaultPerSecond}, JWKS: JWKSConfig{MaxStale: Duration(time.Hour)}}
+		Audit: AuditConfig{Reserve: defaultReserve}, AWSAuthMaxAge: Duration(10 * time.Minute), AWSSTS: AWSSTSConfig{RequestsPerSecond: awssts.DefaultPerSecond}, JWKS: JWKSConfig{MaxStale: Duration(time.Hour)},
+		Keys: KeysConfig{RotateAfter: Duration(720 * time.Hour), PublishAhead: Duration(time.Hour)}}
 }
 
 // LoadConfig reads a configuration file over the defaults; an empty path is the
@@ -392,6 +430,7 @@ func (c Config) Check() error {
 		bad("limits: a number below 0 or above %d; 0 is no limit", maxLimit)
 	}
 	c.Quotas.check(bad)
+	c.Keys.check(bad)
 	if len(c.Admin.AllowUIDs) > 0 && (c.Admin.Socket == "" || c.Admin.Socket == "off") {
 		bad("admin.allow_uids: name admin.socket too, in a folder these users can enter; the data directory is closed to them")
 	}

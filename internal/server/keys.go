@@ -9,46 +9,8 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/tink-crypto/tink-go/v2/aead"
-	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
-	"github.com/tink-crypto/tink-go/v2/keyset"
-	"github.com/tink-crypto/tink-go/v2/tink"
 	"golang.org/x/mod/sumdb/note"
 )
-
-// sealer is the session keys: a Tink keyset, so that a new key can take over
-// while sessions under the old one live on. XAES-256-GCM: its nonces are long
-// enough to be drawn at random without a counter.
-type sealer struct{ aead tink.AEAD }
-
-func (s sealer) Seal(plain, ad []byte) ([]byte, error)  { return s.aead.Encrypt(plain, ad) }
-func (s sealer) Open(sealed, ad []byte) ([]byte, error) { return s.aead.Decrypt(sealed, ad) }
-
-// loadSealer reads DATA/keys/sealing.json, making it on the first start.
-func loadSealer(data string) (sealer, error) {
-	path := filepath.Join(data, "keys", "sealing.json")
-	raw, err := once(path, func() ([]byte, error) {
-		h, err := keyset.NewHandle(aead.XAES256GCM192BitNonceKeyTemplate())
-		if err != nil {
-			return nil, err
-		}
-		var out bytes.Buffer
-		err = insecurecleartextkeyset.Write(h, keyset.NewJSONWriter(&out))
-		return out.Bytes(), err
-	})
-	if err != nil {
-		return sealer{}, fmt.Errorf("session keys: %w", err)
-	}
-	h, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(bytes.NewReader(raw)))
-	if err != nil {
-		return sealer{}, fmt.Errorf("session keys: %s is damaged: %w; without it every session ends: move it away to begin with new keys", path, err)
-	}
-	a, err := aead.New(h)
-	if err != nil {
-		return sealer{}, fmt.Errorf("session keys: %s is damaged: %w; without it every session ends: move it away to begin with new keys", path, err)
-	}
-	return sealer{a}, nil
-}
 
 // auditKeyName is the name of the key that signs audit checkpoints.
 const auditKeyName = "mayfly/audit"
@@ -90,22 +52,54 @@ func once(path string, make func() ([]byte, error)) ([]byte, error) {
 
 // writeFile writes a file whole or not at all, and durably.
 func writeFile(path string, data []byte, mode os.FileMode) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	f, err := stageFile(path, data, mode)
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) // fails once it is renamed, as it should
+	return f.commit()
+}
+
+// staged is a file that is written and does not lie where it belongs yet.
+type staged struct{ name, path string }
+
+// stageFile writes a file durably beside the one it is to replace.
+func stageFile(path string, data []byte, mode os.FileMode) (staged, error) {
+	f, err := os.CreateTemp(filepath.Dir(path), stagePrefix+"*")
+	if err != nil {
+		return staged{}, err
+	}
+	s := staged{f.Name(), path}
 	_, err = f.Write(data)
-	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
-	if err != nil {
+	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
+		s.drop()
+	}
+	return s, err
+}
+
+// stagePrefix begins the names of staged files.
+const stagePrefix = ".new-"
+
+// commit puts the file where it belongs.
+func (s staged) commit() error {
+	if err := os.Rename(s.name, s.path); err != nil {
+		s.drop()
 		return err
 	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
+	dir, err := os.Open(filepath.Dir(s.path))
 	if err != nil {
 		return err
 	}
 	return errors.Join(dir.Sync(), dir.Close())
+}
+
+func (s staged) drop() { os.Remove(s.name) }
+
+// sweep removes what a process left behind that was killed while it wrote a file
+// of a folder: it may hold keys.
+func sweep(dir string) error {
+	left, err := filepath.Glob(filepath.Join(dir, stagePrefix+"*"))
+	for _, name := range left {
+		err = errors.Join(err, os.Remove(name))
+	}
+	return err
 }

@@ -101,8 +101,18 @@ func TestStart(t *testing.T) {
 			return Options{Data: dir}
 		}, "mayfly.db"},
 		{"a database that is none", spoil("mayfly.db", "hello, this is no database file"), "database"},
-		{"damaged session keys", spoil("keys/sealing.json", `{"primaryKeyId":`), "sealing.json is damaged"},
-		{"empty session keys", spoil("keys/sealing.json", ""), "sealing.json is damaged"},
+		{"damaged keys", spoil("keys/keyset.json", `{"v":1,"keys":[`), "keyset.json is damaged: it is no set of keys: unexpected EOF; without it every session ends: move it away to begin with new keys"},
+		{"no keys", spoil("keys/keyset.json", ""), "keyset.json is damaged"},
+		{"a key of another kind than it says", func(t *testing.T) Options {
+			dir := used(t)
+			path := filepath.Join(dir, "keys", "keyset.json")
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			os.WriteFile(path, []byte(strings.Replace(string(text), `"ES256"`, `"RS256"`, 1)), 0o600)
+			return Options{Data: dir}
+		}, "its id or use is not that of its material"},
 		{"a damaged audit key", spoil("keys/audit.key", "PRIVATE+KEY+x"), "audit.key is damaged"},
 		{"an audit key without its public half", func(t *testing.T) Options {
 			dir := used(t)
@@ -190,7 +200,7 @@ func TestFailedFirstStart(t *testing.T) {
 
 func TestModes(t *testing.T) {
 	w := newWorld(t, nil)
-	for name, want := range map[string]os.FileMode{"": 0o700, "keys": 0o700, "keys/sealing.json": 0o600, "keys/audit.key": 0o600, "keys/ca.key": 0o600, "ca.pem": 0o644, "admin.sock": 0o600, "mayfly.db": 0o600} {
+	for name, want := range map[string]os.FileMode{"": 0o700, "keys": 0o700, "keys/keyset.json": 0o600, "keys/audit.key": 0o600, "keys/ca.key": 0o600, "ca.pem": 0o644, "admin.sock": 0o600, "mayfly.db": 0o600} {
 		info, err := os.Stat(filepath.Join(w.data, name))
 		if err != nil {
 			t.Error(err)

@@ -23,6 +23,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/sys/unix"
 
 	"mayfly.internal/internal/arn"
@@ -86,6 +87,7 @@ type Server struct {
 	now     func() time.Time
 	lock    *os.File
 	db      *store.DB
+	keys    *keyring
 	ca      *authority
 	certs   *certificates
 	sts     *sts.Service
@@ -93,6 +95,8 @@ type Server struct {
 	dropIn  *dropIn // nil: the port of aws-iam-authenticator is closed
 	handler http.Handler
 	public  string
+
+	auditKey string // verifies the log's checkpoints
 
 	main, admin, scrape net.Listener
 	servers             []*http.Server
@@ -102,50 +106,63 @@ type Server struct {
 // New opens everything a server needs and binds its addresses; nothing is
 // answered before Serve. What was opened is closed if it fails.
 func New(ctx context.Context, o Options) (_ *Server, err error) {
-	if o.Now == nil {
-		o.Now = time.Now
-	}
 	// The path is handed out, as AWS_CA_BUNDLE for one, and must hold elsewhere.
 	if o.Data, err = filepath.Abs(o.Data); err != nil {
 		return nil, err
 	}
-	s := &Server{config: o.Config, load: o.Load, data: o.Data, log: o.Log, now: o.Now, failed: make(chan error, 5)}
+	s := newServer(o)
 	defer func() {
 		if err != nil {
 			s.close()
 		}
 	}()
-	if err := openData(o.Data); err != nil {
-		return nil, fmt.Errorf("data directory: %w", err)
-	}
-	if s.lock, err = lockData(o.Data); err != nil {
-		return nil, err
-	}
-	seal, err := loadSealer(o.Data)
-	if err != nil {
-		return nil, err
-	}
-	signer, auditKey, err := loadAuditKey(o.Data)
-	if err != nil {
-		return nil, err
-	}
-	if s.ca, err = loadAuthority(o.Data, o.Now); err != nil {
+	if err := s.open(ctx, o); err != nil {
 		return nil, err
 	}
 	s.metrics = newMetrics()
 	s.metrics.guardAges(s.guardAges)
 	s.live.Store(newLive(o.Config, s.now, s.metrics, s.log))
-	s.db, err = sqlite.Open(ctx, filepath.Join(o.Data, "mayfly.db"), firstStart(o.Data), store.Config{Signer: signer, Now: o.Now, Account: arn.AccountID(o.Config.AccountID), AuditReserve: int64(o.Config.Audit.Reserve)})
-	if err != nil {
-		return nil, err
-	}
 	if err := markStarted(o.Data); err != nil {
 		return nil, err
 	}
+	s.keys.tend(ctx, s.log)
 	if err := s.bind(); err != nil {
 		return nil, err
 	}
-	return s, s.assemble(seal, auditKey, o.AWS)
+	return s, s.assemble(o.AWS)
+}
+
+func newServer(o Options) *Server {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Server{config: o.Config, load: o.Load, data: o.Data, log: o.Log, now: o.Now, failed: make(chan error, 5)}
+}
+
+// open opens the data directory for this process alone: its keys and its database.
+func (s *Server) open(ctx context.Context, o Options) (err error) {
+	if err := openData(o.Data); err != nil {
+		return fmt.Errorf("data directory: %w", err)
+	}
+	if s.lock, err = lockData(o.Data); err != nil {
+		return err
+	}
+	if s.keys, err = loadKeyring(o.Data, o.Config.wantedKeys(), s.now); err != nil {
+		return err
+	}
+	var signer note.Signer
+	if signer, s.auditKey, err = loadAuditKey(o.Data); err != nil {
+		return err
+	}
+	if s.ca, err = loadAuthority(o.Data, s.now); err != nil {
+		return err
+	}
+	s.db, err = sqlite.Open(ctx, filepath.Join(o.Data, "mayfly.db"), firstStart(o.Data), store.Config{Signer: signer, Now: s.now, Account: arn.AccountID(o.Config.AccountID), AuditReserve: int64(o.Config.Audit.Reserve)})
+	if err != nil {
+		return err
+	}
+	s.keys.audit = s.db
+	return nil
 }
 
 // firstStart reports whether the data directory has never held a database. A
@@ -234,14 +251,14 @@ func (s *Server) PublicURL() string { return s.public }
 // CAFile is the file clients check the server's certificate against.
 func (s *Server) CAFile() string { return filepath.Join(s.data, "ca.pem") }
 
-func (s *Server) assemble(seal sealer, auditKey string, aws http.RoundTripper) error {
+func (s *Server) assemble(aws http.RoundTripper) error {
 	var err error
-	s.sts, err = sts.New(sts.Config{Registry: s.db, Keys: s, Guards: s, Settings: s.settings, Sealer: seal, Audit: s.db, Now: s.now, Rand: rand.Reader,
+	s.sts, err = sts.New(sts.Config{Registry: s.db, Keys: s, Guards: s, Settings: s.settings, Sealer: s.keys, Audit: s.db, Now: s.now, Rand: rand.Reader,
 		MaxSession: time.Duration(s.config.MaxSessionDuration), Count: s.metrics.exchangeRefused, Wait: wait})
 	if err != nil {
 		return err
 	}
-	ctl, err := control.New(control.Config{Store: s.db, Stale: func(err error) bool { return errors.Is(err, store.ErrStale) }, Now: s.now, Rand: rand.Reader, Sealer: seal,
+	ctl, err := control.New(control.Config{Store: s.db, Stale: func(err error) bool { return errors.Is(err, store.ErrStale) }, Now: s.now, Rand: rand.Reader, Sealer: s.keys,
 		Quotas: iam.Quotas(s.config.Quotas)})
 	if err != nil {
 		return err
@@ -259,7 +276,7 @@ func (s *Server) assemble(seal sealer, auditKey string, aws http.RoundTripper) e
 	if err != nil {
 		return err
 	}
-	auth, err := clusterauth.New(clusterauth.Config{Registry: s.db, Sealer: seal, Audit: s.db, Mappings: reader, AWS: source, CRD: s.dropIn.readsCRD, Now: s.now, Count: s.metrics.reviewRefused})
+	auth, err := clusterauth.New(clusterauth.Config{Registry: s.db, Sealer: s.keys, Audit: s.db, Mappings: reader, AWS: source, CRD: s.dropIn.readsCRD, Now: s.now, Count: s.metrics.reviewRefused})
 	if err != nil {
 		return err
 	}
@@ -267,7 +284,7 @@ func (s *Server) assemble(seal sealer, auditKey string, aws http.RoundTripper) e
 	s.certs = &certificates{files: s.config.TLS, hosts: s.hosts(), ca: s.ca, log: s.log}
 	f := &front{sts: s.sts, stsA: &stsapi.API{STS: s.sts}, iamA: &iamapi.API{Control: ctl}, eksA: &eksapi.API{Control: ctl}, log: s.log}
 	own := &mayflyapi.API{Control: ctl, Caller: s.sts.Caller, Webhooks: s, Audit: auditLog{s.db}, Trust: s.sts, Refused: f.logFailure,
-		Server: mayflywire.Server{Version: Version, Account: string(s.db.Snapshot().Account), Region: s.config.Region, AuditKey: auditKey}}
+		Server: mayflywire.Server{Version: Version, Account: string(s.db.Snapshot().Account), Region: s.config.Region, AuditKey: s.auditKey}}
 	kube := &kubeapi.API{Auth: auth, Registry: s.db, Peer: clusterOf, Log: s.log}
 	s.handler = s.route(f, own.Handler(), kube.Handler())
 	return nil
@@ -377,6 +394,7 @@ func (s *Server) Serve(ctx context.Context) error {
 		s.serve(s.scrape, s.metrics.handler())
 	}
 	s.serveDropIn()
+	go s.tendKeys(ctx)
 	s.log.Info("serving", "url", s.public, "listen", s.main.Addr().String(), "data", s.data, "account", s.db.Snapshot().Account, "version", Version)
 	select {
 	case <-ctx.Done():

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"mayfly.internal/internal/keyset"
 	"mayfly.internal/internal/stsapi"
 	"mayfly.internal/internal/wire/awsrest"
 	"mayfly.internal/internal/wire/stswire"
@@ -88,31 +89,59 @@ type AdminCredentials struct {
 	Region      string              `json:"Region"`
 }
 
-// adminHandler serves the admin socket: one operation, for the server's own
-// user, root, and those the configuration names.
+// adminHandler serves the admin socket, for the server's own user, root, and
+// those the configuration names.
 func (s *Server) adminHandler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /credentials", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("POST /credentials", s.forAdmins(s.adminCredentials))
+	mux.HandleFunc("GET /keys", s.forAdmins(s.adminKeys))
+	mux.HandleFunc("POST /keys/rotate", s.forAdmins(s.adminRotate(false)))
+	mux.HandleFunc("POST /keys/renew", s.forAdmins(s.adminRotate(true)))
+	return mux
+}
+
+// forAdmins lets in who may administer the server, and says which user it is.
+func (s *Server) forAdmins(do func(w http.ResponseWriter, r *http.Request, uid string)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
 		uid, ok := r.Context().Value(peerKey{}).(uint32)
 		if !ok || uid != 0 && int(uid) != os.Getuid() && !slices.Contains(s.live.Load().config.Admin.AllowUIDs, uid) {
 			s.log.Warn("admin socket refused", "uid", uid)
 			http.Error(w, "this user may not administer the server; admin.allow_uids in its configuration lists who may", http.StatusForbidden)
 			return
 		}
-		creds, who, err := s.sts.AdminCredentials(r.Context(), strconv.Itoa(int(uid)), adminLife)
+		do(w, r, strconv.Itoa(int(uid)))
+	}
+}
+
+func (s *Server) adminCredentials(w http.ResponseWriter, r *http.Request, uid string) {
+	creds, who, err := s.sts.AdminCredentials(r.Context(), uid, adminLife)
+	if err != nil {
+		s.log.Error("admin credentials", "uid", uid, "why", err)
+		http.Error(w, "the use of the admin socket could not be recorded, so no credentials were issued; the server's log says why", http.StatusServiceUnavailable)
+		return
+	}
+	s.log.Warn("administrator credentials issued", "uid", uid, "session", who.ARN().String())
+	out := AdminCredentials{Credentials: stsapi.EncodeCredentials(creds), ARN: who.ARN().String(), PublicURL: s.public, Region: s.config.Region}
+	if at, err := s.config.listen(); err == nil && !at.plain {
+		out.CAFile = s.CAFile()
+	}
+	write(w, http.StatusOK, "application/json", awsrest.Encode(out))
+}
+
+func (s *Server) adminKeys(w http.ResponseWriter, _ *http.Request, _ string) {
+	write(w, http.StatusOK, "application/json", awsrest.Encode(s.keys.report(keyset.Change{})))
+}
+
+func (s *Server) adminRotate(revoke bool) func(w http.ResponseWriter, r *http.Request, uid string) {
+	return func(w http.ResponseWriter, r *http.Request, uid string) {
+		out, err := s.rotateKeys(r.Context(), uid, revoke)
 		if err != nil {
-			s.log.Error("admin credentials", "uid", uid, "why", err)
-			http.Error(w, "the use of the admin socket could not be recorded, so no credentials were issued; the server's log says why", http.StatusServiceUnavailable)
+			s.log.Error("the keys could not be rotated; they stay as they are", "uid", uid, "why", err)
+			http.Error(w, "the keys could not be rotated and stay as they are: "+err.Error(), http.StatusServiceUnavailable)
 			return
 		}
-		s.log.Warn("administrator credentials issued", "uid", uid, "session", who.ARN().String())
-		out := AdminCredentials{Credentials: stsapi.EncodeCredentials(creds), ARN: who.ARN().String(), PublicURL: s.public, Region: s.config.Region}
-		if at, err := s.config.listen(); err == nil && !at.plain {
-			out.CAFile = s.CAFile()
-		}
 		write(w, http.StatusOK, "application/json", awsrest.Encode(out))
-	})
-	return mux
+	}
 }
 
 // SocketOf is where the admin socket of a data directory and configuration is.
