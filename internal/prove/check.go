@@ -40,6 +40,7 @@ type projectWorld struct {
 	forks  []*Shape // made at need
 	reused []*Shape // made at need: of another project under its path
 	gaps   map[guard.RefKind][]guard.Gap
+	kin    map[*Shape][]*Shape // found out at need
 }
 
 // NewWorld makes a world of issuers. No requirements: the default ones.
@@ -157,7 +158,7 @@ func (is *issuerWorld) world(p *guard.Project) *projectWorld {
 		return known
 	}
 	work := regular.NewWork(maxStates)
-	pw := &projectWorld{Project: p, gaps: map[guard.RefKind][]guard.Gap{}}
+	pw := &projectWorld{Project: p, gaps: map[guard.RefKind][]guard.Gap{}, kin: map[*Shape][]*Shape{}}
 	pw.shapes = is.shapes(work, p)
 	for _, kind := range []guard.RefKind{guard.Branch, guard.Tag, guard.MergeRequest} {
 		pw.gaps[kind] = p.Gaps(work, kind, is.require)

@@ -267,6 +267,7 @@ func (b *shapeBuilder) originGroup() Group {
 	}
 	refType, refPath := o.refType()
 	g := Group{Tracks: originTracks, Words: b.w.Join(b.project(), b.refs())}
+	b.undecided(&g)
 	components := o.components
 	if components == nil {
 		components = subComponents(o.project)
@@ -298,6 +299,27 @@ func (b *shapeBuilder) originGroup() Group {
 		b.lacks("sub", "the project's id: "+o.project.ID.Why())
 	}
 	return g
+}
+
+// undecided notes what nobody knows of where a job comes from. A merge request's
+// target is chosen: what is not protected is always to be had.
+func (b *shapeBuilder) undecided(g *Group) {
+	p, ref := b.origin.project, b.origin.ref
+	if b.origin.class != KnownProject {
+		return
+	}
+	for track, id := range map[int]guard.Fact[int64]{trackProjectID: p.ID, trackNamespaceID: p.NamespaceID} {
+		if id.State() != guard.StateKnown {
+			g.Open = append(g.Open, track)
+		}
+	}
+	_, known := p.ProtectedRefs(b.w, ref)
+	switch _, told := p.ProtectMergeRequestPipelines.Value(); {
+	case ref != guard.MergeRequest && !known:
+		g.Open = append(g.Open, trackProtected)
+	case ref == guard.MergeRequest && !(known && told):
+		g.Doubtful = b.w.Intersect(g.Words, b.w.Preimage(regular.Literal("true"), template(trackProtected), originTracks))
+	}
 }
 
 // lacks notes a claim of which nothing can be said.
@@ -458,10 +480,11 @@ func (b *shapeBuilder) otherGroups() []Group {
 	case b.origin.class != KnownProject && b.origin.ref == guard.Branch:
 		sources = append(append([]string(nil), refSources...), mergeSources...)
 	}
-	visibility := regular.OneOf("public", "internal", "private")
-	if b.origin.class == KnownProject {
+	visibility := one(regular.OneOf("public", "internal", "private"), "project_visibility")
+	if b.origin.class == KnownProject || b.origin.class == ForkOfKnown { // of the project where it runs
+		visibility.Open = []int{1}
 		if v, known := b.origin.project.Visibility.Value(); known {
-			visibility = regular.Literal(v)
+			visibility.Words, visibility.Open = regular.Literal(v), nil
 		}
 	}
 	usual := func(word string, g Group) Group {
@@ -472,7 +495,7 @@ func (b *shapeBuilder) otherGroups() []Group {
 	groups := []Group{
 		usual(b.usualAudience(), one(audience, "aud")), one(regular.Literal("https://"+b.issuer.Provider.URL), "iss"),
 		usual(source, one(regular.OneOf(sources...), "pipeline_source")), maybe(one(text, "job_source")),
-		usual("714a629c0b401fdce83e847fc9589983fc6f46bc", one(hex, "sha", "ci_config_sha")), maybe(one(text, "ci_config_ref_uri")), one(visibility, "project_visibility"),
+		usual("714a629c0b401fdce83e847fc9589983fc6f46bc", one(hex, "sha", "ci_config_sha")), maybe(one(text, "ci_config_ref_uri")), visibility,
 		usual("574", one(number, "pipeline_id")), usual("302", one(number, "job_id")), usual("235b3a54-b797-45c7-ae9a-f72d7bc6ef5b", one(text, "jti")),
 		usual("12", one(b.w.Union(number, regular.Literal("")), "user_id")), usual("dev", maybe(one(names().login, "user_login"))),
 		usual("dev@example.com", maybe(one(text, "user_email"))), maybe(one(regular.OneOf(levels...), "user_access_level")),
@@ -510,25 +533,13 @@ func (b *shapeBuilder) environmentGroup() Group {
 	yes, no := regular.Literal("true"), regular.Literal("false")
 	either := regular.OneOf("true", "false")
 	g.Words = w.Join(name, either, tier, action)
-	if o.class == KnownProject {
-		own, shared := o.project.ProtectedEnvironments, o.project.GroupProtectedEnvironments
-		switch {
-		case own.State() == guard.StateAbsent:
-			g.Words = w.Join(name, no, tier, action)
-		case own.State() == guard.StateKnown && shared.State() != guard.StateUnknown:
-			var listed, protectedTiers []string
-			ownList, _ := own.Value()
-			for _, e := range ownList {
-				listed = append(listed, e.Name)
-			}
-			sharedList, _ := shared.Value()
-			for _, e := range sharedList {
-				protectedTiers = append(protectedTiers, e.Name)
-			}
-			byName, byTier := w.Intersect(name, regular.OneOf(listed...)), regular.OneOf(protectedTiers...)
-			g.Words = w.Union(w.Join(byName, yes, tier, action), w.Join(name, yes, byTier, action),
-				w.Join(w.Subtract(name, byName), no, w.Subtract(tier, byTier), action))
+	if o.class == KnownProject || o.class == ForkOfKnown { // a fork's job deploys where it runs
+		byName, byTier, known := b.protectedEnvironments()
+		open := w.Join(w.Subtract(name, byName), no, w.Subtract(tier, byTier), action)
+		if !known {
+			open, g.Open = w.Join(w.Subtract(name, byName), either, w.Subtract(tier, byTier), action), []int{2}
 		}
+		g.Words = w.Union(w.Join(byName, yes, tier, action), w.Join(name, yes, byTier, action), open)
 	}
 	switch e := o.environment; {
 	case e == nil:
@@ -539,6 +550,24 @@ func (b *shapeBuilder) environmentGroup() Group {
 		g.Words = w.Intersect(g.Words, w.Join(regular.Text(), regular.Literal(e.protected), regular.Literal(e.tier), regular.Text()))
 	}
 	return g
+}
+
+// protectedEnvironments are the environments of the project where a job runs that
+// are surely protected, by name and by tier; false if others may be.
+func (b *shapeBuilder) protectedEnvironments() (byName, byTier regular.Language, known bool) {
+	own, shared := b.origin.project.ProtectedEnvironments, b.origin.project.GroupProtectedEnvironments
+	if own.State() == guard.StateAbsent { // the tier has none of either
+		return byName, byTier, true
+	}
+	list := func(f guard.Fact[[]guard.ProtectedEnvironment], all regular.Language) regular.Language {
+		var words []string
+		environments, _ := f.Value()
+		for _, e := range environments {
+			words = append(words, e.Name)
+		}
+		return b.w.Intersect(all, regular.OneOf(words...))
+	}
+	return list(own, names().environment), list(shared, regular.OneOf(tiers...)), own.State() != guard.StateUnknown && shared.State() != guard.StateUnknown
 }
 
 // requestGroups are what whoever asks chooses besides the token.

@@ -17,7 +17,7 @@ func (is *issuerWorld) judge(role string, doc *policy.Document, st *policy.State
 	}
 	work := regular.NewWork(maxStates)
 	filter := newFilter(work, is.Provider.URL, st)
-	j := &judgement{issuerWorld: is, work: work, role: role, doc: doc, statement: st, filter: filter, out: out}
+	j := &judgement{issuerWorld: is, work: work, role: role, doc: doc, statement: st, filter: filter, out: out, taken: map[*Shape]region{}, sure: map[*Shape][]box{}}
 	if is.Facts != nil {
 		for i := range is.Facts.Projects {
 			p := &is.Facts.Projects[i]
@@ -44,6 +44,8 @@ type judgement struct {
 	statement *policy.Statement
 	filter    filter
 	out       *StatementReport
+	taken     map[*Shape]region // what the statement takes, found out at need
+	sure      map[*Shape][]box  // and what of it is surely made
 }
 
 // project judges what the statement lets in of a project that is known.
@@ -58,7 +60,7 @@ func (j *judgement) project(p *guard.Project) {
 			Fix: "sub_claim_components in its facts: [project_path, ref_type, ref] is GitLab's default"})
 	}
 	for _, s := range pw.shapes {
-		r := s.allows(j.work, j.doc, j.statement, j.Provider)
+		r := j.takes(s)
 		if r.empty() {
 			continue
 		}
@@ -82,23 +84,29 @@ func (j *judgement) gap(s *Shape, r region, gap guard.Gap, group int, bad part) 
 		f.Page = j.page(s.origin.project, gap.Page)
 	}
 	if gap.Surely {
-		if m, ok := pickWithin(j.work, r.surely, group, bad); ok {
+		taken, settled := within(j.work, r.surely, group, bad), j.settled(s, group, bad)
+		if len(taken) > 0 {
 			f.Verdict = Refuted
-			if why := j.unsettled(s, r, group, bad); len(why) > 0 {
+			if why := j.unsettled(s, settled, group); len(why) > 0 {
 				f.Verdict, f.Why = Unknown, strings.Join(why, "; ")+"; without that: "+gap.Why
+			} else {
+				taken = settled
 			}
-			j.witness(s, m, f, gap.Who, gap.Does)
+			if m, ok := taken[0].pick(); ok && j.work.Err() == nil {
+				j.witness(s, m, f, gap.Who, gap.Does)
+			}
 			return
 		}
 	}
-	m, ok := pickWithin(j.work, r.perhaps, group, bad)
-	if !ok {
+	perhaps := within(j.work, r.perhaps, group, bad)
+	if len(perhaps) == 0 || j.work.Err() != nil {
 		return
 	}
 	f.Verdict = Unknown
 	if gap.Surely { // then it is the policy that nobody can read
 		f.Why = strings.Join(slices.Compact(slices.Clone(r.unmodelled)), "; ") + "; without that: " + gap.Why
 	}
+	m, _ := perhaps[0].pick()
 	j.witness(s, m, f, gap.Who, gap.Does)
 }
 
@@ -118,31 +126,6 @@ func (j *judgement) fix(gap guard.Gap) string {
 	return gap.Fix
 }
 
-// unsettled is why nobody can say which jobs of a project the statement takes:
-// what it asks of them follows from facts that are not known.
-func (j *judgement) unsettled(s *Shape, r region, group int, bad part) []string {
-	p := s.origin.project
-	if p == nil || s.origin.class == ForkOfKnown {
-		return nil
-	}
-	var out []string
-	for _, f := range claimFacts(s.origin) {
-		if f.fact.State() == guard.StateUnknown && slices.ContainsFunc(f.claims, func(claim string) bool { return j.asks(s, claim) }) {
-			out = append(out, f.what+": "+f.fact.Why())
-		}
-	}
-	if s.origin.class == KnownProject && s.origin.ref == guard.Tag && p.DefaultBranch.State() == guard.StateUnknown {
-		var refs regular.Language
-		for _, b := range r.surely {
-			refs = j.work.Union(refs, j.work.Image(b.limit(j.work, group, bad).parts[0].words, template(trackRef), originTracks))
-		}
-		if _, one := refs.Word(); one {
-			out = append(out, "the default branch, like which no tag can be called: "+p.DefaultBranch.Why())
-		}
-	}
-	return out
-}
-
 // claimFact is a fact that decides what claims a project's tokens have.
 type claimFact struct {
 	claims []string
@@ -156,7 +139,7 @@ func claimFacts(o origin) []claimFact {
 		{[]string{"project_id", "job_project_id", "source_project_id"}, "the project's id", &p.ID},
 		{[]string{"namespace_id", "job_namespace_id"}, "its group's id", &p.NamespaceID},
 	}
-	if o.class != KnownProject {
+	if o.class == ReusedPath {
 		return out
 	}
 	out = append(out, claimFact{[]string{"project_visibility"}, "its visibility", &p.Visibility})
@@ -164,7 +147,10 @@ func claimFacts(o origin) []claimFact {
 		out = append(out, claimFact{[]string{"environment_protected"}, "its protected environments", &p.ProtectedEnvironments},
 			claimFact{[]string{"environment_protected"}, "its groups' protected environments", &p.GroupProtectedEnvironments})
 	}
-	if o.ref == guard.Tag {
+	switch {
+	case o.class == ForkOfKnown:
+		return out[2:] // its ids are its own, and it is never protected
+	case o.ref == guard.Tag:
 		return append(out, claimFact{[]string{"ref_protected"}, "its protected tags", &p.ProtectedTags})
 	}
 	out = append(out, claimFact{[]string{"ref_protected"}, "its protected branches", &p.ProtectedBranches})
@@ -190,16 +176,6 @@ func (j *judgement) asks(s *Shape, claim string) bool {
 		}
 	}
 	return false
-}
-
-// pickWithin is a request of the boxes in which one group is within bounds.
-func pickWithin(w *regular.Work, boxes []box, group int, bounds part) ([]member, bool) {
-	for _, b := range boxes {
-		if m, ok := b.limit(w, group, bounds).pick(); ok {
-			return m, w.Err() == nil
-		}
-	}
-	return nil, false
 }
 
 // environment: that a job deploys to a protected environment is not a matter of

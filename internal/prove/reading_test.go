@@ -319,23 +319,30 @@ func idIs(f guard.Fact[int64], id string) bool {
 // mintable is whether GitLab gives a job such a token: whether the parts agree
 // with the facts and with each other.
 func (r reader) mintable(j job) sure {
+	there, fits := r.mint(j)
+	return there.and(fits)
+}
+
+// mint is whether there is such a job, and whether what GitLab says of it is what
+// its token says.
+func (r reader) mint(j job) (there, fits sure) {
 	if j.person != "" {
-		return is(number(j.person) && (r.realm == prove.AWS && len(j.aud) == 64 || slices.Contains(r.logins, j.aud)))
+		return is(number(j.person) && (r.realm == prove.AWS && len(j.aud) == 64 || slices.Contains(r.logins, j.aud))), yes
 	}
 	if !refName(j.ref) || !number(j.id) || !number(j.namespaceID) || !fullPath(j.path) || j.protected != "true" && j.protected != "false" {
-		return no
+		return no, no
 	}
 	if !slices.Contains(map[guard.RefKind][]string{
 		guard.Branch: {"push", "web", "schedule", "trigger", "api", "parent_pipeline"}, guard.Tag: {"push", "web", "schedule", "trigger", "api", "parent_pipeline"},
 		guard.MergeRequest: {"merge_request_event", "parent_pipeline", "external_pull_request_event"},
 	}[j.kind], j.source) {
-		return no
+		return no, no
 	}
 	if j.runsIn != j.path {
 		return r.fork(j)
 	}
 	if j.runsInID != j.id || j.runsInParentID != j.namespaceID {
-		return no
+		return no, no
 	}
 	if p, ok := r.facts.Project(j.path); ok && p.Path == j.path {
 		return r.ofPath(p, j)
@@ -343,72 +350,113 @@ func (r reader) mintable(j job) sure {
 	for i := range r.facts.Projects {
 		p := &r.facts.Projects[i]
 		if strings.EqualFold(p.Path, j.path) || p.ID.State() == guard.StateKnown && idIs(p.ID, j.id) {
-			return no // paths are unique whatever their letters' case, and ids are
+			return no, no // paths are unique whatever their letters' case, and ids are
 		}
 		if ns, known := p.NamespaceID.Value(); known && (parent(p.Path) == parent(j.path)) != (strconv.FormatInt(ns, 10) == j.namespaceID) {
-			return no
+			return no, no
 		}
 	}
-	return yes
+	return yes, yes
 }
 
-// fork: the job of a fork's merge request runs in the parent; GitLab never takes
-// it for protected.
-func (r reader) fork(j job) sure {
+// fork: the job of a fork's merge request runs in the parent, with the parent's
+// environments; GitLab never takes it for protected.
+func (r reader) fork(j job) (there, fits sure) {
 	p, ok := r.facts.Project(j.runsIn)
 	if !ok || j.kind != guard.MergeRequest || j.protected != "false" || !idIs(p.ID, j.runsInID) || !idIs(p.NamespaceID, j.runsInParentID) {
-		return no
+		return no, no
 	}
 	if id, known := p.ID.Value(); known && j.id == strconv.FormatInt(id, 10) {
-		return no
+		return no, no
 	}
-	out := whether(p.ForkPipelinesInParent, no)
+	there, fits = whether(p.ForkPipelinesInParent, no), environmentFits(p, j.environment)
 	if p.ID.State() != guard.StateKnown || p.NamespaceID.State() != guard.StateKnown {
-		out = out.and(perhaps)
+		fits = fits.and(perhaps)
 	}
-	return out
+	return there, fits
 }
 
 // ofPath: a job of the project that is known, or of another under its path.
-func (r reader) ofPath(p *guard.Project, j job) sure {
+func (r reader) ofPath(p *guard.Project, j job) (there, fits sure) {
 	for i := range r.facts.Projects {
 		if other := &r.facts.Projects[i]; other != p && other.ID.State() == guard.StateKnown && idIs(other.ID, j.id) {
-			return no // it is that project, wherever it has moved
+			return no, no // it is that project, wherever it has moved
 		}
 	}
 	if !isOf(p, j) {
-		return is(p.ID.State() != guard.StateKnown || !idIs(p.ID, j.id) && !idIs(p.NamespaceID, j.namespaceID))
+		return is(p.ID.State() != guard.StateKnown || !idIs(p.ID, j.id) && !idIs(p.NamespaceID, j.namespaceID)), yes
 	}
-	out := yes
+	there, fits = yes, environmentFits(p, j.environment)
 	if p.ID.State() != guard.StateKnown || p.NamespaceID.State() != guard.StateKnown {
-		out = perhaps
+		fits = fits.and(perhaps)
 	}
 	if j.kind == guard.Tag {
 		switch name, known := p.DefaultBranch.Value(); {
 		case known && name == j.ref:
-			return no
+			return no, no
 		case !known:
-			out = perhaps
+			there = perhaps
 		}
 	}
 	isProtected := protectedBy(p, j.kind == guard.Tag, j.ref)
 	switch {
 	case j.kind == guard.MergeRequest && j.protected == "true": // and the target's too
-		out = out.and(isProtected).and(whether(p.ProtectMergeRequestPipelines, no))
+		there = there.and(isProtected).and(whether(p.ProtectMergeRequestPipelines, no))
 	case j.kind == guard.MergeRequest: // or else its target is not
 	case j.protected == "true":
-		out = out.and(isProtected)
+		fits = fits.and(isProtected)
 	default:
-		out = out.and(not(isProtected))
+		fits = fits.and(not(isProtected))
 	}
-	if e := j.environment; e != nil {
-		guarded := environmentIs(p, e)
-		if e.protected == "false" {
-			guarded = not(guarded)
+	return there, fits
+}
+
+// turnsOut is every job that j may turn out to be: like it but for what GitLab
+// says of it by facts that nobody knows.
+func (r reader) turnsOut(j job) []job {
+	p, ok := r.facts.Project(j.runsIn)
+	if !ok || j.runsIn == j.path && !isOf(p, j) {
+		return []job{j}
+	}
+	all := []job{j}
+	vary := func(values []string, set func(*job, string)) {
+		for _, one := range slices.Clone(all) {
+			for _, v := range values {
+				other := one
+				if set(&other, v); r.mintable(other) != no {
+					all = append(all, other)
+				}
+			}
 		}
-		out = out.and(guarded)
 	}
-	return out
+	if j.kind != guard.MergeRequest { // there it is the target that decides, which is chosen
+		vary([]string{"true", "false"}, func(j *job, v string) { j.protected = v })
+	}
+	if j.environment != nil {
+		vary([]string{"true", "false"}, func(j *job, v string) {
+			e := *j.environment
+			e.protected, j.environment = v, &e
+		})
+	}
+	if p.ID.State() != guard.StateKnown {
+		vary([]string{"1", "7", "8", "67", "99", "123"}, func(j *job, v string) {
+			if j.runsInID = v; j.runsIn == j.path {
+				j.id = v
+			}
+		})
+	}
+	return all
+}
+
+// environmentFits is whether an environment is protected as it says.
+func environmentFits(p *guard.Project, e *environment) sure {
+	switch {
+	case e == nil:
+		return yes
+	case e.protected == "false":
+		return not(environmentIs(p, e))
+	}
+	return environmentIs(p, e)
 }
 
 // environmentIs is whether an environment is protected: by its name, or its tier

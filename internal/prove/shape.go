@@ -41,6 +41,11 @@ type Group struct {
 	Tracks int
 	// Optional: the group may be missing from a request, and all its keys with it.
 	Optional bool
+	// Open are tracks of which GitLab decides by facts that nobody knows what they
+	// say: of the words that differ there alone just one is made.
+	Open []int
+	// Doubtful are words that, by such facts, may never be made.
+	Doubtful regular.Language
 	// Usual is a word that stands in a witness where it may; empty: none.
 	Usual string
 	// Keys are the condition keys made of the group's words.

@@ -237,9 +237,10 @@ type smallCase struct {
 // token is a job's token, made.
 type token struct {
 	job
-	claims  prove.Claims
-	context policy.Context
-	made    sure
+	components []string
+	claims     prove.Claims
+	context    policy.Context
+	made       sure
 }
 
 func (d dice) world() *smallCase {
@@ -259,7 +260,7 @@ func (d dice) world() *smallCase {
 	for _, j := range c.everyJob() {
 		for _, components := range c.components(j) {
 			claims := j.claims(provider, c.realm, components)
-			c.tokens = append(c.tokens, token{j, claims, contextOf(claims), c.mintable(j)})
+			c.tokens = append(c.tokens, token{j, components, claims, contextOf(claims), c.mintable(j)})
 		}
 	}
 	return c
@@ -358,6 +359,9 @@ func (c *smallCase) enumerate(doc *policy.Document, named bool) (worst sure, by 
 			continue
 		}
 		v := c.violation(one.job).and(one.made)
+		if one.made == perhaps {
+			v = v.or(c.surely(doc, one.job, one.components, c.violation))
+		}
 		if _, known := c.facts.Project(one.path); !known && named && one.person == "" {
 			v = v.and(perhaps) // it is meant, and nobody has read its facts
 		}
@@ -366,6 +370,19 @@ func (c *smallCase) enumerate(doc *policy.Document, named bool) (worst sure, by 
 		}
 	}
 	return worst, by
+}
+
+// surely is whether a job is there and, whatever it turns out to be, gets in and
+// breaks something.
+func (c *smallCase) surely(doc *policy.Document, j job, components []string, breaks func(job) sure) sure {
+	out, _ := c.mint(j)
+	for _, one := range c.turnsOut(j) {
+		if out == no || !allowed(doc, contextOf(one.claims(provider, c.realm, components))) {
+			return no
+		}
+		out = out.and(breaks(one))
+	}
+	return out
 }
 
 // jobOf makes a finding's job of its claims.
@@ -437,37 +454,62 @@ func (c *smallCase) finding(doc *policy.Document, f prove.Finding) string {
 	best, why := no, "no such token is made"
 	sub, _ := f.Claims.Get(provider.URL + ":sub")
 	for _, j := range c.plausible(f) {
-		made := no
 		for _, components := range c.allComponents(j) {
 			if sub != "" && j.person == "" && j.sub(components) != sub {
 				continue
 			}
-			claims := j.claims(provider, c.realm, components)
-			same := slices.ContainsFunc(claims, func(one prove.Claim) bool {
-				v, ok := f.Claims.Get(one.Key)
-				return ok && v != one.Value || !ok && one.Key != provider.URL+":sub" // one that cannot be read is not in it
-			})
-			if !same {
-				made = c.mintable(j)
+			if slices.ContainsFunc(j.claims(provider, c.realm, components), func(one prove.Claim) bool { return !c.shows(f, one) }) {
+				continue
 			}
-		}
-		breaks := c.violation(j)
-		if _, known := c.facts.Project(j.runsIn); known && j.person == "" {
-			for _, r := range f.Requires {
-				breaks = breaks.and(c.breaks(j, r))
+			if c.mintable(j) == no {
+				continue
 			}
+			breaks := func(j job) sure { return c.breaksAll(j, f.Requires) }
+			if breaks(j) == no {
+				why = "it breaks nothing"
+			}
+			best = best.or(c.mintable(j).and(breaks(j))).or(c.surely(doc, j, components, breaks))
 		}
-		if made != no && breaks == no {
-			why = "it breaks nothing"
-		}
-		best = best.or(made.and(breaks))
 	}
-	if best == no || f.Verdict == prove.Refuted && best != yes && !c.idsUnknown() {
+	if best == no || f.Verdict == prove.Refuted && best != yes && !c.chosen(f) {
 		return fmt.Sprintf("the witness is none: %s (%d)", why, best)
 	}
 	return ""
 }
 
+// shows is whether a finding's token says what a job's does. What cannot be read
+// is not in it: sub, and the id of the project that a fork's job runs in.
+func (c *smallCase) shows(f prove.Finding, one prove.Claim) bool {
+	v, ok := f.Claims.Get(one.Key)
+	if !ok && one.Key == provider.URL+":job_project_id" {
+		path, _ := f.Claims.Get(provider.URL + ":job_project_path")
+		p, known := c.facts.Project(path)
+		return known && f.Project != path && p.ID.State() != guard.StateKnown
+	}
+	return ok && v == one.Value || !ok && one.Key == provider.URL+":sub"
+}
+
+// breaksAll is whether a job breaks all of some requirements.
+func (c *smallCase) breaksAll(j job, all []guard.Requirement) sure {
+	breaks := c.violation(j)
+	if _, known := c.facts.Project(j.runsIn); known && j.person == "" {
+		for _, r := range all {
+			breaks = breaks.and(c.breaks(j, r))
+		}
+	}
+	return breaks
+}
+
+// chosen reports whether a witness stands for others of which not all can be what
+// nobody knows: another project's id, which may be the one of a project that is
+// known; a tag's name, which may be the default branch's.
+func (c *smallCase) chosen(f prove.Finding) bool {
+	return slices.ContainsFunc(c.facts.Projects, func(p guard.Project) bool {
+		return p.ID.State() != guard.StateKnown && p.Path != f.Project || p.DefaultBranch.State() != guard.StateKnown && p.Path == f.Project && f.Kind == "tag"
+	})
+}
+
+// idsUnknown reports whether an id or a default branch's name is unknown.
 func (c *smallCase) idsUnknown() bool {
 	return slices.ContainsFunc(c.facts.Projects, func(p guard.Project) bool {
 		return p.ID.State() != guard.StateKnown || p.DefaultBranch.State() != guard.StateKnown
@@ -561,11 +603,18 @@ func TestVerdict(t *testing.T) {
 	t.Parallel()
 	verdicts := map[prove.Verdict]int{}
 	seeds := []int64{
-		282, // a merge request from a branch of which nobody knows whether it is protected
-		351, // a fork that the statement names by its id
-		523, // jobs without an environment, where nobody knows which are protected
-		592, // a fork whose sub is in an order that is not modelled
-		794, // a protected environment is required, and AWS knows none
+		282,  // a merge request from a branch of which nobody knows whether it is protected
+		351,  // a fork that the statement names by its id
+		523,  // jobs without an environment, where nobody knows which are protected
+		592,  // a fork whose sub is in an order that is not modelled
+		794,  // a protected environment is required, and AWS knows none
+		1149, // what nobody knows is not asked: whichever it is, the job gets in
+		1280, // an environment that is surely protected, where others may be
+		1394, // a fork of a project whose id nobody knows
+		1450, // sub says what nobody knows, and nobody asks for it
+		1491, // a Deny that asks for a claim that AWS does not see
+		1535, // a fork's job deploys to its parent's environments
+		2049, // of two tokens one is made, and each breaks what is required
 	}
 	for seed := range int64(prove.Fewer(40)) {
 		seeds = append(seeds, seed)
