@@ -35,12 +35,11 @@ func (b box) empty() bool { return b.shape == nil || slices.ContainsFunc(b.parts
 // limit is the requests of the box in which one group is within bounds.
 func (b box) limit(w *regular.Work, group int, bounds part) box {
 	p := b.parts[group]
-	narrowed := part{w.Intersect(p.words, bounds.words), p.missing && bounds.missing}
-	if narrowed.missing == p.missing && narrowed.words.Equal(p.words) {
+	if (!p.missing || bounds.missing) && w.Within(p.words, bounds.words) {
 		return b
 	}
 	out := box{b.shape, slices.Clone(b.parts)}
-	out.parts[group] = narrowed
+	out.parts[group] = part{w.Intersect(p.words, bounds.words), p.missing && bounds.missing}
 	return out
 }
 

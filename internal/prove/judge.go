@@ -206,8 +206,8 @@ func (j *judgement) page(p *guard.Project, page string) string {
 // reach notes where the statement lets jobs in.
 func (j *judgement) reach(s *Shape, r region) {
 	for _, b := range r.perhaps {
-		refs := j.work.Image(b.parts[0].words, template(trackRef), originTracks)
-		one := Reach{Project: s.origin.project.Path, Kind: s.origin.kind(), Refs: j.work.Describe(refs, s.refNames(), patternsOf(j.statement)...).String()}
+		refs, said := j.refsOf(s, b)
+		one := Reach{Project: s.origin.project.Path, Kind: s.origin.kind(), Refs: said.String()}
 		one.Closed = s.origin.project.Standing(j.work, s.origin.ref, refs, j.require, j.world(s.origin.project).gaps[s.origin.ref])
 		if !slices.ContainsFunc(j.out.Reach, func(have Reach) bool {
 			return have.Project == one.Project && have.Kind == one.Kind && have.Refs == one.Refs
@@ -215,6 +215,70 @@ func (j *judgement) reach(s *Shape, r region) {
 			j.out.Reach = append(j.out.Reach, one)
 		}
 	}
+}
+
+// refsOf is the refs of a box of what the statement takes of a project's jobs, and
+// what they are in words.
+func (j *judgement) refsOf(s *Shape, b box) (regular.Language, regular.Description) {
+	if pattern, ok := j.asWritten(s); ok {
+		w, every := j.work, s.refNames()
+		refs := w.Intersect(w.Wildcard(pattern), every)
+		if lacks := w.Subtract(every, s.origin.project.Refs(w, s.origin.ref)); !w.Overlap(refs, lacks) && !w.Within(every, refs) {
+			return refs, regular.Description{Exact: true, Terms: []regular.Term{{Pattern: pattern}}}
+		}
+	}
+	refs := j.work.Image(b.parts[0].words, template(trackRef), originTracks)
+	return refs, j.work.Describe(refs, s.refNames(), patternsOf(j.statement)...)
+}
+
+// asWritten is the pattern of the refs that the statement takes of a shape, where
+// it can be read off: at the end of the one thing that it asks of where jobs come
+// from and that is not the same for all, the one value of sub.
+func (j *judgement) asWritten(s *Shape) (pattern string, ok bool) {
+	if s.origin.protected != "" || slices.ContainsFunc(j.doc.Statements(), (*policy.Statement).Denies) {
+		return "", false
+	}
+	conditions := j.statement.Conditions()
+	for i := range conditions {
+		c := &conditions[i]
+		if k, found := s.keys[policy.FoldKey(c.Key())]; !found || k.group > 0 {
+			continue
+		}
+		if _, _, same := s.constant(j.work, c.Key()); same {
+			continue // all of them, or there would be none
+		}
+		if ok || !c.IsKey(j.Provider.URL+":sub") {
+			return "", false
+		}
+		if pattern, ok = s.behind(c); !ok {
+			return "", false
+		}
+	}
+	return pattern, ok
+}
+
+// behind is the pattern of refs in the one value of a condition on sub, behind what
+// is the same in every sub of the shape.
+func (s *Shape) behind(c *policy.Condition) (pattern string, ok bool) {
+	t := s.keys[policy.FoldKey(c.Key())].Template
+	if len(t) == 0 || t[len(t)-1].Track != trackRef || !c.Confines() || len(c.Values()) != 1 || c.Operator().Test == policy.StringEqualsIgnoreCase {
+		return "", false
+	}
+	var before, written strings.Builder
+	for _, p := range t[:len(t)-1] {
+		if p.Track > 0 {
+			return "", false
+		}
+		before.WriteString(p.Text)
+	}
+	v := c.Values()[0]
+	for _, p := range v.Parts() {
+		written.WriteString(map[policy.PartKind]string{policy.Literal: p.Text, policy.AnyRun: "*", policy.AnyChar: "?"}[p.Kind])
+	}
+	if written.String() != v.Text() {
+		return "", false // an escape, or a variable
+	}
+	return strings.CutPrefix(v.Text(), before.String())
 }
 
 func (o origin) kind() string {

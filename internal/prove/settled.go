@@ -43,6 +43,9 @@ func (b box) blurred(w *regular.Work) box {
 func within(w *regular.Work, boxes []box, group int, bounds part) []box {
 	var out []box
 	for _, b := range boxes {
+		if p := b.parts[group]; !w.Overlap(p.words, bounds.words) && !(p.missing && bounds.missing) {
+			continue // quickly seen, and mostly so
+		}
 		if b = b.limit(w, group, bounds); !b.empty() {
 			out = append(out, b)
 		}

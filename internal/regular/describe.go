@@ -47,8 +47,8 @@ const describeStates = 400_000
 // too much for that is no failure of the Work: the Description is then not exact.
 // Nor is it of what a Work made that has failed.
 func (w *Work) Describe(l, within Language, hints ...string) Description {
-	d := describer{Work: NewWork(describeStates), universe: within}
-	d.l = d.Intersect(l, within)
+	d := describer{Work: NewWork(describeStates), universe: within.least()}
+	d.l = d.Intersect(l, within).least()
 	if w.err != nil || d.err != nil {
 		return everything()
 	}
@@ -551,6 +551,7 @@ func (d *describer) widen(p []Token, well func([]Token) bool) []Token {
 // generic reports whether a language holds what a pattern stands for by and
 // large.
 func (d *describer) generic(l Language, p []Token) bool {
+	l = l.least()
 	s := l.d.start()
 	for _, t := range p {
 		if s < 0 {
@@ -583,6 +584,7 @@ func (d *describer) run(l Language, s int32) int32 {
 // skeleton is a text of a language that reads well, with a * for each run that
 // can be very long and a ? for each byte that is like most.
 func (d *describer) skeleton(l Language) []Token {
+	l = l.least()
 	const costRun, costFresh = 1, 9
 	type arrival struct {
 		cost int

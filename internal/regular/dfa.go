@@ -1,6 +1,9 @@
 package regular
 
-import "slices"
+import (
+	"slices"
+	"sync/atomic"
+)
 
 // dfa is a partial deterministic automaton: what has no edge is refused. State 0
 // is the start. In canonical form it is minimal, every state is on a path from
@@ -9,6 +12,11 @@ import "slices"
 type dfa struct {
 	edges  [][]edge // :: state → edges, in the order of bytes, not overlapping
 	accept []bool
+
+	// loose: it is trimmed, and not in canonical form yet, which is made when it
+	// is first needed.
+	loose bool
+	least atomic.Pointer[dfa]
 }
 
 // edge leads to a state by any of the bytes lo to hi.
@@ -54,8 +62,7 @@ func (d *dfa) start() int32 {
 	return 0
 }
 
-// canonical is the automaton minimised, trimmed and numbered anew; the argument
-// must not be used afterwards.
+// canonical is the automaton minimised, trimmed and numbered anew.
 func (d *dfa) canonical() *dfa {
 	d = d.trim()
 	if d == nil {

@@ -9,7 +9,7 @@ import (
 // numbered breadth first, edges in order and joined. It finds equivalent states
 // the slow way, by Moore's refinement.
 func (l Language) Canonical() error {
-	if l.d == nil {
+	if l = l.least(); l.d == nil {
 		return nil
 	}
 	n := len(l.d.edges)

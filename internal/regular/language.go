@@ -6,6 +6,19 @@ import "slices"
 // is the empty set.
 type Language struct{ d *dfa }
 
+// least is the language with its automaton in canonical form.
+func (l Language) least() Language {
+	if l.d == nil || !l.d.loose {
+		return l
+	}
+	d := l.d.least.Load()
+	if d == nil {
+		d = l.d.merge(l.d.equivalent()).renumber() // two at once make the same
+		l.d.least.Store(d)
+	}
+	return Language{d}
+}
+
 // IsEmpty reports whether no text is in the language.
 func (l Language) IsEmpty() bool { return l.d == nil }
 
@@ -30,6 +43,7 @@ func (l Language) Equal(m Language) bool {
 	if l.d == m.d {
 		return true
 	}
+	l, m = l.least(), m.least()
 	if l.d == nil || m.d == nil || !slices.Equal(l.d.accept, m.d.accept) {
 		return false
 	}
@@ -38,7 +52,7 @@ func (l Language) Equal(m Language) bool {
 
 // States is how many states the smallest automaton of the language has.
 func (l Language) States() int {
-	if l.d == nil {
+	if l = l.least(); l.d == nil {
 		return 0
 	}
 	return len(l.d.edges)
@@ -47,6 +61,7 @@ func (l Language) States() int {
 // After is what may follow a prefix: the texts t for which prefix+t is in the
 // language.
 func (l Language) After(prefix string) Language {
+	l = l.least()
 	s := l.d.start()
 	if s < 0 {
 		return Language{}

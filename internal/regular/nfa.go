@@ -86,6 +86,7 @@ func (n *nfa) embed(from int32, l Language) (ends []int32) {
 	if l.IsEmpty() {
 		return nil
 	}
+	l = l.least()
 	base := int32(len(n.edges))
 	for _, edges := range l.d.edges {
 		s := n.state()

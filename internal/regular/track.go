@@ -82,6 +82,7 @@ func (w *Work) Preimage(l Language, t Template, tracks int) Language {
 	if l.IsEmpty() || w.err != nil {
 		return Language{}
 	}
+	l = l.least()
 	lay := t.layout(tracks)
 	type at struct {
 		state int32
@@ -140,6 +141,7 @@ func (w *Work) Image(words Language, t Template, tracks int) Language {
 	if words.IsEmpty() || w.err != nil {
 		return Language{}
 	}
+	words = words.least()
 	lay := t.layout(tracks)
 	n := newNFA()
 	type at struct {

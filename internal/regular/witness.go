@@ -22,7 +22,7 @@ const (
 //
 // With no words it is a shortest text.
 func (l Language) Witness(words ...string) (string, bool) {
-	if l.d == nil {
+	if l = l.least(); l.d == nil {
 		return "", false
 	}
 	type arrival struct {

@@ -239,11 +239,13 @@ func (w *Work) holds(l, m Language, c combine) bool {
 	return found
 }
 
-// product walks both automata at once.
+// product walks both automata at once. Its automaton is loose: where it is only
+// asked whether anything is in it, or in it and another, that is enough.
 func (w *Work) product(l, m Language, c combine) Language {
 	if out, ok := c.trivial(l, m); ok || w.err != nil {
 		return out
 	}
+	l, m = l.least(), m.least()
 	pairs := newPairs(l.d, m.d)
 	pairs.add(pair{0, 0})
 	d := &dfa{}
@@ -269,7 +271,14 @@ func (w *Work) product(l, m Language, c combine) Language {
 		d.edges = append(d.edges, edges[begin:len(edges):len(edges)])
 		w.spend((len(edges) - begin) / 8) // so are many edges
 	}
-	return w.canonical(d)
+	if w.err != nil {
+		return Language{}
+	}
+	d = d.trim()
+	if d != nil {
+		d.loose = true
+	}
+	return Language{d}
 }
 
 // canonical is the language of an automaton that took no more than there was.
