@@ -33,6 +33,7 @@ type Demo struct {
 	issuer  string // host and port, as it stands in ARNs and condition keys
 	admin   map[string]string
 	steps   int
+	took    time.Duration // the story's pipeline
 }
 
 const (
@@ -44,7 +45,7 @@ const (
 func (d *Demo) Run(ctx context.Context) error {
 	start := time.Now()
 	d.issuer = strings.TrimPrefix(d.Lab.State.GitLabURL(), "https://")
-	for _, part := range []func(context.Context) error{d.teach, d.deploy, d.refuseTokens, d.refuseInCluster, d.granular, d.guards, d.classic, d.take, d.account_} {
+	for _, part := range []func(context.Context) error{d.teach, d.deploy, d.lean, d.refuseTokens, d.refuseInCluster, d.granular, d.guards, d.classic, d.take, d.account_} {
 		if err := part(ctx); err != nil {
 			d.say("31", "\nNOT AS TOLD: %v", err)
 			return err
@@ -270,6 +271,7 @@ func (d *Demo) pipeline(ctx context.Context, request labgitlab.PipelineRequest, 
 func (d *Demo) deploy(ctx context.Context) error {
 	d.chapter("A job on the branch production deploys, with no stored secret")
 	d.proves("The pipeline's ID token becomes credentials of fifteen minutes; kubectl carries them into the cluster; the namespace changes.")
+	start := time.Now()
 	report, log, err := d.pipeline(ctx, labgitlab.PipelineRequest{Project: project, Ref: "production", RefType: "branch"}, "gitlab-deployer")
 	if err != nil {
 		return err
@@ -278,11 +280,41 @@ func (d *Demo) deploy(ctx context.Context) error {
 	if report.Status != "success" {
 		return fmt.Errorf("the pipeline ended as %s:\n%s", report.Status, log)
 	}
+	d.took = time.Since(start)
 	d.proves("The deployment is there; the cluster's own audit log names the job behind it.")
 	if _, err := d.works(ctx, d.kubeAdmin(), "kubectl", "get", "deployments", "-n", "production"); err != nil {
 		return err
 	}
 	return d.clusterAudit()
+}
+
+// lean is the same job with mayfly exec: side by side, with their times.
+func (d *Demo) lean(ctx context.Context) error {
+	const role = "lean-deployer"
+	d.chapter("The same job with mayfly exec")
+	d.proves("A project that includes the component deploy. Its job's image holds mayfly, kubectl and a shell: no AWS CLI, no Python; no credentials come into the shell.")
+	if err := d.makeRole(ctx, role, "trust-policy-lean.json"); err != nil {
+		return err
+	}
+	if err := d.giveNamespace(ctx, role, "production"); err != nil {
+		return err
+	}
+	request := labgitlab.PipelineRequest{Project: "my_group/my-lean_project", Ref: "production", RefType: "branch"}
+	d.say("", "    $ mayfly-lab run --project %s --ref %s", request.Project, request.Ref)
+	var log bytes.Buffer
+	start := time.Now()
+	report, err := d.Lab.RunLeanPipeline(ctx, request, &log)
+	if err != nil {
+		return err
+	}
+	d.quoteLog(log.String())
+	if report.Status != "success" {
+		return fmt.Errorf("the pipeline ended as %s:\n%s", report.Status, log.String())
+	}
+	d.proves("Side by side, from the pipeline's start to its end:")
+	d.say("2", "      aws sts, aws eks, kubectl   %5.2f s", d.took.Seconds())
+	d.say("2", "      mayfly exec, kubectl        %5.2f s", time.Since(start).Seconds())
+	return nil
 }
 
 func (d *Demo) quoteLog(log string) {

@@ -404,12 +404,27 @@ func (l *Lab) JobVariables() []labgitlab.Variable {
 
 // RunPipeline creates a pipeline and runs it, its log to out.
 func (l *Lab) RunPipeline(ctx context.Context, request labgitlab.PipelineRequest, out io.Writer) (*labgitlab.Report, error) {
+	return l.runPipeline(ctx, request, l.BaseEnv(), out)
+}
+
+// RunLeanPipeline is RunPipeline in an image that holds mayfly, kubectl and the
+// shell, and nothing else.
+func (l *Lab) RunLeanPipeline(ctx context.Context, request labgitlab.PipelineRequest, out io.Writer) (*labgitlab.Report, error) {
+	env := l.BaseEnv()
+	env["PATH"] = l.path("lean")
+	if err := link(env["PATH"], map[string]string{"kubectl": l.Kubernetes, "mayfly": l.Mayfly}); err != nil {
+		return nil, err
+	}
+	return l.runPipeline(ctx, request, env, out)
+}
+
+func (l *Lab) runPipeline(ctx context.Context, request labgitlab.PipelineRequest, env map[string]string, out io.Writer) (*labgitlab.Report, error) {
 	request.InstanceVariables = append(l.JobVariables(), request.InstanceVariables...)
 	p, err := l.gitlab.CreatePipeline(ctx, request)
 	if err != nil {
 		return nil, err
 	}
-	r := labgitlab.Runner{Door: l.gitlab, Out: out, Environment: l.BaseEnv(), TempDir: l.path("builds")}
+	r := labgitlab.Runner{Door: l.gitlab, Out: out, Environment: env, TempDir: l.path("builds")}
 	return r.Run(ctx, p)
 }
 
@@ -441,13 +456,24 @@ func LinkTools(dir, kubernetes, aws string) error {
 	if aws != "" {
 		links["aws"] = aws
 	}
-	for name, target := range links {
-		link := filepath.Join(dir, "bin", name)
+	if err := link(filepath.Join(dir, "bin"), links); err != nil {
+		return err
+	}
+	// Version 1 of the CLI would fetch a parameter that is a URL.
+	return os.WriteFile(filepath.Join(dir, "home", "aws-config"), []byte("[default]\ncli_follow_urlparam = false\n"), 0o600)
+}
+
+// link makes a folder with a link to each program, by its name.
+func link(dir string, programs map[string]string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	for name, target := range programs {
+		link := filepath.Join(dir, name)
 		os.Remove(link)
 		if err := os.Symlink(target, link); err != nil {
 			return err
 		}
 	}
-	// Version 1 of the CLI would fetch a parameter that is a URL.
-	return os.WriteFile(filepath.Join(dir, "home", "aws-config"), []byte("[default]\ncli_follow_urlparam = false\n"), 0o600)
+	return nil
 }

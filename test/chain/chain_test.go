@@ -33,11 +33,16 @@ func newLab(t *testing.T, cluster bool) *lab.Lab {
 
 func newLabIn(t *testing.T, dir string, cluster bool, server ...string) *lab.Lab {
 	t.Helper()
+	return newLabOf(t, filepath.Join(examples, "world.yaml"), dir, cluster, server...)
+}
+
+func newLabOf(t *testing.T, world, dir string, cluster bool, server ...string) *lab.Lab {
+	t.Helper()
 	bin, kubernetes, aws := programs(t)
 	if err := lab.LinkTools(dir, kubernetes, aws); err != nil {
 		t.Fatal(err)
 	}
-	world, err := filepath.Abs(filepath.Join(examples, "world.yaml"))
+	world, err := filepath.Abs(world)
 	if err != nil {
 		t.Fatal(err)
 	}

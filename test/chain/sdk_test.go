@@ -41,7 +41,13 @@ func newWorld(t *testing.T) world { return newWorldIn(t, filepath.Join(t.TempDir
 
 func newWorldIn(t *testing.T, dir string, server ...string) world {
 	t.Helper()
-	w := world{Lab: newLabIn(t, dir, false, server...)}
+	return worldOf(t, newLabIn(t, dir, false, server...))
+}
+
+// worldOf is a lab with the SDK of its administrator.
+func worldOf(t *testing.T, l *lab.Lab) world {
+	t.Helper()
+	w := world{Lab: l}
 	w.config = w.admin(t)
 	who, err := sts.NewFromConfig(w.config).GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
 	if err != nil {
