@@ -36,6 +36,7 @@ func TestScripts(t *testing.T) {
 			h := housetest.New(env.T().(testing.TB))
 			env.Values["house"] = h
 			env.Values["gitlab"] = &standIn{bad: map[string]int{}}
+			env.Values["vault"], env.Values["t"] = &scriptVault{}, env.T()
 			env.Setenv("MAYFLY_SERVER", h.URL)
 			env.Setenv("AWS_CA_BUNDLE", h.CAFile)
 			env.Setenv("SERVER_CA", h.CAFile)
@@ -114,6 +115,7 @@ func TestScripts(t *testing.T) {
 				ts.Setenv("DENIAL", h.Refused(tokens[args[0]], args[1]))
 			},
 			"gitlab": gitlabCmd,
+			"vault":  vaultCmd,
 			// assume STATUS ROLE PROJECT BRANCH [CLAIM=VALUE…] asks for a role as a job.
 			"assume": func(ts *testscript.TestScript, neg bool, args []string) {
 				h, ok := ts.Value("house").(*housetest.House)
