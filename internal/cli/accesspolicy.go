@@ -17,6 +17,7 @@ import (
 
 func newAccessPolicy(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "access-policy", Short: "Make access policies of your own for access entries", Args: cobra.NoArgs,
+		Example: "  mayfly access-policy create log-reader --rules log-reader.yaml",
 		Long: `access-policy makes custom access policies, beside AWS's own. An access entry
 gets one with 'aws eks associate-access-policy', in a namespace or the whole
 cluster, as it gets AWS's; changes are in force at once.
@@ -51,7 +52,8 @@ func newAccessPolicyCreate(a *app) *cobra.Command {
 func newAccessPolicyUpdate(a *app) *cobra.Command {
 	var path string
 	cmd := &cobra.Command{Use: "update NAME --rules FILE", Short: "Give a custom access policy other rules, for all who have it", Args: exactArgs("NAME"),
-		Long: "update puts other rules in the place of a custom access policy's, in force at\nonce for every access entry that has it.\n\n" + rulesHelp,
+		Long:    "update puts other rules in the place of a custom access policy's, in force at\nonce for every access entry that has it.\n\n" + rulesHelp,
+		Example: "  mayfly access-policy update log-reader --rules log-reader.yaml",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.writeAccessPolicy(cmd.Context(), path, func(ctx context.Context, c *client.Client, rules []mayflywire.Rule) (mayflywire.AccessPolicy, error) {
 				return c.UpdateAccessPolicy(ctx, args[0], mayflywire.UpdateAccessPolicy{Rules: rules})
@@ -121,6 +123,7 @@ func (a *app) readRules(path string) ([]mayflywire.Rule, string, error) {
 
 func newAccessPolicyList(a *app) *cobra.Command {
 	return &cobra.Command{Use: "list", Short: "List the access policies, AWS's own and the custom ones", Args: exactArgs(),
+		Example: "  mayfly access-policy list",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := a.client()
 			if err != nil {
@@ -178,6 +181,7 @@ func newAccessPolicyDescribe(a *app) *cobra.Command {
 
 func newAccessPolicyDelete(a *app) *cobra.Command {
 	return &cobra.Command{Use: "delete NAME", Short: "Delete a custom access policy that no access entry has", Args: exactArgs("NAME"),
+		Example: "  mayfly access-policy delete log-reader",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.client()
 			if err != nil {

@@ -17,7 +17,9 @@ import (
 )
 
 func newAudit(a *app) *cobra.Command {
-	cmd := &cobra.Command{Use: "audit", Short: "Read and verify the audit log", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	cmd := &cobra.Command{Use: "audit", Short: "Read and verify the audit log", Args: cobra.NoArgs,
+		Example: "  mayfly audit tail -n 100",
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	cmd.AddCommand(newAuditTail(a), newAuditVerify(a))
 	return cmd
 }
@@ -31,6 +33,8 @@ func newAuditTail(a *app) *cobra.Command {
 		Long: `tail prints events as they are stored and hashed, oldest first. With
 --checkpoint the signed checkpoint follows the last event, so that the output,
 kept in a file, can be verified without the server: mayfly audit verify --file.`,
+		Example: `  mayfly audit tail -n 100
+  mayfly audit tail --checkpoint > audit.jsonl`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := a.client()
 			if err != nil {
@@ -106,6 +110,8 @@ signed checkpoint.
 
 The key is the server's public audit key. Note it once and give it with --key:
 a key asked of the same server proves less.`,
+		Example: `  mayfly audit verify
+  mayfly audit verify --file audit.jsonl --key "$AUDIT_KEY"`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
 			if path != "" && keyText == "" {

@@ -101,14 +101,16 @@ AWS_SESSION_TOKEN; on the server's machine, 'mayflyd admin credentials' prints
 some.`}
 	root.SetOut(stdout)
 	root.SetErr(stderr)
+	root.SetUsageFunc(usage)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	f := root.PersistentFlags()
 	f.StringVar(&a.server, "server", "", "`URL` of the server (default $MAYFLY_SERVER, $AWS_ENDPOINT_URL_STS, $AWS_ENDPOINT_URL)")
 	f.StringVar(&a.region, "region", "", "`REGION` to sign for (default $AWS_REGION, $AWS_DEFAULT_REGION, us-east-1)")
 	f.StringVar(&a.caFile, "server-ca-file", "", "PEM `FILE` of the CA that vouches for the server (default $AWS_CA_BUNDLE)")
 	f.StringVarP(&a.output, "output", "o", "text", "output `FORMAT`: text or json")
+	completeOutput(root)
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
-		known := strings.Fields(firstOf(cmd.Annotations[outputFormats], "text json"))
+		known := knownOutputs(cmd)
 		if !slices.Contains(known, a.output) {
 			return &usageError{fmt.Errorf("-o %s: %s are known", a.output, inWords(known))}
 		}
@@ -124,6 +126,10 @@ const outputFormats = "output-formats"
 
 func outputs(formats ...string) map[string]string {
 	return map[string]string{outputFormats: strings.Join(formats, " ")}
+}
+
+func knownOutputs(cmd *cobra.Command) []string {
+	return strings.Fields(firstOf(cmd.Annotations[outputFormats], "text json"))
 }
 
 // inWords is a list as a person says it: text, json and sarif.

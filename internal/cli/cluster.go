@@ -17,7 +17,8 @@ import (
 
 func newCluster(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "cluster", Short: "Register clusters and connect their API servers", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+		Example: "  mayfly cluster list",
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	cmd.AddCommand(newClusterRegister(a), newClusterList(a), newClusterDescribe(a), newClusterDeregister(a), newWebhookConfig(a))
 	return cmd
 }
@@ -33,7 +34,8 @@ the cluster's API server needs.
 
 Identities come from access entries (API), from the aws-auth ConfigMap
 (CONFIG_MAP), or from both, access entries first (API_AND_CONFIG_MAP).`,
-		Example: "  mayfly cluster register my-cluster --endpoint https://10.0.0.5:6443 --ca-file ca.crt --region eu-central-1",
+		Example: `  mayfly cluster register my-cluster --endpoint https://10.0.0.5:6443 --ca-file ca.crt \
+      --region eu-central-1`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			in.Name = args[0]
 			for _, f := range [][2]string{{"endpoint", in.Endpoint}, {"ca-file", caFile}} {
@@ -74,11 +76,13 @@ Identities come from access entries (API), from the aws-auth ConfigMap
 	f.StringVar(&in.AuthenticationMode, "authentication-mode", "API", "`MODE`, where identities come from: API, API_AND_CONFIG_MAP or CONFIG_MAP")
 	f.StringSliceVar(&in.TrustAWSAccounts, "trust-aws-account", nil, "real AWS `ACCOUNT` whose STS is believed for this cluster (repeatable)")
 	f.DurationVar(&age, "bearer-max-age", 15*time.Minute, "how `OLD` a bearer token may be")
+	complete(cmd, "authentication-mode", "API", "API_AND_CONFIG_MAP", "CONFIG_MAP")
 	return cmd
 }
 
 func newClusterList(a *app) *cobra.Command {
 	return &cobra.Command{Use: "list", Short: "List the registered clusters", Args: exactArgs(),
+		Example: "  mayfly cluster list",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := a.client()
 			if err != nil {
@@ -102,6 +106,7 @@ func newClusterList(a *app) *cobra.Command {
 
 func newClusterDescribe(a *app) *cobra.Command {
 	return &cobra.Command{Use: "describe NAME", Short: "Show a cluster", Args: exactArgs("NAME"),
+		Example: "  mayfly cluster describe my-cluster -o json",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.client()
 			if err != nil {
@@ -125,6 +130,7 @@ func newClusterDescribe(a *app) *cobra.Command {
 
 func newClusterDeregister(a *app) *cobra.Command {
 	return &cobra.Command{Use: "deregister NAME", Short: "Forget a cluster, its access entries and its webhook's certificate", Args: exactArgs("NAME"),
+		Example: "  mayfly cluster deregister my-cluster",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.client()
 			if err != nil {
@@ -151,7 +157,7 @@ all of it.
 The certificate's key is made for this answer and kept nowhere. Run it again to
 renew it.`,
 		Example: `  mayfly cluster webhook-config my-cluster --out /etc/kubernetes/mayfly
-  mayfly cluster webhook-config my-cluster --rbac | kubectl apply -f -   # a cluster that uses the authentication webhook alone`,
+  mayfly cluster webhook-config my-cluster --rbac | kubectl apply -f -   # without the authorizer`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if rbac {
 				if dir != "" {

@@ -18,7 +18,8 @@ import (
 
 func newFacts(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "facts", Short: "Read what GitLab enforces around its jobs", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+		Example: "  mayfly facts pull --gitlab https://gitlab.com --project my_group/my-fancy_project -o facts.yaml",
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	cmd.AddCommand(newFactsPull(a))
 	return cmd
 }
@@ -39,7 +40,8 @@ the file holds all that could be read.
 
 -o names the file here, not a format: what is written is YAML.`,
 		Example: `  mayfly facts pull --gitlab https://gitlab.com --project my_group/my-fancy_project -o facts.yaml
-  mayfly facts pull --gitlab https://gitlab.example.com --gitlab-ca-file ca.pem --gitlab-token-file token --rotate --group my_group -o facts.yaml`,
+  mayfly facts pull --gitlab https://gitlab.example.com --gitlab-ca-file ca.pem \
+      --gitlab-token-file token --rotate --group my_group -o facts.yaml`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if out == "json" || out == "text" {
 				return &usageError{fmt.Errorf("-o names a file here, and %s is a format: say -o ./%[1]s if that is the file's name", out)}

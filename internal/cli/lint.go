@@ -23,7 +23,7 @@ func newLint(a *app) *cobra.Command {
 	l := &linting{app: a}
 	var rules []string
 	for _, r := range lint.Rules() {
-		rules = append(rules, fmt.Sprintf("  %-16s %-7s  %s", r.Name, r.Severity, r.Short))
+		rules = append(rules, fmt.Sprintf("  %-16s %-7s  %s", r.Name, r.Severity, fold(r.Short, helpWidth-27, strings.Repeat(" ", 27))))
 	}
 	cmd := &cobra.Command{Use: "lint FILE…", Short: "Name known mistakes of trust policies, with what to write instead",
 		Long: `lint looks for what is known to go wrong in trust policies for GitLab's jobs. It
@@ -45,6 +45,7 @@ Exit status: 0 nothing, or hints only; 1 an error or a warning, 2 a wrong call.`
 	f.StringVar(&l.realm, "realm", "mayfly", "whose exchange it is, `mayfly|aws`: real AWS knows few of GitLab's claims")
 	f.StringVar(&l.facts, "facts", "", "what is known of the projects, in a `FILE` that mayfly facts pull writes")
 	f.BoolVar(&l.fix, "fix", false, "write the ids of the projects into the file")
+	complete(cmd, "realm", "mayfly", "aws")
 	return cmd
 }
 

@@ -50,7 +50,8 @@ onboard says what is missing and writes nothing; --force writes nevertheless.
 
 --apply leaves what is there and equal. What is there and different is shown and
 refused, before anything is made, unless --replace is given.`,
-		Example: `  mayfly onboard my_group/my-fancy_project --facts facts.yaml --environment production=production --environment stage=stage \
+		Example: `  mayfly onboard my_group/my-fancy_project --facts facts.yaml \
+      --environment production=production --environment stage=stage \
       --cluster my-cluster --region eu-central-1 --namespace '{environment}'`,
 		Annotations: outputs("text", "json", "terraform"),
 		RunE:        func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args[0]) }}
@@ -66,7 +67,7 @@ refused, before anything is made, unless --replace is given.`,
 	f.StringVar(&o.want.Audience, "audience", onboard.DefaultAudience, "`AUD` of the jobs' ID tokens")
 	f.StringVar(&o.want.AccessPolicy, "access-policy", onboard.DefaultAccessPolicy, "`NAME` of AWS's access policy in the namespace, or an ARN")
 	f.StringSliceVar(&o.want.Sources, "pipeline-source", onboard.DefaultSources(), "`SOURCE` of the pipelines that may deploy")
-	f.StringVar(&o.proving.require, "require", "", "what must hold of every job: `LIST` with commas (default "+requirementList(guard.Default())+")")
+	f.StringVar(&o.proving.require, "require", "", "what must hold of every job: `LIST` with commas (default as 'mayfly prove --help' says)")
 	f.StringVar(&o.proving.guards, "guard-file", "", "YAML `FILE` that says what each role requires (default "+guardFile+", if it is there)")
 	f.StringVar(&o.account, "account", "", "`ID` of the account (default $MAYFLY_ACCOUNT_ID, else the server is asked)")
 	f.BoolVar(&o.apply, "apply", false, "make it")

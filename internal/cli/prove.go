@@ -48,7 +48,7 @@ type proving struct {
 
 func newProve(a *app) *cobra.Command {
 	p := &proving{app: a}
-	cmd := &cobra.Command{Use: "prove (ROLE… | --all | --policy FILE…)", Short: "Prove that only reviewed, protected refs can reach a role, or show the job that gets through",
+	cmd := &cobra.Command{Use: "prove (ROLE… | --all | --policy FILE…)", Short: "Prove that only reviewed, protected refs reach a role, or show the job that does",
 		Long: `prove asks of every job that a role's trust policy lets in whether what GitLab
 enforces stands before it: protected refs, merge requests, approvals. The policy
 is read exactly, not by rules of thumb; what GitLab enforces comes from facts.
@@ -59,8 +59,8 @@ is read exactly, not by rules of thumb; what GitLab enforces comes from facts.
 
 What is required is named with --require, or for each role in mayfly-guard.yaml,
 and is by default
-  ` + requirementList(guard.Default()) + `
-There are ` + strings.Join(guard.KindNames(), ", ") + `.
+  ` + fold(strings.ReplaceAll(requirementList(guard.Default()), ",", ", "), 78, "  ") + `
+There are ` + fold(strings.Join(guard.KindNames(), ", "), 70, "") + `.
 
 -o has sarif and codequality besides text and json: a merge request shows those.
 
@@ -68,8 +68,10 @@ Exit status: 0 proven, 1 refuted, 3 unknown, 2 a wrong call.`,
 		Example: `  mayfly prove production-deployer --gitlab https://gitlab.com
   mayfly prove --all --facts facts.yaml
   mayfly prove --policy trust-policy.json --facts facts.yaml
-  mayfly prove --policy trust-policy.json --facts facts.yaml -o codequality > gl-code-quality-report.json
-  mayfly prove --policy production-deployer=trust-policy.json --policy stage-deployer=trust-policy-stage.json --facts facts.yaml --disjoint production-deployer,stage-deployer`,
+  mayfly prove --policy trust-policy.json --facts facts.yaml -o codequality > report.json
+  mayfly prove --policy production-deployer=trust-policy.json \
+      --policy stage-deployer=trust-policy-stage.json --facts facts.yaml \
+      --disjoint production-deployer,stage-deployer`,
 		Annotations: outputs("text", "json", "sarif", "codequality"),
 		RunE:        func(cmd *cobra.Command, args []string) error { return p.run(cmd.Context(), args) }}
 	p.flags(cmd)

@@ -30,6 +30,7 @@ func (s *worldSource) flags(cmd *cobra.Command) {
 	f.Lookup("gitlab").Usage = "`URL` of a GitLab that is asked what it enforces around the projects that the policies name"
 	f.StringVar(&s.file, "facts", "", "what GitLab enforces, in a `FILE` that mayfly facts pull writes")
 	f.StringVar(&s.realm, "realm", "", "whose exchange it is, `mayfly|aws`: real AWS knows few of GitLab's claims (default mayfly, or aws where AWS itself is asked)")
+	complete(cmd, "realm", "mayfly", "aws")
 	f.StringSliceVar(&s.logins, "login-client-id", nil, "`AUDIENCE` with which people sign in (repeatable)")
 }
 
