@@ -11,10 +11,14 @@ export MAYFLY_VECTORS
 
 FUZZTIME ?= 5s
 
+# What mayfly, the program of jobs and people, is released for.
+PLATFORMS := darwin/amd64 darwin/arm64 linux/amd64 linux/arm64 windows/amd64
+RELEASE    = $(GO) -C release run . -go '$(GO)' -version '$(VERSION)' -platforms '$(PLATFORMS)'
+
 # An AWS CLI that honours AWS_ENDPOINT_URL, or the story's calls through the SDK.
 FINDAWS = bin/mayfly-lab find-aws || { echo "going on with the same calls through aws-sdk-go-v2" >&2; $(GO) -C test build -o ../bin/sdk/aws ./cmd/aws && echo $(abspath bin/sdk/aws); }
 
-.PHONY: help build check lint unit test test-outsiders integration fuzz demo bench bench-peers deps kubernetes clean
+.PHONY: help build check lint platforms release man image unit test test-outsiders integration fuzz demo bench bench-peers deps kubernetes clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 24
@@ -23,10 +27,26 @@ build: ## build the three programs into bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
 
 lint: ## format, vet, staticcheck, tidy
-	@test -z "$$(gofmt -l cmd internal testenv test bench)" || { echo "gofmt would change:"; gofmt -l cmd internal testenv test bench; exit 1; }
+	@test -z "$$(gofmt -l cmd internal testenv test bench release)" || { echo "gofmt would change:"; gofmt -l cmd internal testenv test bench release; exit 1; }
 	$(GO) vet ./...
+	@$(MAKE) --no-print-directory platforms
 	$(GO) run -modfile=tools/go.mod honnef.co/go/tools/cmd/staticcheck ./...
 	$(GO) mod tidy -diff
+
+# The rooms in which a platform makes a difference, without their tests, which
+# start servers.
+platforms: ## vet mayfly for each platform it is released for
+	@for p in $(PLATFORMS); do for d in cmd/mayfly internal/cli; do export GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0; \
+		$(GO) vet $$($(GO) list -f '{{range .GoFiles}}{{$$.Dir}}/{{.}} {{end}}' ./$$d) || { echo "mayfly for $$p, $$d"; exit 1; }; done; done
+
+release: ## build mayfly for each platform into dist/, the same bytes everywhere, with SHA256SUMS
+	@$(RELEASE) programs
+
+man: ## write manual pages into dist/man
+	@$(RELEASE) man
+
+image: ## build the container image without an engine: an OCI layout in dist/mayfly-image.tar
+	@$(RELEASE) image
 
 unit: ## unit tests
 	$(GO) test ./...
@@ -46,6 +66,7 @@ test: check ## everything: unit with the race detector, fuzz, integration, end t
 	$(GO) test -race ./...
 	$(MAKE) fuzz
 	$(MAKE) integration
+	$(GO) -C release test -count=1 ./...
 
 test-outsiders: build ## what takes long to build: OpenTofu with the real AWS provider
 	terraform=$$(testenv/terraform/build.sh) && aws=$$($(FINDAWS)) && kubernetes=$$(testenv/build.sh) && \
@@ -65,4 +86,4 @@ deps: ## write each program's dependency list
 	@for p in mayfly mayflyd mayfly-lab; do $(GO) list -deps -f '{{if not .Standard}}{{.ImportPath}}{{end}}' ./cmd/$$p | LC_ALL=C sort > cmd/$$p/deps.txt; done
 
 clean: ## remove what was built here
-	rm -rf bin .lab
+	rm -rf bin dist .lab
