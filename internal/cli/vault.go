@@ -34,7 +34,8 @@ the two versions the engine has: kv/my-app/db, without data/. Of anything else
 the path is the API's: database/creds/my-app. A field of it follows a #.
 
 How a server is set up for that is in docs/vault.md.`,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+		Example: "  mayfly vault read kv/my-app/db --vault-role my-app",
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	cmd.AddCommand(newVaultLogin(a), newVaultRead(a), newVaultExec(a))
 	return cmd
 }

@@ -52,7 +52,8 @@ and ends with it or --with-token hands it on, when the program ends: then it is
 renewed as long as Vault does that. The program gets neither the ID token nor,
 without --with-token, the Vault token.`,
 		Example: `  mayfly vault exec --vault-role my-app --secret DB=kv/my-app/db -- ./migrate
-  mayfly vault exec --vault-role my-app --secret PGPASSWORD=kv/my-app/db#password -- psql -h db -U app
+  mayfly vault exec --vault-role my-app --secret PGPASSWORD=kv/my-app/db#password -- \
+      psql -h db -U app
   mayfly vault exec --vault-role my-app --file KEY=kv/my-app/tls#key -- sh -c 'deploy --key "$KEY"'`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
