@@ -233,6 +233,21 @@ func (c Cluster) String() string {
 	return "arn:" + Partition + ":eks:" + c.Region + ":" + string(c.Account) + ":cluster/" + c.Name
 }
 
+// Audience names whom a token of Mayfly's own may be for:
+// arn:aws:mayfly:REGION:ACCOUNT:audience/NAME.
+type Audience struct {
+	Region  string
+	Account AccountID
+	Name    string
+}
+
+func (a Audience) String() string {
+	if a == (Audience{}) {
+		return ""
+	}
+	return "arn:" + Partition + ":mayfly:" + a.Region + ":" + string(a.Account) + ":audience/" + a.Name
+}
+
 // parseOf reads an ARN of Mayfly's partition with no region, of the service,
 // in a twelve-digit account, whose resource begins with prefix.
 func parseOf(text, service, prefix string) (ARN, AccountID, error) {

@@ -13,6 +13,7 @@ import (
 	"mayfly.internal/internal/arn"
 	"mayfly.internal/internal/client"
 	"mayfly.internal/internal/jwt"
+	"mayfly.internal/internal/webidentity"
 	"mayfly.internal/internal/wire/stswire"
 )
 
@@ -189,42 +190,12 @@ func (x *exchanger) explain(err error) error {
 
 const maxSessionName = 64 // STS
 
-// sessionName is a name for the session of a token's job: its project, pipeline
-// and job, the ids whole and the end of the project's path; of another token, its
-// subject. It names and decides nothing.
+// sessionName is a name for the session of a token's job.
 func sessionName(token jwt.Unverified) string {
-	claim := func(name string) string {
-		text, _ := token.UnverifiedClaim(name).Text()
-		return sessionWord(text)
-	}
-	path, ids := claim("project_path"), ""
-	for _, name := range []string{"pipeline_id", "job_id"} {
-		if id := claim(name); id != "" && len(id) <= 20 {
-			ids += "-" + id
-		}
-	}
-	if path == "" {
-		path = claim("sub")
-	}
-	name := path[max(0, len(path)+len(ids)-maxSessionName):] + ids
-	if len(strings.Trim(name, "-")) < 2 {
-		return "mayfly"
-	}
-	return strings.TrimLeft(name, "-")
-}
-
-// sessionWord is a text with a - for each run of what a session's name may not
-// hold.
-func sessionWord(text string) string {
-	var b strings.Builder
-	for i := 0; i < len(text); i++ {
-		if c := text[i : i+1]; arn.IsName(c, 1) {
-			b.WriteString(c)
-		} else if b.Len() > 0 && !strings.HasSuffix(b.String(), "-") {
-			b.WriteByte('-')
-		}
-	}
-	return b.String()
+	return webidentity.SessionName(func(claim string) string {
+		text, _ := token.UnverifiedClaim(claim).Text()
+		return text
+	})
 }
 
 // tokenEnds is when a token says that it ends; the zero time if it does not.

@@ -50,6 +50,9 @@ type Config struct {
 	Sealer session.Sealer
 	// Quotas bound what may be made. What is 0 has AWS's default.
 	Quotas iam.Quotas
+	// Issuer is the iss of the tokens that this server signs, which cannot be a
+	// provider. Empty: it signs none.
+	Issuer string
 }
 
 // Service is the control plane. It is safe for concurrent use.
@@ -61,6 +64,7 @@ type Service struct {
 
 	sealer session.Sealer
 	quota  iam.Quotas
+	issuer string
 }
 
 // New makes a Service.
@@ -68,7 +72,7 @@ func New(c Config) (*Service, error) {
 	if c.Store == nil || c.Stale == nil || c.Now == nil || c.Rand == nil || c.Sealer == nil {
 		return nil, errors.New("control: Store, Stale, Now, Rand and Sealer are required")
 	}
-	return &Service{c.Store, c.Stale, c.Now, c.Rand, c.Sealer, c.Quotas.OrDefault()}, nil
+	return &Service{c.Store, c.Stale, c.Now, c.Rand, c.Sealer, c.Quotas.OrDefault(), c.Issuer}, nil
 }
 
 // now is the time as it is stored: what is in force and what is loaded after a

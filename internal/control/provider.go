@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"mayfly.internal/internal/arn"
@@ -40,6 +41,9 @@ func (s *Service) CreateProvider(ctx context.Context, c Call, in ProviderInput) 
 		if err := first(iam.CheckProviderURL(in.URL), iam.CheckThumbprints(in.Thumbprints), iam.CheckTags(in.Tags)); err != nil {
 			return decision{}, err
 		}
+		if s.isOwn(in.URL) {
+			return decision{}, iam.Refuse(iam.InvalidInput, "Invalid Open ID Connect Provider URL: it is this server's own issuer, and a token that it has signed is no proof for another")
+		}
 		if _, taken := snap.Provider(in.URL); taken {
 			return decision{}, iam.Refuse(iam.AlreadyExists, "Provider with url %s already exists.", in.URL)
 		}
@@ -56,6 +60,12 @@ func (s *Service) CreateProvider(ctx context.Context, c Call, in ProviderInput) 
 		return oidc.Provider{}, err
 	}
 	return p, nil
+}
+
+// isOwn reports whether a URL is this server's own issuer, or would be taken for
+// it.
+func (s *Service) isOwn(url string) bool {
+	return s.issuer != "" && strings.EqualFold(strings.TrimRight(url, "/"), s.issuer)
 }
 
 // tagMap is tags by key. Two of one key, be it in other case, are none: the

@@ -27,7 +27,7 @@ func TestCanary(t *testing.T) {
 		}
 		return got
 	}
-	w.teach()
+	w.teachTokens()
 	w.makeRole("next", `{"Effect":"Allow","Principal":{"AWS":"`+testAccount+`"},"Action":"sts:AssumeRole","Condition":{"StringEquals":{"sts:ExternalId":"canary-external-id"}}}`, "")
 	tokens := map[string]string{
 		"a token that is allowed": w.job("acme/web", "main"), "a token of another branch": w.job("acme/web", "feature-canary"), "a token of a stranger": w.job("other/canary", "main"),
@@ -54,6 +54,23 @@ func TestCanary(t *testing.T) {
 		a.Credentials.SessionToken = between(got.body, "<SessionToken>", "<")
 	}
 	secrets["the job's secret key"], secrets["the job's session token"] = a.Credentials.SecretAccessKey, a.Credentials.SessionToken
+
+	// Tokens of our own, allowed and refused.
+	for _, token := range tokens {
+		for _, audience := range []string{testAudience, "canary-audience"} {
+			got := w.askToken(tokenForm(token, "audience", audience))
+			if got.status == http.StatusOK {
+				issued := w.issued(got)
+				secrets["a token of our own"], secrets["its signature"] = issued, issued[strings.LastIndexByte(issued, '.')+1:]
+				errorBodies.WriteString(w.askToken(tokenForm(issued)).body)
+			} else {
+				errorBodies.WriteString(got.body)
+			}
+		}
+	}
+	for _, k := range w.keys.inUse.Load().set.Keys() {
+		secrets["the material of key "+k.ID] = k.Material.Reveal()
+	}
 
 	// Each operation as the administrator and as the job, which may do nothing.
 	u, err := url.Parse(w.PublicURL())
@@ -106,7 +123,7 @@ func TestCanary(t *testing.T) {
 		do(forged)
 	}
 
-	if secrets["a webhook's key"] == "" || secrets["the job's secret key"] == "" || secrets["an assumed role's secret key"] == "" {
+	if secrets["a webhook's key"] == "" || secrets["the job's secret key"] == "" || secrets["an assumed role's secret key"] == "" || secrets["a token of our own"] == "" {
 		t.Fatal("an operation that gives a secret did not run")
 	}
 	resp, err := http.Get("http://" + w.scrape.Addr().String() + "/metrics")

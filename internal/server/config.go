@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -13,12 +14,14 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
 
+	"mayfly.internal/internal/accesstoken"
 	"mayfly.internal/internal/arn"
 	"mayfly.internal/internal/awssts"
 	"mayfly.internal/internal/eks"
@@ -28,6 +31,7 @@ import (
 	"mayfly.internal/internal/keyset"
 	"mayfly.internal/internal/oidc"
 	"mayfly.internal/internal/session"
+	"mayfly.internal/internal/sts"
 )
 
 // Config is the server's configuration file. Every key may be left out; the
@@ -79,6 +83,8 @@ type Config struct {
 	// Keys is about the server's own keys: those that sessions are sealed and
 	// tokens are signed with.
 	Keys KeysConfig `yaml:"keys"`
+	// Tokens is about the tokens that the server itself signs.
+	Tokens TokensConfig `yaml:"tokens"`
 	// Issuers says more of single issuers. An issuer needs no entry here to be
 	// registered as a provider.
 	Issuers []IssuerConfig `yaml:"issuers"`
@@ -227,14 +233,81 @@ func (k KeysConfig) check(bad func(format string, args ...any)) {
 	}
 }
 
-// maxTokenLife is how long a token lives at most that this server signs
-// (CONTRACTS §7).
-const maxTokenLife = 10 * time.Minute
-
 // wantedKeys is what the server's keys are to be like.
 func (c Config) wantedKeys() keyset.Wanted {
-	return keyset.Wanted{After: time.Duration(c.Keys.RotateAfter), Ahead: time.Duration(c.Keys.PublishAhead), Longest: map[keyset.Use]time.Duration{
-		keyset.Sealing: time.Duration(c.MaxSessionDuration), keyset.ES256: maxTokenLife}}
+	longest := map[keyset.Use]time.Duration{keyset.Sealing: time.Duration(c.MaxSessionDuration)}
+	for _, alg := range c.tokenAlgorithms() {
+		longest[keyset.Use(alg)] = accesstoken.MaxLife
+	}
+	return keyset.Wanted{After: time.Duration(c.Keys.RotateAfter), Ahead: time.Duration(c.Keys.PublishAhead), Longest: longest}
+}
+
+// maxKeep is how long others may keep the server's keys at most.
+const maxKeep = 5 * time.Minute
+
+// keepKeys is how long others may keep the server's keys: a new one is published
+// long enough for all to have read it before it signs.
+func (c Config) keepKeys() time.Duration { return min(maxKeep, time.Duration(c.Keys.PublishAhead)/2) }
+
+// TokensConfig is about the tokens that the server itself signs.
+type TokensConfig struct {
+	// Audiences says more of single audiences. One needs no entry here to be given
+	// tokens for: the permission policies of roles decide that.
+	Audiences []AudienceConfig `yaml:"audiences"`
+}
+
+// AudienceConfig says how tokens for one audience are made.
+type AudienceConfig struct {
+	// Name is the audience, exactly as it is asked for.
+	Name string `yaml:"name"`
+	// Algorithm signs the tokens: ES256, or RS256 for who knows no other. Default
+	// ES256.
+	Algorithm string `yaml:"algorithm"`
+	// Life is how long a token lives, 30s to 10m: it cannot be recalled. Default 5m.
+	Life Duration `yaml:"life"`
+}
+
+// minTokenLife is the shortest life of a token that its bearer can still use.
+const minTokenLife = 30 * time.Second
+
+// check says everything that is wrong with what is said of audiences.
+func (t TokensConfig) check(bad func(format string, args ...any)) {
+	seen := map[string]bool{}
+	for i, a := range t.Audiences {
+		at := fmt.Sprintf("tokens.audiences[%d] (%s)", i, a.Name)
+		if err := accesstoken.CheckAudience(a.Name); err != nil {
+			bad("%s: name: %w", at, err)
+		}
+		if seen[a.Name] {
+			bad("%s: the audience stands twice", at)
+		}
+		seen[a.Name] = true
+		if a.Algorithm != "" && a.Algorithm != string(jwt.ES256) && a.Algorithm != string(jwt.RS256) {
+			bad("%s: algorithm: %q is neither ES256 nor RS256", at, a.Algorithm)
+		}
+		if d := time.Duration(a.Life); d != 0 && (d < minTokenLife || d > accesstoken.MaxLife || d%time.Second != 0) {
+			bad("%s: life: %s is not between %s and %s in whole seconds", at, d, minTokenLife, accesstoken.MaxLife)
+		}
+	}
+}
+
+// terms :: audience → how tokens for it are made, of those that an entry says more
+// of.
+func (t TokensConfig) terms() map[string]sts.Terms {
+	out := map[string]sts.Terms{}
+	for _, a := range t.Audiences {
+		out[a.Name] = sts.Terms{Algorithm: cmp.Or(jwt.Algorithm(a.Algorithm), jwt.ES256), Life: cmp.Or(time.Duration(a.Life), accesstoken.DefaultLife)}
+	}
+	return out
+}
+
+// tokenAlgorithms are those that tokens may be signed with.
+func (c Config) tokenAlgorithms() []string {
+	out := []string{string(jwt.ES256)}
+	if slices.ContainsFunc(c.Tokens.Audiences, func(a AudienceConfig) bool { return a.Algorithm == string(jwt.RS256) }) {
+		out = append(out, string(jwt.RS256))
+	}
+	return out
 }
 
 // IssuerConfig says more of one issuer.
@@ -431,6 +504,7 @@ func (c Config) Check() error {
 	}
 	c.Quotas.check(bad)
 	c.Keys.check(bad)
+	c.Tokens.check(bad)
 	if len(c.Admin.AllowUIDs) > 0 && (c.Admin.Socket == "" || c.Admin.Socket == "off") {
 		bad("admin.allow_uids: name admin.socket too, in a folder these users can enter; the data directory is closed to them")
 	}

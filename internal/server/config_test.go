@@ -12,7 +12,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"mayfly.internal/internal/fakeissuer"
+	"mayfly.internal/internal/jwt"
+	"mayfly.internal/internal/keyset"
 	"mayfly.internal/internal/oidc"
+	"mayfly.internal/internal/sts"
 )
 
 func fileWith(t *testing.T, name, text string) string {
@@ -40,6 +43,8 @@ max_session_duration: 2h
 audit: {reserve: 1GiB}
 aws_auth_max_age: 5m
 jwks: {max_stale: 30m}
+keys: {rotate_after: 24h, publish_ahead: 4m}
+tokens: {audiences: [{name: rsa, algorithm: RS256}, {name: "https://vault.example.com:8200", life: 10m}]}
 issuers:
 - url: https://gitlab.example:8443/path
   ca_file: `+i.CAFile()+`
@@ -64,6 +69,12 @@ issuers:
 	}
 	if c.Listen != "http://127.0.0.1:8080" || time.Duration(c.MaxSessionDuration) != 2*time.Hour || c.Audit.Reserve != 1<<30 || len(c.TrustedProxies) != 2 || c.Limits != (LimitsConfig{7, 0}) || c.Quotas != (QuotasConfig{5000, 100, 1500, 10, 5, 6144, 4096, 10240}) || c.Admin.AllowUIDs[0] != 1000 {
 		t.Errorf("%+v", c)
+	}
+	if w := c.wantedKeys(); w.After != 24*time.Hour || w.Ahead != 4*time.Minute || len(w.Longest) != 3 || w.Longest[keyset.Sealing] != 2*time.Hour || w.Longest[keyset.RS256] != 10*time.Minute || c.keepKeys() != 2*time.Minute {
+		t.Errorf("%+v", w)
+	}
+	if got := c.Tokens.terms(); !reflect.DeepEqual(got, map[string]sts.Terms{"rsa": {Algorithm: jwt.RS256, Life: 5 * time.Minute}, "https://vault.example.com:8200": {Algorithm: jwt.ES256, Life: 10 * time.Minute}}) {
+		t.Errorf("%+v", got)
 	}
 	s := c.settings()["https://gitlab.example:8443/path"]
 	if !s.GitLab || !s.AllowMultipleAudiences || s.MaxTokenAge != time.Hour || s.Explain != oidc.ExplainValues || len(s.Algorithms) != 2 || s.Use != oidc.UseAny {
@@ -106,6 +117,12 @@ max_session_duration: 13h
 audit: {reserve: lots}
 aws_auth_max_age: -5m
 jwks: {max_stale: 0s, use: once}
+keys: {rotate_after: 30m, publish_ahead: 45m, dir: x}
+tokens:
+  audiences:
+  - {name: "kubernetes/*", algorithm: EdDSA, life: 11m}
+  - {name: rsa, life: 90500ms}
+  - {name: rsa, algorithm: RS256, lifetime: 5m}
 issuers:
 - url: http://gitlab.example
   ca_file: `+notPEM+`
@@ -130,7 +147,9 @@ issuers:
 	for _, want := range []string{
 		"line 2: unknown key listn", "listen: http:// is allowed on a loopback address only", `public_url: "mayfly.example.com"`, `region: "Europe"`, "account_id:", "cert_file and key_file go together",
 		`metrics_listen: "http" is no port`, `"10.0.0.0" is no block`, "10.0.0.0/8 is meant", "believes everyone", "limits: a number below 0", "quotas.roles: a number below 1", "admin.socket: the path is longer", `a str does not belong here: root`, "max_session_duration: 13h0m0s",
-		`"lots" is no size`, `"-5m" is no time span`, `"0s" is no time span`, "unknown key use", "issuers[0] (http://gitlab.example): url:", "ca_file:", "no PEM certificate", "jwks_file:", `algorithms: "HS256"`, `explain: "everything"`,
+		`"lots" is no size`, `"-5m" is no time span`, `"0s" is no time span`, "unknown key use", "keys.rotate_after: 30m0s is less than 1h0m0s", "keys.publish_ahead: 45m0s is more than rotate_after, which is 30m0s", "unknown key dir",
+		"tokens.audiences[0] (kubernetes/*): name: an audience is of letters", `tokens.audiences[0] (kubernetes/*): algorithm: "EdDSA" is neither`, "tokens.audiences[0] (kubernetes/*): life: 11m0s is not between 30s and 10m0s", "tokens.audiences[1] (rsa): life: 1m30.5s", "tokens.audiences[2] (rsa): the audience stands twice", "unknown key lifetime",
+		"issuers[0] (http://gitlab.example): url:", "ca_file:", "no PEM certificate", "jwks_file:", `algorithms: "HS256"`, `explain: "everything"`,
 		"issuers[1] (https://ci.example): login_client_ids", "unknown key one_use", "issuers[4] (https://ci.example): the issuer stands twice",
 		"unknown key refesh", "issuers[0] (http://gitlab.example): guards: only a GitLab has them", "guards: name one of token_file, token_env and token_vault", "guards.ca_file: ", `guards.url: "ftp://gitlab.example" is no URL of a GitLab`,
 		`guards.tier: "gold"`, "guards.max_age: 2h0m0s is not between 10s and 1h0m0s", "guards.refresh: 3s is not between 5s", "guards.refresh: 30s is not between 5s and max_age, which is 30s", `guards.token_vault: "secret/data/ci" is no PATH#FIELD`,
@@ -238,6 +257,7 @@ func TestEveryKey(t *testing.T) {
 	}
 	walk("", reflect.TypeFor[Config]())
 	walk("", reflect.TypeFor[IssuerConfig]())
+	walk("tokens.audiences.", reflect.TypeFor[AudienceConfig]())
 	for _, key := range keys {
 		if !strings.Contains(string(guide), "`"+key+"`") {
 			t.Errorf("docs/operator.md does not explain %s", key)

@@ -26,10 +26,12 @@ import (
 	tinkkeyset "github.com/tink-crypto/tink-go/v2/keyset"
 	"github.com/tink-crypto/tink-go/v2/tink"
 
+	"mayfly.internal/internal/accesstoken"
 	"mayfly.internal/internal/audit"
 	"mayfly.internal/internal/jwt"
 	"mayfly.internal/internal/keyset"
 	"mayfly.internal/internal/secret"
+	"mayfly.internal/internal/sts"
 )
 
 // keyring is the keys of DATA/keys/keyset.json, ready for use. The lock on the
@@ -230,6 +232,38 @@ func (k *keyring) Open(sealed, ad []byte) ([]byte, error) {
 		return nil, errUnknownKey
 	}
 	return s.aead.Decrypt(sealed, ad)
+}
+
+// sign signs a token with the primary key of an algorithm.
+func (k *keyring) sign(alg jwt.Algorithm, typ string, payload []byte) (secret.String, string, error) {
+	r := k.inUse.Load()
+	primary, ok := r.set.Primary(keyset.Use(alg), k.now())
+	if !ok {
+		return secret.String{}, "", errNoKey
+	}
+	token, err := r.signing[primary.ID].Sign(typ, payload)
+	return secret.New(token), primary.ID, err
+}
+
+// published is the public keys that others are to know now.
+func (k *keyring) published() []byte {
+	r := k.inUse.Load()
+	var keys []*jwt.SigningKey
+	for _, p := range r.set.Published(k.now()) {
+		keys = append(keys, r.signing[p.ID])
+	}
+	return jwt.EncodeKeySet(keys)
+}
+
+// issuer is this server as those see it who trust its tokens.
+func (s *Server) issuer() *sts.Issuer {
+	terms := s.config.Tokens.terms()
+	return &sts.Issuer{URL: s.public, Region: s.config.Region, Sign: s.keys.sign, Terms: func(audience string) sts.Terms {
+		if t, ok := terms[audience]; ok {
+			return t
+		}
+		return sts.Terms{Algorithm: jwt.ES256, Life: accesstoken.DefaultLife}
+	}}
 }
 
 // KeyInfo says of a key what is no secret.

@@ -38,11 +38,13 @@ import (
 	"mayfly.internal/internal/iamapi"
 	"mayfly.internal/internal/kubeapi"
 	"mayfly.internal/internal/mayflyapi"
+	"mayfly.internal/internal/oauthapi"
 	"mayfly.internal/internal/store"
 	"mayfly.internal/internal/store/sqlite"
 	"mayfly.internal/internal/sts"
 	"mayfly.internal/internal/stsapi"
 	"mayfly.internal/internal/wire/mayflywire"
+	"mayfly.internal/internal/wire/oauthwire"
 )
 
 // Version is the program's version, set when it is built.
@@ -253,13 +255,13 @@ func (s *Server) CAFile() string { return filepath.Join(s.data, "ca.pem") }
 
 func (s *Server) assemble(aws http.RoundTripper) error {
 	var err error
-	s.sts, err = sts.New(sts.Config{Registry: s.db, Keys: s, Guards: s, Settings: s.settings, Sealer: s.keys, Audit: s.db, Now: s.now, Rand: rand.Reader,
+	s.sts, err = sts.New(sts.Config{Registry: s.db, Keys: s, Guards: s, Issuer: s.issuer(), Settings: s.settings, Sealer: s.keys, Audit: s.db, Now: s.now, Rand: rand.Reader,
 		MaxSession: time.Duration(s.config.MaxSessionDuration), Count: s.metrics.exchangeRefused, Wait: wait})
 	if err != nil {
 		return err
 	}
 	ctl, err := control.New(control.Config{Store: s.db, Stale: func(err error) bool { return errors.Is(err, store.ErrStale) }, Now: s.now, Rand: rand.Reader, Sealer: s.keys,
-		Quotas: iam.Quotas(s.config.Quotas)})
+		Quotas: iam.Quotas(s.config.Quotas), Issuer: s.public})
 	if err != nil {
 		return err
 	}
@@ -286,7 +288,8 @@ func (s *Server) assemble(aws http.RoundTripper) error {
 	own := &mayflyapi.API{Control: ctl, Caller: s.sts.Caller, Webhooks: s, Audit: auditLog{s.db}, Trust: s.sts, Refused: f.logFailure,
 		Server: mayflywire.Server{Version: Version, Account: string(s.db.Snapshot().Account), Region: s.config.Region, AuditKey: s.auditKey}}
 	kube := &kubeapi.API{Auth: auth, Registry: s.db, Peer: clusterOf, Log: s.log}
-	s.handler = s.route(f, own.Handler(), kube.Handler())
+	oauth := &oauthapi.API{STS: s.sts, Issuer: s.public, Algorithms: s.config.tokenAlgorithms(), Keys: s.keys.published, MaxAge: s.config.keepKeys(), Refused: f.logFailure}
+	s.handler = s.route(f, own.Handler(), kube.Handler(), oauth)
 	return nil
 }
 
@@ -320,11 +323,13 @@ func (s *Server) throttled(answer http.HandlerFunc) http.HandlerFunc {
 func (s *Server) trustedProxies() []netip.Prefix { return s.live.Load().config.TrustedProxies }
 
 // route is every path of the one listener.
-func (s *Server) route(f *front, own, kube http.Handler) http.Handler {
+func (s *Server) route(f *front, own, kube http.Handler, oauth *oauthapi.API) http.Handler {
 	edge := &httpedge.Edge{Log: s.log, Now: s.now, TrustedProxies: s.trustedProxies, Observe: s.metrics.answered}
 	limit := s.limit()
 	query, rest := edge.Wrap("query", limit.Guard(f.query, s.throttled(f.throttledQuery))), edge.Wrap("eks", limit.Guard(f.rest, s.throttled(f.throttledREST)))
 	own, kube = edge.Wrap("mayfly", limit.Guard(own.ServeHTTP, s.throttled(mayflyapi.Throttled))), edge.Wrap("kubernetes", kube)
+	token := edge.Wrap("oauth", limit.Guard(oauth.Token, s.throttled(oauthapi.Throttled)))
+	metadata, keys := edge.Wrap("oauth", http.HandlerFunc(oauth.Metadata)), edge.Wrap("oauth", http.HandlerFunc(oauth.KeySet))
 	health, ready := edge.Wrap("healthz", http.HandlerFunc(s.healthz)), edge.Wrap("readyz", http.HandlerFunc(s.readyz))
 	missing := edge.Wrap("unknown", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "there is nothing at this path", http.StatusNotFound)
@@ -341,6 +346,12 @@ func (s *Server) route(f *front, own, kube http.Handler) http.Handler {
 			own.ServeHTTP(w, r)
 		case strings.HasPrefix(path, "/kubernetes/"):
 			kube.ServeHTTP(w, r)
+		case path == oauthwire.TokenPath:
+			token.ServeHTTP(w, r)
+		case path == oauthwire.KeysPath:
+			keys.ServeHTTP(w, r)
+		case path == oauthwire.DiscoveryPath || path == oauthwire.MetadataPath:
+			metadata.ServeHTTP(w, r)
 		case path == "/healthz":
 			health.ServeHTTP(w, r)
 		case path == "/readyz":

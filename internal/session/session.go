@@ -87,7 +87,7 @@ type Tag struct {
 	Transitive bool
 }
 
-// Session is one role assumed until it expires. Only Issue and Open make one
+// Session is one role assumed until it expires. Only Issue, Begin and Open make one
 // that is not empty; the zero value belongs to nobody and is expired.
 type Session struct {
 	ID         ID
@@ -181,6 +181,17 @@ func Issue(s Session, account arn.AccountID, seal Sealer, random io.Reader) (Ses
 		return Session{}, Credentials{}, fmt.Errorf("draw a secret access key: %w", err)
 	}
 	return seal1(s, key, account, seal)
+}
+
+// Begin gives s an id from random, and no credentials: a session that only says
+// who somebody is.
+func Begin(s Session, random io.Reader) (Session, error) {
+	if _, err := io.ReadFull(random, s.ID[:]); err != nil {
+		return Session{}, fmt.Errorf("draw a session id: %w", err)
+	}
+	s.secret = secret.String{}
+	s.Issued, s.Expires = s.Issued.UTC().Truncate(time.Second), s.Expires.UTC().Truncate(time.Second)
+	return s, nil
 }
 
 // Again issues fresh credentials for the same session id and expiry: what a

@@ -44,13 +44,14 @@ type Recorder interface {
 	Record(ctx context.Context, e audit.Event) error
 }
 
-// Config is what the service needs. Every field is required but Guards, MaxSession,
-// Count and Wait.
+// Config is what the service needs. Every field is required but Guards, Issuer,
+// MaxSession, Count and Wait.
 type Config struct {
 	Registry Registry
 	Keys     Keys
 	Guards   Guards                            // nil: nobody is asked what GitLab enforces
 	Settings func(issuer string) oidc.Settings // what the operator says of an issuer
+	Issuer   *Issuer                           // nil: no tokens are issued
 	Sealer   session.Sealer
 	Audit    Recorder
 	Now      func() time.Time
@@ -107,9 +108,10 @@ const (
 	InvalidMessage                     // not an encoded authorization message
 	PathReused                         // the project's path was another's, and the role asks what GitLab enforces
 	GuardsNotRead                      // what GitLab enforces is being read
+	InvalidTarget                      // the role may have no token for the audience, or there can be none
 )
 
-var reasonNames = [...]string{"", "invalid parameter", "malformed session policy", "session too large", "invalid token", "expired token", "issuer keys unavailable", "not trusted by the role", "not recorded", "not for sessions", "invalid tags", "not authorized", "invalid message", "project path reused", "guards not read yet"}
+var reasonNames = [...]string{"", "invalid parameter", "malformed session policy", "session too large", "invalid token", "expired token", "issuer keys unavailable", "not trusted by the role", "not recorded", "not for sessions", "invalid tags", "not authorized", "invalid message", "project path reused", "guards not read yet", "invalid target"}
 
 // String is the reason in words, for the audit log and metrics.
 func (r Reason) String() string {

@@ -57,37 +57,66 @@ func (s *Service) AssumeRoleWithWebIdentity(ctx context.Context, in WebIdentityI
 	if err != nil {
 		return WebIdentityOutput{}, s.count(err)
 	}
-	known, err := s.gather(ctx, plan) // gather
-	if err != nil {
-		return WebIdentityOutput{}, s.count(err)
-	}
-	token, err := verify(plan, known, now) // decide: whose token it is
-	if err != nil {
-		if !verified(err) {
-			return WebIdentityOutput{}, s.count(err)
-		}
-		return WebIdentityOutput{}, s.deny(ctx, newEvent(in, plan, known, nil, now), err)
-	}
-	ev := newEvent(in, plan, known, &token, now)
-	if known, err = s.gatherGuards(ctx, plan.rolePlan, known, token.Claims, in.Info); err != nil { // gather: what is enforced around its job
-		return WebIdentityOutput{}, s.deny(ctx, ev, err)
-	}
-	grant, err := decideWebIdentity(plan, known, token, in.Info, s.MaxSession, now) // decide: what it may have
-	known.record(ev, grant.guards)
-	if err != nil {
-		return WebIdentityOutput{}, s.deny(ctx, ev, known.guards.refusal(err))
-	}
-	made, err := s.give(ctx, ev, grant, known.snapshot) // record
+	x, err := s.letIn(ctx, plan, newEvent(actionWebIdentity, in.Info, now), in.Info) // gather, decide
 	if err != nil {
 		return WebIdentityOutput{}, err
 	}
-	return WebIdentityOutput{Assumed: made, Provider: known.provider, Subject: token.Subject(), Audience: made.Session.Claims.Audience}, nil // answer
+	made, err := s.give(ctx, x.event, x.grant, x.known.snapshot) // record
+	if err != nil {
+		return WebIdentityOutput{}, err
+	}
+	return WebIdentityOutput{Assumed: made, Provider: x.known.provider, Subject: x.token.Subject(), Audience: made.Session.Claims.Audience}, nil // answer
 }
 
-func newEvent(in WebIdentityInput, p webIdentityPlan, k webIdentityFacts, b *believed, now time.Time) audit.Event {
+// exchange is an ID token that a role lets in: what is given for it is not made
+// yet, and nothing is recorded.
+type exchange struct {
+	event audit.Event
+	known webIdentityFacts
+	token believed
+	grant grant
+}
+
+// letIn believes an ID token and asks whether the role lets it in, whatever is to
+// be given for it. A refusal is recorded or counted here.
+func (s *Service) letIn(ctx context.Context, plan webIdentityPlan, ev audit.Event, info request.Info) (exchange, error) {
+	known, err := s.gather(ctx, plan) // gather
+	if err != nil {
+		return exchange{}, s.count(err)
+	}
+	token, err := verify(plan, known, ev.Time) // decide: whose token it is
+	if err != nil {
+		if !verified(err) {
+			return exchange{}, s.count(err)
+		}
+		return exchange{}, s.deny(ctx, plan.describe(ev, known, nil), err)
+	}
+	if plan.name == "" {
+		plan.name = webidentity.SessionName(token.Text)
+	}
+	ev = plan.describe(ev, known, &token)
+	if known, err = s.gatherGuards(ctx, plan.rolePlan, known, token.Claims, info); err != nil { // gather: what is enforced around its job
+		return exchange{}, s.deny(ctx, ev, err)
+	}
+	grant, err := decideWebIdentity(plan, known, token, info, s.MaxSession, ev.Time) // decide: what it may have
+	known.record(ev, grant.guards)
+	if err != nil {
+		return exchange{}, s.deny(ctx, ev, known.guards.refusal(err))
+	}
+	return exchange{ev, known, token, grant}, nil
+}
+
+func newEvent(action string, info request.Info, now time.Time) audit.Event {
+	return audit.Event{Time: now, Action: action, Request: info.ID, Source: sourceText(info), Detail: map[string]string{}}
+}
+
+// describe adds to an event what is asked, of whom, and with which token.
+func (p webIdentityPlan) describe(ev audit.Event, k webIdentityFacts, b *believed) audit.Event {
 	digest := p.token.Digest()
-	ev := audit.Event{Time: now, Action: actionWebIdentity, Request: in.Info.ID, Source: sourceText(in.Info), Resource: p.role.String(), Provider: k.provider.ARN().String(), Token: hex.EncodeToString(digest[:]),
-		Detail: map[string]string{"session_name": in.SessionName}}
+	ev.Resource, ev.Provider, ev.Token = p.role.String(), k.provider.ARN().String(), hex.EncodeToString(digest[:])
+	if p.name != "" {
+		ev.Detail["session_name"] = p.name
+	}
 	if b != nil {
 		ev.Claims = make(map[string]string, 16)
 		for name, value := range b.kept.All() {
@@ -111,6 +140,9 @@ type webIdentityFacts struct {
 // issuer that is not registered stops here: no packet is sent to it.
 func (s *Service) gather(ctx context.Context, p webIdentityPlan) (webIdentityFacts, error) {
 	issuer := p.token.UnverifiedIssuer()
+	if s.Issuer != nil && issuer == s.Issuer.URL {
+		return webIdentityFacts{}, refuse(InvalidToken, nil, "The token was issued by this server itself, which takes none of its own: the job's ID token is wanted")
+	}
 	asked, ok := s.Registry.Snapshot().Provider(issuer)
 	if !ok {
 		return webIdentityFacts{}, noProvider(issuer)
@@ -157,11 +189,18 @@ func planWebIdentity(in WebIdentityInput) (webIdentityPlan, error) {
 	if p.rolePlan, err = planRole(role, in.SessionName, in.Policy, in.PolicyARNs, in.Duration); err != nil {
 		return p, err
 	}
-	// A token file often ends with a line break, which clients send along.
-	if p.token, err = jwt.Parse(strings.TrimRight(in.Token, "\r\n")); err != nil {
-		return p, refuse(InvalidToken, err, "The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)")
+	p.token, err = parseIDToken(in.Token)
+	return p, err
+}
+
+// parseIDToken takes a token apart. A token file often ends with a line break,
+// which clients send along.
+func parseIDToken(text string) (jwt.Unverified, error) {
+	token, err := jwt.Parse(strings.TrimRight(text, "\r\n"))
+	if err != nil {
+		return token, refuse(InvalidToken, err, "The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)")
 	}
-	return p, nil
+	return token, nil
 }
 
 // believed is a verified token, what a session keeps of it, and what it asks the

@@ -22,6 +22,7 @@ var codes = map[sts.Reason]awsquery.Failure{
 	sts.GuardsNotRead:    {Status: http.StatusBadRequest, Code: "IDPCommunicationError"},
 	sts.NotForSessions:   {Status: http.StatusForbidden, Code: "AccessDenied"},
 	sts.NotAllowed:       {Status: http.StatusForbidden, Code: "AccessDenied"},
+	sts.InvalidTarget:    {Status: http.StatusForbidden, Code: "AccessDenied"},
 	sts.InvalidTags:      {Status: http.StatusBadRequest, Code: "InvalidParameterValue"},
 	sts.InvalidMessage:   {Status: http.StatusBadRequest, Code: "InvalidAuthorizationMessageException"},
 	sts.NotRecorded:      {Status: http.StatusServiceUnavailable, Code: "ServiceUnavailable"},

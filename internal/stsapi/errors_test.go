@@ -17,7 +17,7 @@ func TestEveryReasonHasACode(t *testing.T) {
 		sts.InvalidParameter: "400 ValidationError", sts.MalformedPolicy: "400 MalformedPolicyDocument", sts.TooLarge: "400 PackedPolicyTooLarge", sts.InvalidToken: "400 InvalidIdentityToken",
 		sts.ExpiredToken: "400 ExpiredTokenException", sts.NoKeys: "400 IDPCommunicationError", sts.NotTrusted: "403 AccessDenied", sts.NotRecorded: "503 ServiceUnavailable",
 		sts.NotForSessions: "403 AccessDenied", sts.NotAllowed: "403 AccessDenied", sts.InvalidTags: "400 InvalidParameterValue", sts.InvalidMessage: "400 InvalidAuthorizationMessageException",
-		sts.PathReused: "403 AccessDenied", sts.GuardsNotRead: "400 IDPCommunicationError",
+		sts.PathReused: "403 AccessDenied", sts.GuardsNotRead: "400 IDPCommunicationError", sts.InvalidTarget: "403 AccessDenied",
 	}
 	for i := range reasontest.Count(t, "../sts", "Reason") {
 		r := sts.Reason(i + 1)
