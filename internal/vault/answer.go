@@ -79,11 +79,24 @@ func decodeErrors(body []byte) (out []string) {
 		return nil
 	}
 	for _, item := range v.Get("errors").Items() {
-		if text, ok := item.Text(); ok && strings.TrimSpace(text) != "" && len(out) < maxMessages {
-			out = append(out, text)
+		text, _ := item.Text()
+		for _, text := range apart(text) {
+			if strings.TrimSpace(text) != "" && len(out) < maxMessages {
+				out = append(out, text)
+			}
 		}
 	}
 	return out
+}
+
+// apart takes a list of errors apart that Vault has made one text of: 1 error
+// occurred, and a line with an asterisk for each.
+func apart(text string) []string {
+	head, list, found := strings.Cut(text, " occurred:\n\t* ")
+	if !found || !strings.HasSuffix(head, " error") && !strings.HasSuffix(head, " errors") {
+		return []string{text}
+	}
+	return strings.Split(list, "\n\t* ")
 }
 
 // maxSeconds is the longest time that a lease may have and a time.Duration holds.

@@ -12,6 +12,7 @@ import (
 func FuzzDecode(f *testing.F) {
 	for _, s := range []string{
 		`{"errors":["permission denied"]}`,
+		`{"errors":["2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n"]}`,
 		`{"auth":{"client_token":"hvs.a","accessor":"b","policies":["default"],"metadata":{"role":"r"},"lease_duration":3600,"renewable":true,"token_type":"service","num_uses":0}}`,
 		`{"data":{"path":"kv/","type":"kv","options":{"version":"2"}}}`,
 		`{"data":{"data":{"a":"b","n":1.50,"l":[1,{"x":null}],"o":{"k":"v"},"t":true,"z":null},"metadata":{"version":3,"deletion_time":"","destroyed":false}}}`,

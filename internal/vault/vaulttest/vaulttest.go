@@ -310,9 +310,14 @@ func refuse(w http.ResponseWriter, status int, messages ...string) {
 	json.NewEncoder(w).Encode(map[string]any{"errors": append([]string{}, messages...)})
 }
 
-// denied is what a request hears that its token's policies, or no token, allow.
+// denied is what a request hears that no token allows.
 func denied(w http.ResponseWriter) {
 	refuse(w, http.StatusForbidden, "permission denied")
+}
+
+// refuseOne is what a request hears whose token is good: one error in a list.
+func refuseOne(w http.ResponseWriter, status int, message string) {
+	refuse(w, status, "1 error occurred:\n\t* "+message+"\n\n")
 }
 
 func (s *Server) route(w http.ResponseWriter, r *http.Request, path string) {
@@ -336,7 +341,7 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request, path string) {
 		return
 	}
 	if !s.allows(t, path) {
-		denied(w)
+		refuseOne(w, http.StatusForbidden, "permission denied")
 		return
 	}
 	switch path {
@@ -368,7 +373,7 @@ func writes(w http.ResponseWriter, r *http.Request) bool {
 
 func is(w http.ResponseWriter, r *http.Request, methods ...string) bool {
 	if !slices.Contains(methods, r.Method) {
-		refuse(w, http.StatusMethodNotAllowed, "unsupported operation")
+		refuseOne(w, http.StatusMethodNotAllowed, "unsupported operation")
 		return false
 	}
 	return true
