@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"crypto/tls"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,15 +20,17 @@ import (
 	"golang.org/x/term"
 
 	"mayfly.internal/internal/client"
-	"mayfly.internal/internal/jwt"
 	"mayfly.internal/internal/secret"
+	"mayfly.internal/internal/strictjson"
 	"mayfly.internal/internal/vault"
 )
 
 func newVault(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "vault", Short: "Read secrets of Vault or OpenBao as this job", Args: exactArgs(),
 		Long: `vault logs in to HashiCorp Vault or OpenBao with this job's ID token, at an auth
-method of type jwt, does what is asked, and revokes the Vault token again.
+method of type jwt, does what is asked, and revokes the Vault token again. With
+--role and --audience it logs in with a token of Mayfly's own, which the server
+gives for the ID token, to whom the role trusts.
 
 Of a key/value engine a secret is named as vault kv get names it, whichever of
 the two versions the engine has: kv/my-app/db, without data/. Of anything else
@@ -44,7 +47,10 @@ How a server is set up for that is in docs/vault.md.`,
 type vaultLogin struct {
 	*app
 	url, role, path, namespace, ca string
-	token                          idToken
+
+	token   idToken
+	mayfly  string // role for which Mayfly is asked for a token; empty: the ID token is shown
+	account string // of it
 }
 
 func (v *vaultLogin) flags(cmd *cobra.Command) {
@@ -54,7 +60,10 @@ func (v *vaultLogin) flags(cmd *cobra.Command) {
 	f.StringVar(&v.path, "auth-path", "", "`PATH` at which the auth method is mounted (default $VAULT_AUTH_PATH, jwt)")
 	f.StringVar(&v.namespace, "namespace", "", "`NAMESPACE` of it all (default $VAULT_NAMESPACE, the root namespace)")
 	f.StringVar(&v.ca, "vault-ca-file", "", "PEM `FILE` of the CA that vouches for Vault (default $VAULT_CACERT, the system's)")
+	f.StringVar(&v.mayfly, "role", "", "show Vault a token of Mayfly's own, for this `ROLE` of Mayfly's and --audience")
+	f.StringVar(&v.account, "account", "", "`ID` of the account of a --role that is named without one (default $MAYFLY_ACCOUNT_ID, else the server's)")
 	v.token.flags(cmd)
+	f.Lookup("audience").Usage = "only an ID token for this `AUDIENCE`; with --role, the audience of the token that Mayfly gives"
 	f.Lookup("id-token-env").Usage = "environment `VARIABLE` that holds the ID token (default $VAULT_ID_TOKEN, $MAYFLY_ID_TOKEN, the file of $AWS_WEB_IDENTITY_TOKEN_FILE, else the one variable that holds an ID token)"
 }
 
@@ -62,10 +71,18 @@ func (v *vaultLogin) flags(cmd *cobra.Command) {
 type vaultSession struct {
 	*vault.Session
 	login *vaultLogin
+	proof proof
 	made  time.Time
 	ended bool
+}
 
-	where, text string // of the ID token
+// proof is what is shown to Vault.
+type proof struct {
+	jwt    secret.String
+	claims strictjson.Value // unverified, for hints
+	whose  string
+
+	where, idToken string // where the ID token is, which no program gets, and it
 }
 
 // open logs in. Whoever gets a session closes it.
@@ -74,18 +91,83 @@ func (v *vaultLogin) open(ctx context.Context) (*vaultSession, error) {
 	if err != nil {
 		return nil, err
 	}
+	p, err := v.prove(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s, err := c.Login(ctx, firstOf(v.path, os.Getenv("VAULT_AUTH_PATH"), "jwt"), firstOf(v.role, os.Getenv("VAULT_ROLE"), os.Getenv("VAULT_AUTH_ROLE")), p.jwt)
+	if err != nil {
+		return nil, p.explain(err)
+	}
+	return &vaultSession{Session: s, login: v, proof: p, made: time.Now()}, nil
+}
+
+// prove finds the ID token, and has Mayfly give another for it where that is asked.
+func (v *vaultLogin) prove(ctx context.Context) (p proof, err error) {
+	if v.mayfly != "" {
+		return v.askMayfly(ctx)
+	}
+	if v.account != "" {
+		return p, &usageError{errors.New("--account goes with --role")}
+	}
 	if !v.token.given() && os.Getenv("VAULT_ID_TOKEN") != "" {
 		v.token.env = "VAULT_ID_TOKEN"
 	}
 	token, text, where, err := v.token.find()
 	if err != nil {
-		return nil, err
+		return p, err
 	}
-	s, err := c.Login(ctx, firstOf(v.path, os.Getenv("VAULT_AUTH_PATH"), "jwt"), firstOf(v.role, os.Getenv("VAULT_ROLE"), os.Getenv("VAULT_AUTH_ROLE")), secret.New(text))
+	return proof{secret.New(text), token.UnverifiedClaims(), "the ID token of " + where, where, text}, nil
+}
+
+// askMayfly exchanges the ID token for a token of Mayfly's own.
+func (v *vaultLogin) askMayfly(ctx context.Context) (p proof, err error) {
+	audience := v.token.audience
+	if audience == "" {
+		return p, &usageError{errors.New("--role: --audience is missing: whom the token of Mayfly's own is for, as the role in Vault has it in bound_audiences")}
+	}
+	v.token.audience = "" // that of the ID token is Mayfly's
+	_, text, where, err := v.token.find()
 	if err != nil {
-		return nil, explainLogin(err, token, where)
+		return p, err
 	}
-	return &vaultSession{Session: s, login: v, made: time.Now(), where: where, text: text}, nil
+	j := &job{app: v.app, role: v.mayfly, account: v.account}
+	role, err := j.roleARN(ctx)
+	if err != nil {
+		return p, err
+	}
+	c, err := j.unsigned()
+	if err != nil {
+		return p, err
+	}
+	issued, err := c.IssueToken(ctx, client.IssueToken{IDToken: secret.New(text), Role: role.String(), Audience: audience})
+	if e, ok := errors.AsType[*client.Error](err); ok {
+		switch e.Code {
+		case "invalid_request":
+			return p, hint(fmt.Errorf("Mayfly gives no token: %w", err), "mayfly can --role "+role.String()+" says why, to whoever may mayfly:ExplainTrust the role")
+		case "invalid_target":
+			return p, hint(fmt.Errorf("Mayfly gives no token: %w", err), "the role's permission policy must allow mayfly:IssueToken on arn:aws:mayfly:REGION:ACCOUNT:audience/"+audience)
+		}
+	}
+	if err != nil {
+		return p, explain(err)
+	}
+	return proof{issued.Token, claimsOf(issued.Token), "Mayfly's token", where, text}, nil
+}
+
+// claimsOf is what a token says that was just given; nothing where it cannot be
+// read: it is for hints.
+func claimsOf(token secret.String) strictjson.Value {
+	parts := strings.Split(token.Reveal(), ".")
+	if len(parts) != 3 {
+		return strictjson.Value{}
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil {
+		return strictjson.Value{}
+	}
+	claims, _ := strictjson.Parse(payload)
+	return claims
 }
 
 func (v *vaultLogin) address() string {
@@ -407,9 +489,9 @@ var loginHints = []struct{ says, claim, hint string }{
 	{"missing role", "", "name one with --vault-role: the auth method has no default role"},
 }
 
-// explainLogin adds what to do to a refused login. Vault names the bound claim
-// that does not fit, and the token says what it has there.
-func explainLogin(err error, token jwt.Unverified, where string) error {
+// explain adds what to do to a refused login. Vault names the bound claim that does
+// not fit, and the token says what it has there.
+func (p proof) explain(err error) error {
 	e, ok := errors.AsType[*vault.Error](err)
 	if !ok {
 		return explainVault(err)
@@ -423,23 +505,23 @@ func explainLogin(err error, token jwt.Unverified, where string) error {
 	for _, message := range e.Messages {
 		if _, rest, found := strings.Cut(message, "error validating claims: claim \""); found {
 			claim, _, _ := strings.Cut(rest, `"`)
-			return hint(err, ownClaim(token, where, claim), "the role's bound_claims say what is wanted of it")
+			return hint(err, p.has(claim), "the role's bound_claims say what is wanted of it")
 		}
 		for _, h := range loginHints {
 			if strings.Contains(message, h.says) {
 				if h.claim == "" {
 					return hint(err, h.hint)
 				}
-				return hint(err, ownClaim(token, where, h.claim), h.hint)
+				return hint(err, p.has(h.claim), h.hint)
 			}
 		}
 	}
 	return err
 }
 
-// ownClaim is what a token says of itself, to whoever has it.
-func ownClaim(token jwt.Unverified, where, claim string) string {
-	v := token.UnverifiedClaim(claim)
+// has is what the token says of itself, to whoever has it.
+func (p proof) has(claim string) string {
+	v := p.claims.Get(claim)
 	says := ""
 	if list := texts(v); len(list) > 0 {
 		says = quoted(list)
@@ -450,7 +532,7 @@ func ownClaim(token jwt.Unverified, where, claim string) string {
 		}
 	}
 	if says == "" {
-		return fmt.Sprintf("the ID token of %s has no claim %s", where, plain(claim))
+		return fmt.Sprintf("%s has no claim %s", p.whose, plain(claim))
 	}
-	return fmt.Sprintf("the ID token of %s has %s: %s", where, plain(claim), says)
+	return fmt.Sprintf("%s has %s: %s", p.whose, plain(claim), says)
 }

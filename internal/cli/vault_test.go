@@ -134,7 +134,7 @@ func TestLoginHints(t *testing.T) {
 	token, _ := tokenOf(t, map[string]any{"iss": "https://a", "aud": []string{"b", "c"}, "sub": "d\x1b", "exp": 1700000000})
 	own := map[string]string{"aud": `aud: "b", "c"`, "iss": `iss: "https://a"`, "sub": `sub: "d\x1b"`, "exp": "exp: 2023-11-14T22:13:20Z"}
 	for _, h := range loginHints {
-		err := explainLogin(&vault.Error{Call: "log in", Status: 400, Messages: []string{"x " + h.says + " y"}}, token, "TOKEN")
+		err := proof{claims: token.UnverifiedClaims(), whose: "the ID token of TOKEN"}.explain(&vault.Error{Call: "log in", Status: 400, Messages: []string{"x " + h.says + " y"}})
 		var want []string
 		switch has := own[h.claim]; {
 		case has != "":
