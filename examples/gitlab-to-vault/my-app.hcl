@@ -1,0 +1,3 @@
+path "kv/data/my-app/*" {
+  capabilities = ["read"]
+}
