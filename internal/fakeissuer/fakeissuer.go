@@ -47,6 +47,7 @@ type Issuer struct {
 	claimed  string                 // what the discovery document says the issuer is
 	keySet   []byte                 // published in place of keys; nil: keys
 	failure  http.HandlerFunc       // answers everything; nil: the issuer is well
+	door     *Door                  // where people sign in; nil: nobody does
 	requests int
 	now      func() time.Time
 }
@@ -80,10 +81,13 @@ func New(t testing.TB) *Issuer {
 func (i *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	i.mu.Lock()
 	i.requests++
-	failure, claimed := i.failure, i.claimed
+	failure, claimed, door := i.failure, i.claimed, i.door
 	i.mu.Unlock()
 	if failure != nil {
 		failure(w, r)
+		return
+	}
+	if door != nil && door.serve(w, r) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
