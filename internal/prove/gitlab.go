@@ -594,6 +594,9 @@ func opaqueKeys(is *Issuer) map[string]string {
 		for _, claim := range []string{"iat", "nbf", "exp"} {
 			opaque[policy.FoldKey(is.Provider.URL+":"+claim)] = claim + " depends on the time"
 		}
+		for _, claim := range []string{"source_project_id", "source_project_path", "source_namespace_id", "source_namespace_path"} {
+			opaque[policy.FoldKey(is.Provider.URL+":"+claim)] = claim + ", which only the newest GitLabs fill"
+		}
 		opaque[policy.FoldKey(is.Provider.URL+":groups_direct")] = "groups_direct, which GitLab fills behind a flag only, has many values"
 	}
 	return opaque

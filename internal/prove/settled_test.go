@@ -2,11 +2,13 @@ package prove
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"mayfly.internal/internal/guard"
 	"mayfly.internal/internal/policy"
+	"mayfly.internal/internal/regular"
 )
 
 // TestUndecided: what a token says of a job may follow from facts that nobody
@@ -78,6 +80,30 @@ func TestUndecided(t *testing.T) {
 		}
 		if got := NewWorld(require, &Issuer{Provider: gitlab, Facts: f}).Check("deployer", doc); got.Verdict != c.want {
 			t.Errorf("without %q, %s of %s: %s, want %s: %+v", c.lacks, c.require, c.conditions, got.Verdict, c.want, got.Statements)
+		}
+	}
+}
+
+// TestEveryClaim: what GitLab puts into a job's token is made by some group, or is
+// said not to be known. Else a condition on it would be read as on an absent key.
+func TestEveryClaim(t *testing.T) {
+	t.Parallel()
+	f, err := guard.Decode([]byte(facts))
+	if err != nil {
+		t.Fatal(err)
+	}
+	is := NewWorld(nil, &Issuer{Provider: gitlab, Facts: f}).issuers[0]
+	shapes := slices.Concat(is.world(&f.Projects[0]).shapes, is.otherShapes(), is.reusedOf(&f.Projects[0]),
+		[]*Shape{is.shape(regular.NewWork(maxStates), origin{class: ForkOfKnown, project: &f.Projects[0], ref: guard.MergeRequest})})
+	for claim := range setters {
+		if claim == "user_identities" || claim == "job_config" {
+			continue // objects, of which no condition key is made
+		}
+		key := policy.FoldKey(gitlab.URL + ":" + claim)
+		for _, s := range shapes {
+			if _, made := s.keys[key]; !made && s.unmodelled(key) == "" {
+				t.Errorf("%s has no %s", s.Name, claim)
+			}
 		}
 	}
 }

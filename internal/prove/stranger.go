@@ -3,6 +3,7 @@ package prove
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"mayfly.internal/internal/arn"
@@ -71,8 +72,9 @@ func (j *judgement) forks(p *guard.Project) {
 			// that it is a fork.
 			for _, named := range []regular.Template{template(trackProjectID), template(trackNamespace, "/", trackName)} {
 				if values, few := j.values(s, r, named); few {
-					j.finding(Finding{Verdict: Unknown, Requires: gap.Breaks, Guard: gap.Guard, Fix: j.fix(gap),
-						Why: "nothing is known of the project " + strings.Join(values, ", ") + ", which may be a fork of " + p.Path})
+					for _, why := range j.mayBeForks(p, values) {
+						j.finding(Finding{Verdict: Unknown, Requires: gap.Breaks, Guard: gap.Guard, Fix: j.fix(gap), Why: strings.Join(append([]string{why}, r.unmodelled...), "; ")})
+					}
 					return
 				}
 			}
@@ -80,6 +82,34 @@ func (j *judgement) forks(p *guard.Project) {
 			return
 		}
 	}
+}
+
+// mayBeForks is why nobody can say that none of some projects, by their paths or
+// ids, is a fork of another.
+func (j *judgement) mayBeForks(p *guard.Project, values []string) []string {
+	var out, strangers []string
+	for _, v := range values {
+		q, known := j.Facts.Project(v)
+		if id, err := strconv.ParseInt(v, 10, 64); err == nil {
+			q, known = j.Facts.ProjectID(id)
+		}
+		switch {
+		case !known:
+			strangers = append(strangers, v)
+		case !isRoot(p) || !isRoot(q):
+			out = append(out, "nobody knows whether the project "+q.Path+" is a fork of "+p.Path)
+		}
+	}
+	if len(strangers) > 0 {
+		out = append(out, "nothing is known of the project "+strings.Join(strangers, ", ")+", which may be a fork of "+p.Path)
+	}
+	return out
+}
+
+// isRoot reports whether a project is surely no fork.
+func isRoot(p *guard.Project) bool {
+	from, known := p.ForkedFrom.Value()
+	return known && from == ""
 }
 
 // otherShapes are the shapes of the projects nothing is known of.
