@@ -19,7 +19,7 @@ func newCluster(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "cluster", Short: "Register clusters and connect their API servers", Args: cobra.NoArgs,
 		Example: "  mayfly cluster list",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
-	cmd.AddCommand(newClusterRegister(a), newClusterList(a), newClusterDescribe(a), newClusterDeregister(a), newWebhookConfig(a))
+	cmd.AddCommand(newClusterRegister(a), newClusterList(a), newClusterDescribe(a), newClusterDeregister(a), newWebhookConfig(a), newAuthenticationConfig(a))
 	return cmd
 }
 

@@ -48,6 +48,16 @@ func (c *Client) IssueToken(ctx context.Context, in IssueToken) (IssuedToken, er
 	return IssuedToken{secret.New(out.AccessToken), asked.Add(time.Duration(out.ExpiresIn) * time.Second)}, nil
 }
 
+// Issuer is what the server says of itself as an issuer of tokens. It needs no
+// credentials.
+func (c *Client) Issuer(ctx context.Context) (oauthwire.Metadata, error) {
+	l := *c.link
+	l.config.Credentials = sigv4.Credentials{}
+	return retried(ctx, &l, func() (oauthwire.Metadata, error) {
+		return exchange(ctx, &l, request{method: http.MethodGet, path: oauthwire.DiscoveryPath}, oauthwire.ParseMetadata, oauthError)
+	})
+}
+
 func oauthError(a answer) *Error {
 	e, err := oauthwire.ParseError(a.body)
 	if err != nil {

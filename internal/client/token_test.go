@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"mayfly.internal/internal/client"
+	"mayfly.internal/internal/housetest"
 	"mayfly.internal/internal/secret"
 	"mayfly.internal/internal/sigv4"
 	"mayfly.internal/internal/wire/oauthwire"
@@ -103,5 +104,22 @@ func TestIssueToken(t *testing.T) {
 				t.Errorf("asked %d times: %+v", len(s.seen), s.seen)
 			}
 		})
+	}
+}
+
+func TestIssuer(t *testing.T) {
+	h := housetest.New(t)
+	c, err := client.New(houseConfig(h))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := c.Issuer(t.Context())
+	if err != nil || m.Issuer != h.URL || m.JWKSURI != h.URL+oauthwire.KeysPath {
+		t.Errorf("%+v %v", m, err)
+	}
+	// And from the server itself a refusal by the role, which may have no token.
+	_, err = c.IssueToken(t.Context(), client.IssueToken{IDToken: secret.New(h.Token("acme/web", "main")), Role: housetest.Role, Audience: "kubernetes/prod"})
+	if e, ok := errors.AsType[*client.Error](err); !ok || e.Code != oauthwire.InvalidTarget || e.Request == "" {
+		t.Error(err)
 	}
 }

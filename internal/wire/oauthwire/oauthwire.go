@@ -332,6 +332,27 @@ func MetadataOf(issuer string, algorithms, claims []string) Metadata {
 // Encode is the metadata's document.
 func (m Metadata) Encode() []byte { return encode(m) }
 
+// ParseMetadata reads a metadata document, as far as whoever trusts the issuer
+// needs it.
+func ParseMetadata(body []byte) (Metadata, error) {
+	v, err := strictjson.Parse(body)
+	if err != nil {
+		return Metadata{}, fmt.Errorf("it is not JSON with distinct names: %w", err)
+	}
+	var out Metadata
+	for _, m := range []struct {
+		name string
+		into *string
+	}{{"issuer", &out.Issuer}, {"token_endpoint", &out.TokenEndpoint}, {"jwks_uri", &out.JWKSURI}} {
+		text, ok := v.Get(m.name).Text()
+		if u, err := url.Parse(text); !ok || err != nil || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+			return Metadata{}, fmt.Errorf("its %s is no URL", m.name)
+		}
+		*m.into = text
+	}
+	return out, nil
+}
+
 func encode(v any) []byte {
 	out, err := json.Marshal(v)
 	if err != nil {

@@ -164,6 +164,20 @@ func TestMetadata(t *testing.T) {
 	}
 }
 
+func TestParseMetadata(t *testing.T) {
+	text := string(MetadataOf("https://mayfly.example:8443", nil, nil).Encode())
+	got, err := ParseMetadata([]byte(text))
+	if err != nil || got.Issuer != "https://mayfly.example:8443" || got.JWKSURI != "https://mayfly.example:8443/oauth/jwks" || got.TokenEndpoint != "https://mayfly.example:8443/oauth/token" {
+		t.Errorf("%+v %v", got, err)
+	}
+	for name, body := range map[string]string{"nothing": "", "an array": "[]", "no issuer": strings.Replace(text, `"issuer"`, `"x"`, 1), "an issuer twice": strings.Replace(text, "{", `{"issuer":"https://x.example",`, 1), "a number": strings.Replace(text, `"https://mayfly.example:8443"`, "1", 1),
+		"no keys": strings.Replace(text, "jwks_uri", "x", 1), "a file": strings.Replace(text, "https://mayfly.example:8443/oauth/jwks", "file:///etc/passwd", 1), "a query": strings.Replace(text, "/oauth/jwks", "/?x", 1), "a user": strings.Replace(text, `"https://mayfly.example:8443"`, `"https://u@mayfly.example"`, 1)} {
+		if got, err := ParseMetadata([]byte(body)); err == nil || got.Issuer != "" {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
 func FuzzDecodeTokenRequest(f *testing.F) {
 	for _, body := range []string{"", good().Encode(), bearer(), with("scope", "x"), good().Encode() + "&audience=x", "%", "a=%ff"} {
 		f.Add(body)
@@ -186,11 +200,15 @@ func FuzzDecodeTokenRequest(f *testing.F) {
 func FuzzParseAnswers(f *testing.F) {
 	f.Add(TokenResponse{"a.b.c", AccessToken, "Bearer", 300}.Encode())
 	f.Add((&Error{InvalidTarget, "x"}).Encode())
+	f.Add(MetadataOf("https://mayfly.example", nil, nil).Encode())
 	f.Fuzz(func(t *testing.T, body []byte) {
 		if r, err := ParseTokenResponse(body); err == nil {
 			if again, err := ParseTokenResponse(r.Encode()); err != nil || again != r {
 				t.Errorf("%+v %+v %v", r, again, err)
 			}
+		}
+		if m, err := ParseMetadata(body); err == nil && m.Issuer == "" {
+			t.Error("an issuer without a name")
 		}
 		if e, err := ParseError(body); err == nil {
 			if _, err := ParseError(e.Encode()); err != nil {
