@@ -1,11 +1,13 @@
 package main
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -14,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -24,7 +27,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"mayfly": main})
+	testscript.Main(m, map[string]func(){"mayfly": main, "xdg-open": browse})
 }
 
 // TestScripts runs testdata/script/*.txt, each beside a server of its own: as
@@ -57,6 +60,12 @@ func TestScripts(t *testing.T) {
 			}
 			env.Setenv("KEY_ID", id)
 			env.Setenv("ROLE", housetest.Role)
+			env.Setenv("PERSON_ROLE", h.PersonRole)
+			env.Setenv("ISSUER", h.People.URL)
+			env.Setenv("ISSUER_CA", h.People.CAFile())
+			for _, name := range []string{"XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"} {
+				env.Setenv(name, filepath.Join(env.WorkDir, "home", name))
+			}
 			env.Values["tokens"] = h.Tokens()
 			return errors.Join(
 				os.WriteFile(filepath.Join(env.WorkDir, "cluster-ca.crt"), ca, 0o600),
@@ -115,7 +124,22 @@ func TestScripts(t *testing.T) {
 				ts.Setenv("DENIAL", h.Refused(tokens[args[0]], args[1]))
 			},
 			"gitlab": gitlabCmd,
-			"vault":  vaultCmd,
+			// door spoil NAME… has the door where people sign in answer so; without
+			// names, well again. door life DURATION is how long its ID tokens live.
+			"door": func(ts *testscript.TestScript, neg bool, args []string) {
+				h, ok := ts.Value("house").(*housetest.House)
+				switch {
+				case !neg && ok && len(args) > 0 && args[0] == "spoil":
+					h.Door.Spoil(args[1:]...)
+				case !neg && ok && len(args) == 2 && args[0] == "life":
+					life, err := time.ParseDuration(args[1])
+					ts.Check(err)
+					h.Door.Life = life
+				default:
+					ts.Fatalf("usage: door spoil NAME… | life DURATION")
+				}
+			},
+			"vault": vaultCmd,
 			// assume STATUS ROLE PROJECT BRANCH [CLAIM=VALUE…] asks for a role as a job.
 			"assume": func(ts *testscript.TestScript, neg bool, args []string) {
 				h, ok := ts.Value("house").(*housetest.House)
@@ -216,4 +240,28 @@ func setCredentials(setenv func(string, string), c stswire.Credentials) {
 	setenv("AWS_ACCESS_KEY_ID", c.AccessKeyID)
 	setenv("AWS_SECRET_ACCESS_KEY", c.SecretAccessKey)
 	setenv("AWS_SESSION_TOKEN", c.SessionToken)
+}
+
+// browse is a browser: it goes where it is sent, and leaves the page it ends at in
+// the file $PAGE.
+func browse() {
+	pem, err := os.ReadFile(os.Getenv("ISSUER_CA"))
+	if err != nil {
+		panic(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(pem)
+	hc := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}
+	resp, err := hc.Get(os.Args[1])
+	if err != nil {
+		panic(err)
+	}
+	defer resp.Body.Close()
+	page, err := io.ReadAll(resp.Body)
+	if err != nil {
+		panic(err)
+	}
+	if err := os.WriteFile(os.Getenv("PAGE"), page, 0o600); err != nil {
+		panic(err)
+	}
 }

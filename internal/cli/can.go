@@ -49,6 +49,7 @@ Exit status: 0 the role lets it in, 1 it does not, 2 a wrong call.`,
 	f.StringVar(&c.providing, "provider", "", "with --policy: `ARN or URL` of the token's identity provider (default: the one of its iss that the policy names)")
 	f.StringVar(&c.session, "session-name", "mayfly-can", "role session `NAME` that would be asked for")
 	c.token.flags(cmd)
+	c.token.signedIn = c.signedIn
 	return cmd
 }
 

@@ -117,6 +117,7 @@ some.`}
 		return nil
 	}
 	root.AddCommand(newCluster(a), newAccessPolicy(a), newAudit(a), newProve(a), newWhoCan(a), newCan(a), newDiff(a), newLint(a), newDenials(a), newFacts(a), newOnboard(a), newAttack(a), newVault(a))
+	root.AddCommand(newLogin(a), newLogout(a))
 	return root
 }
 

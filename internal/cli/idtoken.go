@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -14,8 +15,13 @@ import (
 
 // idToken is which ID token is meant: the one that is named, else that of
 // MAYFLY_ID_TOKEN, of AWS_WEB_IDENTITY_TOKEN_FILE, or of the one environment
-// variable that holds one.
-type idToken struct{ file, env, audience string }
+// variable that holds one; last, a person's who has signed in.
+type idToken struct {
+	file, env, audience string
+	// signedIn is whether a person has signed in for the server that is meant; nil
+	// where persons have no business.
+	signedIn func() (signedIn, bool, error)
+}
 
 func (t *idToken) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
@@ -81,11 +87,39 @@ func (t *idToken) search() (token jwt.Unverified, text, where string, err error)
 	case 1:
 		return token, text, where, nil
 	case 0:
-		err = hint(&usageError{errors.New("there is no ID token")}, "a job gets one with id_tokens: in .gitlab-ci.yml; elsewhere name it with --id-token-file or MAYFLY_ID_TOKEN")
+		return t.person()
 	default:
 		err = hint(&usageError{errors.New("several variables hold an ID token: " + strings.Join(names, ", "))}, "name the one that is meant with --id-token-env or --audience")
 	}
 	return jwt.Unverified{}, "", "", err
+}
+
+// person is the ID token of somebody who has signed in.
+func (t *idToken) person() (token jwt.Unverified, text, where string, err error) {
+	none := &HintError{&usageError{errors.New("there is no ID token")}, []string{"a job gets one with id_tokens: in .gitlab-ci.yml; elsewhere name it with --id-token-file or MAYFLY_ID_TOKEN"}}
+	if t.signedIn == nil {
+		return token, "", "", none
+	}
+	s, ok, err := t.signedIn()
+	if err != nil {
+		return token, "", "", err
+	}
+	if !ok && inJob() {
+		return token, "", "", none
+	}
+	if !ok {
+		return token, "", "", hint(none.Err, append(none.Hints, "a person signs in: mayfly login")...)
+	}
+	if !time.Now().Before(s.Expires) {
+		return token, "", "", hint(fmt.Errorf("there is no ID token, and the sign-in of %s has ended", s.who()), "mayfly login signs in again")
+	}
+	if token, err = jwt.Parse(s.IDToken); err != nil {
+		return token, "", "", fmt.Errorf("the ID token of the sign-in: %w", err)
+	}
+	if !t.fits(token) {
+		return jwt.Unverified{}, "", "", fmt.Errorf("the ID token of the sign-in is for %s, not for %q", quoted(audienceOf(token)), t.audience)
+	}
+	return token, s.IDToken, "the sign-in", nil
 }
 
 func (t *idToken) fits(u jwt.Unverified) bool {

@@ -42,6 +42,7 @@ func (j *job) flags(cmd *cobra.Command) {
 	f.StringVar(&j.session, "role-session-name", "", "`NAME` of the role session (default: project, pipeline and job of the ID token)")
 	f.DurationVar(&j.duration, "duration", leastDuration, "how `LONG` credentials live: 15m to 12h, and no longer than the role allows")
 	j.token.flags(cmd)
+	j.token.signedIn = j.signedIn
 }
 
 // check refuses a call that no server could answer.

@@ -52,6 +52,12 @@ type House struct {
 	Expired stswire.Credentials // of an administrator, three quarters of an hour ago
 	Job     stswire.Credentials // of a job of acme/web
 
+	// Door is where user 11 signs in, at an issuer of its own, for the client
+	// mayfly-cli; PersonRole is the role that trusts that person.
+	Door       *fakeissuer.Door
+	People     *fakeissuer.Issuer
+	PersonRole string
+
 	t      testing.TB
 	issuer *fakeissuer.Issuer
 	socket string
@@ -70,7 +76,9 @@ func New(t testing.TB) *House {
 	yes := true
 	c := server.Default()
 	c.Listen, c.MetricsListen, c.AccountID = "127.0.0.1:0", "off", Account
-	c.Issuers = []server.IssuerConfig{{URL: Issuer, JWKSFile: h.issuer.KeySetFile(), GitLab: &yes}}
+	h.People = fakeissuer.New(t)
+	h.Door = h.People.Door("mayfly-cli", "11")
+	c.Issuers = []server.IssuerConfig{{URL: Issuer, JWKSFile: h.issuer.KeySetFile(), GitLab: &yes}, {URL: h.People.URL, JWKSFile: h.People.KeySetFile(), GitLab: &yes, LoginClientIDs: []string{h.Door.ClientID}}}
 	var shift atomic.Int64
 	s, err := server.New(t.Context(), server.Options{Config: c, Data: h.Data, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return time.Now().Add(time.Duration(shift.Load())) }})
 	if err != nil {
@@ -215,6 +223,12 @@ func (h *House) teach() {
 	h.iam("CreateRole", url.Values{"RoleName": {"deployer"}, "AssumeRolePolicyDocument": {`{"Version":"2012-10-17","Statement":[{"Effect":"Allow",
 		"Principal":{"Federated":"arn:aws:iam::` + Account + `:oidc-provider/` + host + `"},"Action":"sts:AssumeRoleWithWebIdentity",
 		"Condition":{"StringEquals":{"` + host + `:sub":"project_path:acme/web:ref_type:branch:ref:main"}}}]}`}})
+	people := strings.TrimPrefix(h.People.URL, "https://")
+	h.iam("CreateOpenIDConnectProvider", url.Values{"Url": {h.People.URL}, "ClientIDList.member.1": {h.Door.ClientID}})
+	h.iam("CreateRole", url.Values{"RoleName": {"person"}, "AssumeRolePolicyDocument": {`{"Version":"2012-10-17","Statement":[{"Effect":"Allow",
+		"Principal":{"Federated":"arn:aws:iam::` + Account + `:oidc-provider/` + people + `"},"Action":"sts:AssumeRoleWithWebIdentity",
+		"Condition":{"StringEquals":{"` + people + `:sub":"` + h.Door.UserID + `","` + people + `:aud":"` + h.Door.ClientID + `"}}}]}`}})
+	h.PersonRole = "arn:aws:iam::" + Account + ":role/person"
 	h.iam("CreateRole", url.Values{"RoleName": {"next"}, "AssumeRolePolicyDocument": {`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"` + Role + `"},"Action":"sts:AssumeRole"}]}`}})
 }
 
