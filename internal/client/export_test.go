@@ -1,7 +1,8 @@
 package client
 
 var (
-	ParseSections = parseSections
-	ParseProcess  = parseProcess
-	SplitWords    = splitWords
+	ParseContainer = parseContainer
+	ParseSections  = parseSections
+	ParseProcess   = parseProcess
+	SplitWords     = splitWords
 )

@@ -23,8 +23,9 @@ import (
 // Profile is what a profile of AWS's shared files says.
 type Profile struct {
 	Credentials sigv4.Credentials
-	Region      string // empty: not said
-	CAFile      string // ca_bundle; empty: not said
+	Expires     time.Time // of the credentials; the zero time: not known
+	Region      string    // empty: not said
+	CAFile      string    // ca_bundle; empty: not said
 	// Endpoint is the setting that names another server than AWS's own, with its
 	// value; empty: none does.
 	Endpoint string
