@@ -84,11 +84,13 @@ func (a *app) awsConfigOf(p client.Profile) (client.AWSConfig, error) {
 }
 
 // credentials are what signs, and what a profile says besides: --profile's, the
-// environment's, or, for AWS itself, those of AWS_PROFILE or the default profile.
+// environment's, a container's, or, for AWS itself, those of AWS_PROFILE or the default profile.
 func (a *app) credentials(ctx context.Context) (client.Profile, error) {
-	c := environmentCredentials()
-	if a.profile == "" && (c.AccessKeyID != "" || !a.realAWS()) {
-		return client.Profile{Credentials: c}, nil
+	if a.profile == "" {
+		p, err := environmentCredentials(ctx)
+		if err != nil || p.Credentials.AccessKeyID != "" || !a.realAWS() {
+			return p, err
+		}
 	}
 	name := firstOf(a.profile, os.Getenv("AWS_PROFILE"), "default")
 	p, err := client.LoadProfile(ctx, client.FindProfileFiles(os.Getenv), name, time.Now())
@@ -104,6 +106,16 @@ func (a *app) credentials(ctx context.Context) (client.Profile, error) {
 	return p, err
 }
 
-func environmentCredentials() sigv4.Credentials {
-	return sigv4.Credentials{AccessKeyID: os.Getenv("AWS_ACCESS_KEY_ID"), SecretKey: secret.New(os.Getenv("AWS_SECRET_ACCESS_KEY")), SessionToken: os.Getenv("AWS_SESSION_TOKEN")}
+// environmentCredentials are those that the environment holds, or those of the
+// endpoint that it names; none is no error.
+func environmentCredentials(ctx context.Context) (client.Profile, error) {
+	id := os.Getenv("AWS_ACCESS_KEY_ID")
+	if id == "" && client.HasContainerCredentials(os.Getenv) {
+		return client.ContainerCredentials(ctx, os.Getenv)
+	}
+	p := client.Profile{Credentials: sigv4.Credentials{AccessKeyID: id, SecretKey: secret.New(os.Getenv("AWS_SECRET_ACCESS_KEY")), SessionToken: os.Getenv("AWS_SESSION_TOKEN")}}
+	if at, err := time.Parse(time.RFC3339, os.Getenv("AWS_CREDENTIAL_EXPIRATION")); err == nil {
+		p.Expires = at
+	}
+	return p, nil
 }

@@ -44,6 +44,7 @@ func hint(err error, hints ...string) error { return &HintError{err, hints} }
 type usageError struct{ err error }
 
 func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
 
 // Main runs a command line and gives the exit status.
 func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
@@ -111,6 +112,9 @@ some.`}
 	completeOutput(root)
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		known := knownOutputs(cmd)
+		if !slices.Contains(known, a.output) && len(known) == 1 {
+			return &usageError{fmt.Errorf("-o %s: this command prints %s alone", a.output, known[0])}
+		}
 		if !slices.Contains(known, a.output) {
 			return &usageError{fmt.Errorf("-o %s: %s are known", a.output, inWords(known))}
 		}
@@ -118,6 +122,7 @@ some.`}
 	}
 	root.AddCommand(newCluster(a), newAccessPolicy(a), newAudit(a), newProve(a), newWhoCan(a), newCan(a), newDiff(a), newLint(a), newDenials(a), newFacts(a), newOnboard(a), newAttack(a), newVault(a))
 	root.AddCommand(newLogin(a), newLogout(a))
+	root.AddCommand(newExec(a), newKubeToken(a), newKubeconfig(a), newCredentials(a), newWhoami(a))
 	return root
 }
 
@@ -178,6 +183,16 @@ func exactArgs(names ...string) cobra.PositionalArgs {
 	}
 }
 
+// atLeastArgs wants an argument, which may be followed by others.
+func atLeastArgs(name string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) == 0 || args[0] == "" {
+			return &usageError{fmt.Errorf("%s is missing", name)}
+		}
+		return nil
+	}
+}
+
 func firstOf(values ...string) string {
 	for _, v := range values {
 		if v != "" {
@@ -208,7 +223,11 @@ func (a *app) client() (*client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := client.New(client.Config{Endpoint: server, Region: a.signingRegion(), CAFile: a.serverCAFile(), Credentials: environmentCredentials(), UserAgent: "mayfly/" + Version})
+	signing, err := environmentCredentials(context.Background()) // a child of mayfly exec asks it on loopback
+	if err != nil {
+		return nil, err
+	}
+	c, err := client.New(client.Config{Endpoint: server, Region: a.signingRegion(), CAFile: a.serverCAFile(), Credentials: signing.Credentials, UserAgent: "mayfly/" + Version})
 	if err != nil {
 		return nil, &usageError{err}
 	}

@@ -69,6 +69,8 @@ func (t *idToken) find() (token jwt.Unverified, text, where string, err error) {
 	return token, text, where, nil
 }
 
+var errNoToken = errors.New("there is no ID token")
+
 // search looks for the one variable that holds an ID token.
 func (t *idToken) search() (token jwt.Unverified, text, where string, err error) {
 	found := map[string]string{} // :: token → variable
@@ -96,7 +98,7 @@ func (t *idToken) search() (token jwt.Unverified, text, where string, err error)
 
 // person is the ID token of somebody who has signed in.
 func (t *idToken) person() (token jwt.Unverified, text, where string, err error) {
-	none := &HintError{&usageError{errors.New("there is no ID token")}, []string{"a job gets one with id_tokens: in .gitlab-ci.yml; elsewhere name it with --id-token-file or MAYFLY_ID_TOKEN"}}
+	none := &HintError{&usageError{errNoToken}, []string{"a job gets one with id_tokens: in .gitlab-ci.yml; elsewhere name it with --id-token-file or MAYFLY_ID_TOKEN"}}
 	if t.signedIn == nil {
 		return token, "", "", none
 	}

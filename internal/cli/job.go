@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -160,7 +161,11 @@ func (x *exchanger) exchange(ctx context.Context) (client.Session, error) {
 	}
 	in := x.in
 	in.Token = text
+	latest := time.Now().Add(in.Duration)
 	s, err := x.aws.AssumeRoleWithWebIdentity(ctx, in)
+	if s.Expires.After(latest) {
+		s.Expires = latest // our clock is behind the server's, and it is ours that is asked
+	}
 	return s, x.explain(err)
 }
 
@@ -187,6 +192,23 @@ func (x *exchanger) explain(err error) error {
 		return hint(wrapped, "--duration may be no longer than the role's MaxSessionDuration")
 	}
 	return wrapped
+}
+
+// variables name the server, its CA and the region to AWS's clients and to mayfly.
+func (x *exchanger) variables() (map[string]string, error) {
+	c := x.config
+	out := map[string]string{"AWS_REGION": c.Region, "AWS_DEFAULT_REGION": c.Region} // CLI v1 reads only the latter
+	if c.Endpoint != "" {
+		out["MAYFLY_SERVER"], out["AWS_ENDPOINT_URL"] = c.Endpoint, c.Endpoint
+	}
+	if c.CAFile != "" {
+		file, err := filepath.Abs(c.CAFile) // whoever reads it may stand elsewhere
+		if err != nil {
+			return nil, err
+		}
+		out["AWS_CA_BUNDLE"] = file
+	}
+	return out, nil
 }
 
 const maxSessionName = 64 // STS
