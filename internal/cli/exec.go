@@ -43,7 +43,7 @@ program makes: kubectl and helm need nothing else.
 
 With --aws all of it is asked of AWS itself.`,
 		Example: `  mayfly exec --role deployer -- terraform apply
-  mayfly exec --role deployer --cluster my-cluster --namespace production -- kubectl apply -f deployment.yaml
+  mayfly exec --role deployer --cluster my-cluster --namespace web -- kubectl apply -f web.yaml
   mayfly exec --role deployer --static --duration 1h -- ./old-program`,
 		RunE: func(cmd *cobra.Command, args []string) error { return x.run(cmd.Context(), args) }}
 	x.flags(cmd)
