@@ -129,7 +129,7 @@ func (s Set) State(id string, now time.Time) State {
 		return Ended
 	}
 	switch k := s.keys[i]; {
-	case k.ended(now):
+	case k.Ended(now):
 		return Ended
 	case i == s.primary(k.Use, now):
 		return Primary
@@ -139,12 +139,13 @@ func (s Set) State(id string, now time.Time) State {
 	return Old
 }
 
-func (k Key) ended(now time.Time) bool { return !k.Until.IsZero() && !now.Before(k.Until) }
+// Ended reports whether a key opens nothing any more and is not published.
+func (k Key) Ended(now time.Time) bool { return !k.Until.IsZero() && !now.Before(k.Until) }
 
 // Published are the keys that verifiers are to know now.
 func (s Set) Published(now time.Time) (out []Key) {
 	for _, k := range s.keys {
-		if k.Use.signs() && !k.ended(now) {
+		if k.Use.signs() && !k.Ended(now) {
 			out = append(out, k)
 		}
 	}
@@ -247,10 +248,10 @@ func (c *changing) done() (Set, Change, error) {
 
 func (c *changing) dropEnded() {
 	c.keys = slices.DeleteFunc(c.keys, func(k Key) bool {
-		if k.ended(c.now) {
+		if k.Ended(c.now) {
 			c.change.Dropped = append(c.change.Dropped, k.ID)
 		}
-		return k.ended(c.now)
+		return k.Ended(c.now)
 	})
 }
 

@@ -87,6 +87,13 @@ func (c *Cluster) AuditLog() string { return filepath.Join(c.dir, "audit.log") }
 // Start runs the control plane with the webhook files in webhooks and waits
 // until it is ready.
 func (c *Cluster) Start(ctx context.Context, webhooks string) error {
+	return c.StartWith(ctx, "--authentication-token-webhook-config-file="+filepath.Join(webhooks, "authentication-webhook.kubeconfig"), "--authentication-token-webhook-version=v1", "--authentication-token-webhook-cache-ttl=10s",
+		"--authorization-config="+filepath.Join(webhooks, "authorization-config.yaml"))
+}
+
+// StartWith runs the control plane with flags of kube-apiserver that say who may
+// come in, and waits until it is ready.
+func (c *Cluster) StartWith(ctx context.Context, flags ...string) error {
 	etcd, err := freePorts(2)
 	if err != nil {
 		return err
@@ -99,12 +106,10 @@ func (c *Cluster) Start(ctx context.Context, webhooks string) error {
 	if err := os.WriteFile(c.file("audit-policy.yaml"), []byte("apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived]\nrules:\n- level: Metadata\n"), 0o600); err != nil {
 		return err
 	}
-	err = c.run("kube-apiserver", "--etcd-servers="+client, "--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", "--secure-port="+strconv.Itoa(c.port),
-		"--tls-cert-file="+c.file("serving.crt"), "--tls-private-key-file="+c.file("serving.key"), "--client-ca-file="+c.CAFile(),
-		"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file="+c.file("sa.key"), "--service-account-signing-key-file="+c.file("sa.key"),
-		"--service-cluster-ip-range=10.0.0.0/24", "--endpoint-reconciler-type=none", "--cert-dir="+c.dir, "--audit-log-path="+c.AuditLog(), "--audit-policy-file="+c.file("audit-policy.yaml"),
-		"--authentication-token-webhook-config-file="+filepath.Join(webhooks, "authentication-webhook.kubeconfig"), "--authentication-token-webhook-version=v1", "--authentication-token-webhook-cache-ttl=10s",
-		"--authorization-config="+filepath.Join(webhooks, "authorization-config.yaml"))
+	err = c.run("kube-apiserver", append([]string{"--etcd-servers=" + client, "--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", "--secure-port=" + strconv.Itoa(c.port),
+		"--tls-cert-file=" + c.file("serving.crt"), "--tls-private-key-file=" + c.file("serving.key"), "--client-ca-file=" + c.CAFile(),
+		"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file=" + c.file("sa.key"), "--service-account-signing-key-file=" + c.file("sa.key"),
+		"--service-cluster-ip-range=10.0.0.0/24", "--endpoint-reconciler-type=none", "--cert-dir=" + c.dir, "--audit-log-path=" + c.AuditLog(), "--audit-policy-file=" + c.file("audit-policy.yaml")}, flags...)...)
 	if err != nil {
 		return err
 	}

@@ -57,7 +57,7 @@ type ring struct {
 }
 
 type sealingKey struct {
-	id   string
+	keyset.Key
 	aead tink.AEAD
 }
 
@@ -99,7 +99,7 @@ func newRing(set keyset.Set) (*ring, error) {
 	for _, k := range set.Keys() {
 		raw, err := base64.StdEncoding.DecodeString(k.Material.Reveal())
 		if err == nil && k.Use == keyset.Sealing {
-			err = r.addSealing(k.ID, raw)
+			err = r.addSealing(k, raw)
 		} else if err == nil {
 			err = r.addSigning(k, raw)
 		}
@@ -110,7 +110,7 @@ func newRing(set keyset.Set) (*ring, error) {
 	return r, nil
 }
 
-func (r *ring) addSealing(id string, raw []byte) error {
+func (r *ring) addSealing(k keyset.Key, raw []byte) error {
 	h, err := insecurecleartextkeyset.Read(tinkkeyset.NewBinaryReader(bytes.NewReader(raw)))
 	if err != nil {
 		return err
@@ -119,10 +119,10 @@ func (r *ring) addSealing(id string, raw []byte) error {
 	if err != nil {
 		return err
 	}
-	if h.Len() != 1 || sealingID(h) != id {
+	if h.Len() != 1 || sealingID(h) != k.ID {
 		return errors.New("its id is not that of its material")
 	}
-	r.sealing[sealedBy(h)] = sealingKey{id, a}
+	r.sealing[sealedBy(h)] = sealingKey{k, a}
 	return nil
 }
 
@@ -211,7 +211,7 @@ func (k *keyring) Seal(plain, ad []byte) ([]byte, error) {
 		return nil, errNoKey
 	}
 	for _, s := range r.sealing {
-		if s.id == primary.ID {
+		if s.ID == primary.ID {
 			return s.aead.Encrypt(plain, ad)
 		}
 	}
@@ -226,9 +226,8 @@ func (k *keyring) Open(sealed, ad []byte) ([]byte, error) {
 	if len(sealed) < prefixLen {
 		return nil, errUnknownKey
 	}
-	r := k.inUse.Load()
-	s, ok := r.sealing[[prefixLen]byte(sealed)]
-	if !ok || r.set.State(s.id, k.now()) == keyset.Ended {
+	s, ok := k.inUse.Load().sealing[[prefixLen]byte(sealed)]
+	if !ok || s.Ended(k.now()) {
 		return nil, errUnknownKey
 	}
 	return s.aead.Decrypt(sealed, ad)
