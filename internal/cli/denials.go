@@ -112,7 +112,7 @@ func printDenial(to io.Writer, e audit.Event, t *webidentity.Trace) error {
 	fmt.Fprintf(to, "%s: %s of %s\n", e.Outcome, plain(e.Action), plain(e.Resource))
 	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	for _, row := range [][2]string{{"Time", e.Time.Format(time.RFC3339)}, {"Reason", e.Reason}, {"Cause", e.Detail["cause"]}, {"Who", whoOf(e)}, {"From", e.Source}, {"Provider", e.Provider},
-		{"Session name", e.Detail["session_name"]}} {
+		{"Session name", e.Detail["session_name"]}, {"Audience", e.Detail["audience"]}} {
 		if row[1] != "" {
 			fmt.Fprintf(w, "%s:\t%s\n", row[0], plain(row[1]))
 		}

@@ -17,6 +17,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -275,6 +277,17 @@ type KeyInfo struct {
 	Until time.Time `json:"until,omitzero"` // it opens, or is published, until then
 }
 
+// ages :: use → how long its primary key has been that.
+func (k *keyring) ages() map[keyset.Use]time.Duration {
+	set, now, out := k.inUse.Load().set, k.now(), map[keyset.Use]time.Duration{}
+	for use := range k.wanted.Longest {
+		if primary, ok := set.Primary(use, now); ok {
+			out[use] = now.Sub(primary.From)
+		}
+	}
+	return out
+}
+
 // KeyReport is the keys there are, and what became of them.
 type KeyReport struct {
 	Keys    []KeyInfo `json:"keys"`
@@ -285,7 +298,7 @@ type KeyReport struct {
 	Pending []string  `json:"pending,omitempty"`
 }
 
-// report says which keys there are now.
+// report says which keys there are now, each use by itself.
 func (k *keyring) report(c keyset.Change) KeyReport {
 	out := KeyReport{Keys: []KeyInfo{}, Made: c.Made, Called: c.Called, Retired: c.Retired, Dropped: c.Dropped, Pending: c.Pending}
 	set, now := k.inUse.Load().set, k.now()
@@ -294,6 +307,7 @@ func (k *keyring) report(c keyset.Change) KeyReport {
 			out.Keys = append(out.Keys, KeyInfo{key.ID, string(key.Use), state.String(), key.Made, key.From, key.Until})
 		}
 	}
+	slices.SortStableFunc(out.Keys, func(a, b KeyInfo) int { return -strings.Compare(a.Use, b.Use) })
 	return out
 }
 

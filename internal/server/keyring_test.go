@@ -154,6 +154,20 @@ func TestKeysByAge(t *testing.T) {
 		t.Error("it was not rotated")
 	}
 	sealing = primary(w.Server, keyset.Sealing)
+	c.pass(time.Hour)
+	for use, age := range w.keys.ages() {
+		if age < time.Hour || age > 2*time.Hour {
+			t.Errorf("%s: %s", use, age)
+		}
+	}
+	resp, err := http.Get("http://" + w.scrape.Addr().String() + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if text, err := io.ReadAll(resp.Body); err != nil || !strings.Contains(string(text), `mayfly_key_age_seconds{use="ES256"} 36`) || !strings.Contains(string(text), `mayfly_key_age_seconds{use="sealing"} 36`) {
+		t.Errorf("%v %s", err, text)
+	}
 	w.end()
 	c.pass(721 * time.Hour)
 	o := Options{Data: w.data}

@@ -140,6 +140,21 @@ func (c guardCollector) Collect(to chan<- prometheus.Metric) {
 	}
 }
 
+var keyAgeMetric = prometheus.NewDesc("mayfly_key_age_seconds", "How long the key of a use has sealed or signed.", []string{"use"}, nil)
+
+// keyAges shows how long each primary key has been that.
+func (m *metrics) keyAges(k *keyring) { m.registry.MustRegister(keyCollector{k}) }
+
+type keyCollector struct{ *keyring }
+
+func (c keyCollector) Describe(to chan<- *prometheus.Desc) { to <- keyAgeMetric }
+
+func (c keyCollector) Collect(to chan<- prometheus.Metric) {
+	for use, age := range c.ages() {
+		to <- prometheus.MustNewConstMetric(keyAgeMetric, prometheus.GaugeValue, age.Seconds(), string(use))
+	}
+}
+
 func (m *metrics) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))

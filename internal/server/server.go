@@ -123,6 +123,7 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 	}
 	s.metrics = newMetrics()
 	s.metrics.guardAges(s.guardAges)
+	s.metrics.keyAges(s.keys)
 	s.live.Store(newLive(o.Config, s.now, s.metrics, s.log))
 	if err := markStarted(o.Data); err != nil {
 		return nil, err
