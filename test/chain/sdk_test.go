@@ -114,6 +114,12 @@ func (w world) makeRole(t *testing.T, name, trust string) {
 // token is the ID token of a fresh job.
 func (w world) token(t *testing.T, r labgitlab.PipelineRequest) string {
 	t.Helper()
+	return w.tokenNamed(t, r, "GITLAB_OIDC_TOKEN")
+}
+
+// tokenNamed is the ID token of a name of a fresh job.
+func (w world) tokenNamed(t *testing.T, r labgitlab.PipelineRequest, name string) string {
+	t.Helper()
 	p, err := w.GitLab().CreatePipeline(t.Context(), r)
 	if err != nil {
 		t.Fatal(err)
@@ -123,7 +129,7 @@ func (w world) token(t *testing.T, r labgitlab.PipelineRequest) string {
 		t.Fatal(err)
 	}
 	for _, v := range started.Variables {
-		if v.Key == "GITLAB_OIDC_TOKEN" {
+		if v.Key == name {
 			return v.Value
 		}
 	}

@@ -496,7 +496,7 @@ func (s *Server) wrong(m *method, role Role, text string) string {
 		return "error validating token: invalid audience (aud) claim: audience claim does not match any expected audience"
 	case now > expires+150: // its leeway where a role sets none
 		return "error validating token: invalid expiration time (exp) claim: token is expired"
-	case len(role.Audiences) == 0 && len(audiences) > 0:
+	case len(role.Audiences) == 0 && len(audiences) > 0: // before 1.17 only where aud is a list
 		return "audience claim found in JWT but no audiences bound to the role"
 	}
 	for _, name := range slices.Sorted(maps.Keys(role.Claims)) {
@@ -568,6 +568,10 @@ func (s *Server) renew(w http.ResponseWriter, r *http.Request, text string, t *t
 	}
 	if t.Batch {
 		refuse(w, http.StatusBadRequest, "batch tokens cannot be renewed")
+		return
+	}
+	if t.Uses > 0 && t.uses == 0 {
+		refuse(w, http.StatusBadRequest, "token not found") // its last use has ended it
 		return
 	}
 	longest := t.MaxTTL
