@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,6 +24,7 @@ import (
 	"mayfly.internal/internal/housetest"
 	"mayfly.internal/internal/labgitlab"
 	"mayfly.internal/internal/scripttest"
+	"mayfly.internal/internal/wire/awsquery"
 	"mayfly.internal/internal/wire/stswire"
 )
 
@@ -124,6 +126,7 @@ func TestScripts(t *testing.T) {
 				ts.Setenv("DENIAL", h.Refused(tokens[args[0]], args[1]))
 			},
 			"gitlab": gitlabCmd,
+			"brief":  briefCmd,
 			// door spoil NAME… has the door where people sign in answer so; without
 			// names, well again. door life DURATION is how long its ID tokens live.
 			"door": func(ts *testscript.TestScript, neg bool, args []string) {
@@ -218,6 +221,30 @@ func gitlabCmd(ts *testscript.TestScript, neg bool, args []string) {
 	default:
 		ts.Fatalf("usage: gitlab up WORLD | spoil PATH STATUS | mend PATH | unprotect PROJECT BRANCH")
 	}
+}
+
+// briefCmd: `brief SECONDS COUNT` starts an STS whose sessions live so many seconds
+// and which says after so many exchanges that the token has ended; BRIEF is its URL.
+func briefCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: brief SECONDS COUNT")
+	}
+	seconds, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	most, err := strconv.ParseInt(args[1], 10, 64)
+	ts.Check(err)
+	var made atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if made.Add(1) > most {
+			w.WriteHeader(http.StatusBadRequest)
+			w.Write(awsquery.Failure{Status: http.StatusBadRequest, Code: "ExpiredTokenException", Message: "Token expired"}.Body(stswire.Namespace, "r-1"))
+			return
+		}
+		c := stswire.Credentials{AccessKeyID: "ASIAIOSFODNN7EXAMPLE", SecretAccessKey: "s3cret", SessionToken: "t", Expiration: awsquery.Time(time.Now().Add(time.Duration(seconds) * time.Second))}
+		w.Write(awsquery.Answer(stswire.Namespace, "AssumeRoleWithWebIdentity", stswire.WebIdentityResult{AssumedRoleUser: stswire.AssumedRoleUser{ARN: "arn"}, Credentials: c}, "r-1"))
+	}))
+	ts.Defer(server.Close)
+	ts.Setenv("BRIEF", server.URL)
 }
 
 func gitlabUp(ts *testscript.TestScript, path string) {
