@@ -121,6 +121,15 @@ func TestParseProvider(t *testing.T) {
 	}
 }
 
+func TestAudience(t *testing.T) {
+	if got := (arn.Audience{Region: "eu-central-1", Account: "111122223333", Name: "kubernetes/prod"}).String(); got != "arn:aws:mayfly:eu-central-1:111122223333:audience/kubernetes/prod" {
+		t.Error(got)
+	}
+	if got := (arn.Audience{}).String(); got != "" {
+		t.Error(got)
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	f.Add("arn:aws:iam::111122223333:role/a/b")
 	f.Add("arn:aws:sts::111122223333:assumed-role/deploy/s")

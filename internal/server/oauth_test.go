@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -376,6 +377,25 @@ func TestTokensAreThrottled(t *testing.T) {
 	}
 	if a := from("192.0.2.2", "x"); a.status != 400 {
 		t.Errorf("another source: %v", a)
+	}
+}
+
+// TestTokenPage: docs/token-exchange.md says of every claim, path, parameter and
+// error what it is.
+func TestTokenPage(t *testing.T) {
+	page, err := os.ReadFile("../../docs/token-exchange.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := append(accesstoken.Names(), oauthwire.DiscoveryPath, oauthwire.MetadataPath, oauthwire.KeysPath, oauthwire.TokenPath, oauthwire.TokenExchange, oauthwire.IDToken,
+		oauthwire.InvalidRequest, oauthwire.InvalidClient, oauthwire.InvalidGrant, oauthwire.InvalidScope, oauthwire.InvalidTarget, oauthwire.UnsupportedGrantType, oauthwire.TemporarilyUnavailable)
+	for name := range tokenForm("x") {
+		words = append(words, name)
+	}
+	for _, word := range append(words, "assertion", "requested_token_type", "scope", "actor_token", "actor_token_type", "client_id", "client_secret", "client_assertion", "client_assertion_type") {
+		if !strings.Contains(string(page), "`"+word+"`") {
+			t.Errorf("it does not explain %s", word)
+		}
 	}
 }
 

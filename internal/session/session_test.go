@@ -118,6 +118,25 @@ func TestSealAndOpen(t *testing.T) {
 	}
 }
 
+// TestBegin: a session without credentials has an id of its own, and no secret.
+func TestBegin(t *testing.T) {
+	_, cred, err := Issue(job(), account, newSealer(1), &counting{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	from, err := Open(cred.Token.Reveal(), cred.AccessKeyID, account, newSealer(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Begin(from, &counting{n: 7})
+	if err != nil || got.ID == from.ID || !got.Secret().Empty() || got.RoleID != from.RoleID || !got.Expires.Equal(from.Expires) || got.Claims != from.Claims {
+		t.Errorf("%+v %v", got, err)
+	}
+	if got, err := Begin(from, strings.NewReader("too short")); err == nil || got.RoleID != "" {
+		t.Errorf("without randomness: %+v", got)
+	}
+}
+
 func TestOpenRefuses(t *testing.T) {
 	seal := newSealer(1)
 	_, cred, err := Issue(job(), account, seal, &counting{})

@@ -19,9 +19,10 @@ import (
 )
 
 // TestKill kills the server, as kill -9 does, while exchanges and changes are
-// under way. What it had answered must be there when it runs again: every
-// change, the audit record of every credential, a log that verifies; and
-// credentials issued before must still work.
+// under way and its keys are rotated. What it had answered must be there when it
+// runs again: every change, the audit record of every credential, a log that
+// verifies; and credentials issued before must still work, whichever key sealed
+// them.
 func TestKill(t *testing.T) {
 	w := newWorld(t)
 	w.teach(t)
@@ -30,8 +31,23 @@ func TestKill(t *testing.T) {
 		var mu sync.Mutex
 		var keys []aws.Credentials // :: answered exchanges
 		var roles []string         // :: answered changes
+		rotations := 0             // answered
 		stop := make(chan struct{})
 		var wg sync.WaitGroup
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				case <-time.After(50 * time.Millisecond):
+				}
+				if _, err := w.Run(t.Context(), nil, w.Mayflyd, "rotate-keys", "--data", w.DataDir()); err == nil {
+					mu.Lock()
+					rotations++
+					mu.Unlock()
+				}
+			}
+		})
 		for worker := range 4 {
 			wg.Go(func() {
 				for i := 0; ; i++ {
@@ -63,8 +79,8 @@ func TestKill(t *testing.T) {
 		w.Server().Kill()
 		close(stop)
 		wg.Wait()
-		if len(keys) == 0 || len(roles) == 0 {
-			t.Fatalf("nothing was answered before the kill: %d exchanges, %d changes", len(keys), len(roles))
+		if len(keys) == 0 || len(roles) == 0 || rotations == 0 {
+			t.Fatalf("nothing was answered before the kill: %d exchanges, %d changes, %d rotations", len(keys), len(roles), rotations)
 		}
 		if err := w.StartServer(t.Context()); err != nil {
 			t.Fatal(err)
@@ -113,13 +129,13 @@ func TestKill(t *testing.T) {
 				t.Errorf("round %d: the record of an answered exchange is lost: %s", round, c.AccessKeyID)
 			}
 		}
-		for _, c := range []aws.Credentials{keys[0], keys[len(keys)-1]} {
+		for _, c := range []aws.Credentials{keys[0], keys[len(keys)/2], keys[len(keys)-1]} {
 			job := w.sdk(t, credentials.StaticCredentialsProvider{Value: c})
 			if _, err := sts.NewFromConfig(job).GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{}); err != nil {
 				t.Errorf("round %d: credentials issued before the kill: %v", round, err)
 			}
 		}
-		t.Logf("round %d: %d exchanges and %d changes were answered before the kill; all are there", round, len(keys), len(roles))
+		t.Logf("round %d: %d exchanges, %d changes and %d rotations were answered before the kill; all are there", round, len(keys), len(roles), rotations)
 	}
 }
 
