@@ -107,6 +107,14 @@ func TestScripts(t *testing.T) {
 				}
 				h.Entitle(args[0], args[1], args[2])
 			},
+			// permit ACTION RESOURCE gives the job's role a permission.
+			"permit": func(ts *testscript.TestScript, neg bool, args []string) {
+				h, ok := ts.Value("house").(*housetest.House)
+				if neg || !ok || len(args) != 2 {
+					ts.Fatalf("usage: permit ACTION RESOURCE")
+				}
+				h.Permit(args[0], args[1])
+			},
 			// token VARIABLE NAME sets a variable to an ID token of the house.
 			"token": func(ts *testscript.TestScript, neg bool, args []string) {
 				tokens, ok := ts.Value("tokens").(map[string]string)

@@ -2,7 +2,10 @@ package main
 
 import (
 	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
+	"io"
 	"io/fs"
 	"net/http"
 	"os"
@@ -28,8 +31,28 @@ type scriptVault struct {
 	hidden []string // ID tokens and secrets
 }
 
+// trustMayfly mounts an auth method for tokens of Mayfly's own.
+func (v *scriptVault) trustMayfly(ts *testscript.TestScript) {
+	h, ok := ts.Value("house").(*housetest.House)
+	if !ok {
+		ts.Fatalf("this script has no house")
+	}
+	ca, err := os.ReadFile(h.CAFile)
+	ts.Check(err)
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(ca)
+	c := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DisableKeepAlives: true}}
+	resp, err := c.Get(h.URL + "/oauth/jwks")
+	ts.Check(err)
+	defer resp.Body.Close()
+	keys, err := io.ReadAll(resp.Body)
+	ts.Check(err)
+	v.Trust("mayfly", h.URL, keys)
+	v.Role("mayfly", "my-app", vaulttest.Role{Audiences: []string{vaultAudience}, Claims: map[string][]string{"roles": {housetest.Role}}, Policies: []string{"my-app"}})
+}
+
 // vaultCmd: `vault up` starts a Vault that trusts the house's GitLab and has some
-// secrets, `vault id VARIABLE [CLAIM=VALUE…]` sets a variable to an ID token for
+// secrets, `vault trust-mayfly` has it believe the house's own tokens, `vault id VARIABLE [CLAIM=VALUE…]` sets a variable to an ID token for
 // it, `vault role NAME OPTION…` writes a role, `vault break PATH STATUS BODY` has a
 // path answer so once, `vault seal` seals it, `vault namespace NAME` moves it all into
 // a namespace, `vault alive N` and `vault leases N`
@@ -68,6 +91,8 @@ func vaultCmd(ts *testscript.TestScript, neg bool, args []string) {
 		status, err := strconv.Atoi(args[2])
 		ts.Check(err)
 		v.Break(args[1], status, 1, http.Header{"Retry-After": {"3600"}, "Location": {"https://other.example/v1/x"}}, args[3])
+	case args[0] == "trust-mayfly":
+		v.trustMayfly(ts)
 	case args[0] == "seal":
 		v.Seal()
 	case args[0] == "namespace" && len(args) == 2:

@@ -126,8 +126,9 @@ func (v *vaultLogin) askMayfly(ctx context.Context) (p proof, err error) {
 	if audience == "" {
 		return p, &usageError{errors.New("--role: --audience is missing: whom the token of Mayfly's own is for, as the role in Vault has it in bound_audiences")}
 	}
-	v.token.audience = "" // that of the ID token is Mayfly's
-	_, text, where, err := v.token.find()
+	t := v.token
+	t.audience, t.signedIn = "", v.signedIn // that of the ID token is Mayfly's
+	_, text, where, err := t.find()
 	if err != nil {
 		return p, err
 	}

@@ -171,7 +171,9 @@ func (v *vaultExec) run(ctx context.Context, argv []string) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("%s was not run: %w", argv[0], err)
 	}
-	given := func(name, value string) bool { return name == v.session.proof.where || value == v.session.proof.idToken }
+	given := func(name, value string) bool {
+		return name == v.session.proof.where || value == v.session.proof.idToken
+	}
 	return child{argv: argv, env: environment(os.Environ(), given, set)}.run(v.app, caught)
 }
 

@@ -184,6 +184,11 @@ func (h *House) EKS(path, body string) {
 	h.send(req)
 }
 
+// Permit gives Role a permission policy of one statement that allows an action.
+func (h *House) Permit(action, resource string) {
+	h.iam("PutRolePolicy", url.Values{"RoleName": {"deployer"}, "PolicyName": {"permit"}, "PolicyDocument": {`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"` + action + `","Resource":"` + resource + `"}]}`}})
+}
+
 func (h *House) admin() sigv4.Credentials {
 	return sigv4.Credentials{AccessKeyID: h.Admin.AccessKeyID, SecretKey: secret.New(h.Admin.SecretAccessKey), SessionToken: h.Admin.SessionToken}
 }

@@ -170,7 +170,7 @@ func (v *realVault) operator(w world, heading string, env ...string) string {
 			v.t.Fatal(err)
 		}
 	}
-	for name, target := range map[string]string{"gitlab-ca.crt": w.GitLabCA(), "mayfly-ca.pem": filepath.Join(w.DataDir(), "ca.pem"), "vault": v.program} {
+	for name, target := range map[string]string{"gitlab-ca.crt": w.GitLabCA(), "mayfly-ca.pem": filepath.Join(w.DataDir(), "ca.pem"), "vault": v.program, "aws": filepath.Join(w.Dir, "bin", "aws")} {
 		if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
 			v.t.Fatal(err)
 		}
@@ -453,16 +453,69 @@ func TestVaultFake(t *testing.T) {
 	}
 }
 
+// TestVaultToken: with a token of Mayfly's own, for which Mayfly's role is asked, the
+// example's job reads its secret; another role's does not, nor the ID token itself.
+func TestVaultToken(t *testing.T) {
+	w, v := newVaultWorld(t)
+	w.teachVault(t, "my-app", "other")
+	env, err := w.AdminEnv(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []string
+	for name, value := range env {
+		list = append(list, name+"="+value)
+	}
+	v.operator(w, "Set up: Mayfly's token", list...)
+	policy := `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"mayfly:IssueToken","Resource":"*"}}`
+	if _, err := iam.NewFromConfig(w.config).PutRolePolicy(t.Context(), &iam.PutRolePolicyInput{RoleName: aws.String("other"), PolicyName: aws.String("any"), PolicyDocument: &policy}); err != nil {
+		t.Fatal(err)
+	}
+	job := v.job(t, w, ofVault())
+	for _, tt := range []struct {
+		name, want string // of standard error; empty: it reads
+		args       []string
+	}{
+		{"as the page has it", "", []string{"--role", "my-app", "--audience", "https://vault.example.com"}},
+		{"another role", `claim "roles" does not match any associated bound claim values`, []string{"--role", "other", "--audience", "https://vault.example.com"}},
+		{"another audience", "invalid_target", []string{"--role", "my-app", "--audience", "https://other.example.com"}},
+		{"another audience of a role that may", "invalid audience (aud) claim", []string{"--role", "other", "--audience", "https://other.example.com"}},
+		{"the ID token", "error verifying token signature", nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			args := append([]string{"vault", "exec", "--auth-path", "mayfly", "--id-token-env", "VAULT_ID_TOKEN", "--secret", "DB=kv/my-app/db"}, tt.args...)
+			out, err := job(append(args, "--", "printenv", "DB_USER")...)
+			if tt.want == "" && (err != nil || out != "app\n") || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+				t.Errorf("%q %v", out, err)
+			}
+		})
+	}
+	if n := v.alive(); n != 0 {
+		t.Errorf("%d tokens are alive", n)
+	}
+}
+
+// teachVault registers the lab's GitLab for Vault's audience, and roles that trust
+// the example's protected branch.
+func (w world) teachVault(t *testing.T, roles ...string) {
+	t.Helper()
+	if _, err := iam.NewFromConfig(w.config).CreateOpenIDConnectProvider(t.Context(), &iam.CreateOpenIDConnectProviderInput{Url: aws.String(w.State.GitLabURL()), ClientIDList: []string{"https://vault.example.com"}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range roles {
+		w.makeRole(t, name, w.trustVault())
+	}
+}
+
+func (w world) trustVault() string {
+	return strings.ReplaceAll(w.trust("StringLike", "project_path:"+vaultProject+":ref_type:branch:ref:production"), "gitlab-aws-deploy", "https://vault.example.com")
+}
+
 // TestVaultAWS: Vault's AWS auth method believes Mayfly's STS: a job's session logs
 // in, and what is next to it does not.
 func TestVaultAWS(t *testing.T) {
 	w, v := newVaultWorld(t)
-	trust := strings.ReplaceAll(w.trust("StringLike", "project_path:"+vaultProject+":ref_type:branch:ref:production"), "gitlab-aws-deploy", "https://vault.example.com")
-	if _, err := iam.NewFromConfig(w.config).CreateOpenIDConnectProvider(t.Context(), &iam.CreateOpenIDConnectProviderInput{Url: aws.String(w.State.GitLabURL()), ClientIDList: []string{"https://vault.example.com"}}); err != nil {
-		t.Fatal(err)
-	}
-	w.makeRole(t, "gitlab-deployer", trust)
-	w.makeRole(t, "gitlab-other", trust)
+	w.teachVault(t, "gitlab-deployer", "gitlab-other")
 	credentials := func(role string) aws.Credentials {
 		t.Helper()
 		out, err := w.exchange(t, w.role(role), w.tokenNamed(t, ofVault(), "VAULT_ID_TOKEN"))
@@ -518,7 +571,7 @@ func TestVaultAWS(t *testing.T) {
 		if step == "deleted" {
 			_, err = iam.NewFromConfig(w.config).DeleteRole(t.Context(), &iam.DeleteRoleInput{RoleName: &name})
 		} else {
-			w.makeRole(t, name, trust)
+			w.makeRole(t, name, w.trustVault())
 		}
 		if err != nil {
 			t.Fatal(err)
