@@ -85,3 +85,24 @@ func TestSubjectAccessReview(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
+
+func TestSelfReviews(t *testing.T) {
+	var self authn.SelfSubjectReview
+	if err := json.Unmarshal(kubewire.EncodeSelfSubjectReview(), &self); err != nil || self.APIVersion != "authentication.k8s.io/v1" || self.Kind != "SelfSubjectReview" {
+		t.Fatalf("%+v, %v", self, err)
+	}
+	self.Status.UserInfo = authn.UserInfo{Username: "u", UID: "i", Groups: []string{"g"}, Extra: map[string]authn.ExtraValue{"gitlab.com/ref": {"main"}}}
+	user, err := kubewire.ParseSelfSubjectReview(encode(t, self))
+	if want := (kubewire.UserInfo{Username: "u", UID: "i", Groups: []string{"g"}, Extra: map[string][]string{"gitlab.com/ref": {"main"}}}); err != nil || !reflect.DeepEqual(user, want) {
+		t.Errorf("%+v, %v", user, err)
+	}
+	var may authz.SelfSubjectAccessReview
+	want := authz.ResourceAttributes{Namespace: "n", Verb: "get", Group: "apps", Version: "v1", Resource: "deployments", Subresource: "scale", Name: "web"}
+	if err := json.Unmarshal(kubewire.EncodeSelfSubjectAccessReview(kubewire.ResourceAttributes{Namespace: "n", Verb: "get", Group: "apps", Version: "v1", Resource: "deployments", Subresource: "scale", Name: "web"}), &may); err != nil || !reflect.DeepEqual(*may.Spec.ResourceAttributes, want) || may.Kind != "SelfSubjectAccessReview" {
+		t.Fatalf("%+v, %v", may, err)
+	}
+	may.Status = authz.SubjectAccessReviewStatus{Allowed: true, Reason: "because"}
+	if got, err := kubewire.ParseSelfSubjectAccessReview(encode(t, may)); err != nil || got != (kubewire.AccessStatus{Allowed: true, Reason: "because"}) {
+		t.Errorf("%+v, %v", got, err)
+	}
+}

@@ -1,5 +1,6 @@
 // Package kubewire is the Kubernetes shapes Mayfly speaks: TokenReview and
-// SubjectAccessReview in and out, and the k8s-aws-v1 bearer token.
+// SubjectAccessReview in and out, what a caller asks about itself, and the
+// k8s-aws-v1 bearer token.
 //
 // The few structs are written by hand; a nested test module checks them against
 // k8s.io/api, both ways. Names are read as they are written, case and all, and a
