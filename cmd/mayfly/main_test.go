@@ -40,6 +40,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			h := housetest.New(env.T().(testing.TB))
 			env.Values["house"] = h
+			env.Values["apiserver"] = &housetest.APIServer{}
 			env.Values["gitlab"] = &standIn{bad: map[string]int{}}
 			env.Values["vault"], env.Values["t"] = &scriptVault{}, env.T()
 			env.Setenv("MAYFLY_SERVER", h.URL)
@@ -98,6 +99,30 @@ func TestScripts(t *testing.T) {
 					ts.Fatalf("usage: eks PATH BODY")
 				}
 				h.EKS(args[0], args[1])
+			},
+			// permit ACTION lets the job's role do something.
+			"permit": func(ts *testscript.TestScript, neg bool, args []string) {
+				h, ok := ts.Value("house").(*housetest.House)
+				if neg || !ok || len(args) != 1 {
+					ts.Fatalf("usage: permit ACTION")
+				}
+				h.Permit(args[0])
+			},
+			// apiserver up NAME starts and registers a cluster's; apiserver down ends it,
+			// and apiserver spoil NAME… has it answer so; without names, well again.
+			"apiserver": func(ts *testscript.TestScript, neg bool, args []string) {
+				h, ok := ts.Value("house").(*housetest.House)
+				s, _ := ts.Value("apiserver").(*housetest.APIServer)
+				switch {
+				case !neg && ok && len(args) == 2 && args[0] == "up":
+					*s = *h.APIServer(args[1])
+				case !neg && len(args) == 1 && args[0] == "down":
+					s.Close()
+				case !neg && len(args) > 0 && args[0] == "spoil":
+					s.Spoil(args[1:]...)
+				default:
+					ts.Fatalf("usage: apiserver up NAME | down | spoil NAME…")
+				}
 			},
 			// entitle CLUSTER POLICY-ARN NAMESPACE gives the job an access policy there.
 			"entitle": func(ts *testscript.TestScript, neg bool, args []string) {

@@ -121,7 +121,7 @@ some.`}
 		return nil
 	}
 	root.AddCommand(newCluster(a), newAccessPolicy(a), newAudit(a), newProve(a), newWhoCan(a), newCan(a), newDiff(a), newLint(a), newDenials(a), newFacts(a), newOnboard(a), newAttack(a), newVault(a))
-	root.AddCommand(newLogin(a), newLogout(a))
+	root.AddCommand(newLogin(a), newLogout(a), newDoctor(a))
 	root.AddCommand(newExec(a), newKubeToken(a), newKubeconfig(a), newCredentials(a), newWhoami(a))
 	return root
 }

@@ -149,23 +149,34 @@ func (h *House) JobClaims() map[string]any { return claims("acme/web", "main") }
 // which Role has an identity, and gives what its API server needs. There is no
 // such API server.
 func (h *House) Cluster(name, mode string) mayflywire.WebhookConfig {
-	c, err := client.New(client.Config{Endpoint: h.URL, Region: Region, CAFile: h.CAFile, Credentials: h.admin()})
-	if err != nil {
-		h.t.Fatal(err)
-	}
 	ca, err := os.ReadFile(h.CAFile)
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	if _, err := c.RegisterCluster(h.t.Context(), mayflywire.Cluster{Name: name, Region: Region, Endpoint: "https://127.0.0.1:1", CA: string(ca), AuthenticationMode: mode}); err != nil {
+	out := h.register(name, mode, "https://127.0.0.1:1", ca)
+	h.EKS("/clusters/"+name+"/access-entries", `{"principalArn":"`+Role+`"}`)
+	return out
+}
+
+// register makes a cluster known and gives what its API server needs.
+func (h *House) register(name, mode, endpoint string, ca []byte) mayflywire.WebhookConfig {
+	c, err := client.New(client.Config{Endpoint: h.URL, Region: Region, CAFile: h.CAFile, Credentials: h.admin()})
+	if err != nil {
 		h.t.Fatal(err)
 	}
-	h.EKS("/clusters/"+name+"/access-entries", `{"principalArn":"`+Role+`"}`)
+	if _, err := c.RegisterCluster(h.t.Context(), mayflywire.Cluster{Name: name, Region: Region, Endpoint: endpoint, CA: string(ca), AuthenticationMode: mode}); err != nil {
+		h.t.Fatal(err)
+	}
 	out, err := c.WebhookConfig(h.t.Context(), name)
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	return out
+}
+
+// Permit lets Role do an action, on everything.
+func (h *House) Permit(action string) {
+	h.iam("PutRolePolicy", url.Values{"RoleName": {"deployer"}, "PolicyName": {"permit"}, "PolicyDocument": {`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"` + action + `","Resource":"*"}]}`}})
 }
 
 // Entitle gives Role an access policy in a namespace of a cluster.
