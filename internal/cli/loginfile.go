@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"time"
 )
@@ -75,7 +74,7 @@ func readLogin(path string, into any) (found bool, err error) {
 	switch {
 	case err != nil:
 		return false, err
-	case !info.Mode().IsRegular() || runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0: // Windows' rights are the directory's
+	case !mineAlone(info):
 		return false, hint(fmt.Errorf("%s is not a file of yours alone (%v): nothing of it is used", path, info.Mode()), "if nobody else has written it, remove it and sign in again: mayfly login")
 	case info.Size() > maxLoginFile:
 		return false, fmt.Errorf("%s is larger than %d bytes", path, maxLoginFile)
