@@ -332,10 +332,8 @@ func (r reader) mint(j job) (there, fits sure) {
 	if !refName(j.ref) || !number(j.id) || !number(j.namespaceID) || !fullPath(j.path) || j.protected != "true" && j.protected != "false" {
 		return no, no
 	}
-	if !slices.Contains(map[guard.RefKind][]string{
-		guard.Branch: {"push", "web", "schedule", "trigger", "api", "parent_pipeline"}, guard.Tag: {"push", "web", "schedule", "trigger", "api", "parent_pipeline"},
-		guard.MergeRequest: {"merge_request_event", "parent_pipeline", "external_pull_request_event"},
-	}[j.kind], j.source) {
+	ofMerge := slices.Contains([]string{"merge_request_event", "parent_pipeline", "external_pull_request_event"}, j.source)
+	if j.kind == guard.MergeRequest && !ofMerge || j.kind != guard.MergeRequest && ofMerge && j.source != "parent_pipeline" {
 		return no, no
 	}
 	if j.runsIn != j.path {

@@ -189,14 +189,18 @@ func (j *judgement) anotherProject(s *Shape, r region) bool {
 	return true
 }
 
-// values are what a text made of the origin's tracks can be in a region, if that
-// is few.
+// values are what a text made of the origin's tracks can be in a region, if those
+// are not more than the statement lists: then it names them, and by no pattern.
 func (j *judgement) values(s *Shape, r region, t regular.Template) (values []string, few bool) {
 	var all regular.Language
 	for _, b := range r.perhaps {
 		all = j.work.Union(all, j.work.Image(b.parts[0].words, t, s.groups[0].Tracks))
 	}
-	return all.Words(maxValues)
+	listed := 0
+	for _, c := range j.statement.Conditions() {
+		listed += len(c.Values())
+	}
+	return all.Words(min(listed, maxValues))
 }
 
 // person judges whether people who sign in get the role.

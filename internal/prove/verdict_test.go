@@ -225,6 +225,62 @@ func (d dice) statement(effect string) string {
 	return fmt.Sprintf(`{"Effect":%q,"Principal":%s,"Action":"sts:AssumeRoleWithWebIdentity","Condition":%s}`, effect, principal, text)
 }
 
+// oddPolicy is a trust policy that hardly anybody would write: any operator on any
+// claim.
+func (d dice) oddPolicy() string {
+	var statements []string
+	for i := range 1 + d.Intn(3) {
+		effect := "Allow"
+		if i > 0 && d.bool() {
+			effect = "Deny"
+		}
+		conditions := map[string]map[string][]string{}
+		for range 1 + d.Intn(4) {
+			op, key, values := d.oddCondition()
+			if conditions[op] == nil {
+				conditions[op] = map[string][]string{}
+			}
+			conditions[op][provider.URL+":"+key] = values
+		}
+		text, _ := json.Marshal(conditions)
+		statements = append(statements, fmt.Sprintf(`{"Effect":%q,"Principal":{"Federated":%q},"Action":"sts:*","Condition":%s}`, effect, provider.String(), text))
+	}
+	return `{"Version":"2012-10-17","Statement":[` + strings.Join(statements, ",") + `]}`
+}
+
+func (d dice) oddCondition() (op, key string, values []string) {
+	all := []struct {
+		key    string
+		values []string
+	}{
+		{"sub", []string{"project_path:acme/*", "*:ref:main", "PROJECT_PATH:ACME/WEB:REF_TYPE:BRANCH:REF:MAIN", "project_?*:7:*", "*protected:true", "project_path:acme/web:ref_type:${gitlab.example.com:ref_type}:ref:*", "12", "*"}},
+		{"project_path", []string{"acme/web", "ACME/*", "*/web", "acme/web?"}}, {"project_id", []string{"7", "?", "8", "99"}}, {"namespace_path", []string{"acme", "*a*"}},
+		{"namespace_id", []string{"70", "9*"}}, {"job_project_path", []string{"acme/web", "*"}}, {"job_project_id", []string{"7", "8"}}, {"job_namespace_path", []string{"acme"}}, {"job_namespace_id", []string{"70"}},
+		{"ref", []string{"main", "*1", "MAIN", "Feature-?", "*/*", ""}}, {"ref_path", []string{"refs/heads/*", "refs/tags/v1", "*main"}}, {"ref_type", []string{"branch", "tag", "TAG"}},
+		{"ref_protected", []string{"true", "false", "TRUE", "?????"}}, {"pipeline_source", []string{"push", "*_*", "merge_request_event", "schedule"}},
+		{"environment", []string{"production", "stage", "pro*", ""}}, {"environment_protected", []string{"true", "false"}}, {"deployment_tier", []string{"production", "staging", "*"}}, {"environment_action", []string{"start", "stop"}},
+		{"user_id", []string{"1", "", "?"}}, {"user_login", []string{"ann", "ANN", "*"}}, {"aud", []string{"sts", "login-app", "*"}},
+	}
+	one := all[d.Intn(len(all))]
+	if d.one(4) {
+		one = all[0]
+	}
+	op = pick(d, "StringEquals", "StringEquals", "StringLike", "StringLike", "StringLike", "StringNotEquals", "StringNotLike", "StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase", "Null", "Bool")
+	for range 1 + d.Intn(2) {
+		values = append(values, pick(d, one.values...))
+	}
+	if op == "Bool" && !strings.HasSuffix(one.key, "protected") {
+		op = "Null" // of all texts it can be asked of few alone
+	}
+	if op == "Null" || op == "Bool" {
+		values = []string{pick(d, "true", "false")}
+	}
+	if op != "Null" && d.one(4) {
+		op += "IfExists"
+	}
+	return pick(d, "", "", "", "ForAnyValue:", "ForAllValues:") + op, one.key, values
+}
+
 // smallCase is a random world, and what is asked of it.
 type smallCase struct {
 	reader
@@ -454,7 +510,7 @@ func (c *smallCase) finding(doc *policy.Document, f prove.Finding) string {
 	best, why := no, "no such token is made"
 	sub, _ := f.Claims.Get(provider.URL + ":sub")
 	for _, j := range c.plausible(f) {
-		for _, components := range c.allComponents(j) {
+		for _, components := range c.componentsOf(j, sub) {
 			if sub != "" && j.person == "" && j.sub(components) != sub {
 				continue
 			}
@@ -516,28 +572,25 @@ func (c *smallCase) idsUnknown() bool {
 	})
 }
 
-// allComponents are those of the job's project; where its owner chooses them, all
-// that make a sub like the finding's.
-func (c *smallCase) allComponents(j job) [][]string {
+// componentsOf are those of the job's project; where its owner chooses them, those
+// that make such a sub.
+func (c *smallCase) componentsOf(j job, sub string) [][]string {
 	own := c.components(j)
-	if len(own) == 1 {
-		return own
+	if len(own) == 1 || sub == "" || j.person != "" {
+		return own[:1]
 	}
-	rest := []string{"ref_type", "ref", "ref_protected", "environment_protected", "deployment_tier"}
-	var out [][]string
-	var more func(list []string)
-	more = func(list []string) {
-		out = append(out, list)
-		for _, r := range rest {
-			if !slices.Contains(list, r) {
-				more(append(list[:len(list):len(list)], r))
-			}
+	var list []string
+	for i, word := range strings.Split(sub, ":") {
+		if i%2 == 0 {
+			list = append(list, word)
 		}
 	}
-	for _, lead := range []string{"project_path", "project_id", "job_project_path", "job_project_id", "source_project_path", "source_project_id"} {
-		more([]string{lead})
+	leads := []string{"project_path", "project_id", "job_project_path", "job_project_id", "source_project_path", "source_project_id"}
+	rest := []string{"ref_type", "ref", "ref_protected", "environment_protected", "deployment_tier"}
+	if !slices.Contains(leads, list[0]) || slices.ContainsFunc(list[1:], func(name string) bool { return !slices.Contains(rest, name) }) {
+		return nil
 	}
-	return out
+	return [][]string{list}
 }
 
 // unknowns reports whether any fact is unknown.
@@ -625,8 +678,11 @@ func TestVerdict(t *testing.T) {
 	for _, seed := range seeds {
 		d := dice{rand.New(rand.NewSource(seed))}
 		c := d.world()
-		for range 5 {
+		for i := range 8 {
 			text := d.policy()
+			if i >= 5 {
+				text = d.oddPolicy()
+			}
 			doc, err := policy.Parse(policy.Trust, []byte(text))
 			if err != nil {
 				t.Fatalf("%v: %s", err, text)
@@ -657,6 +713,9 @@ func FuzzVerdict(f *testing.F) {
 		d := dice{rand.New(&bytesSource{data})}
 		c := d.world()
 		text := d.policy()
+		if d.one(3) {
+			text = d.oddPolicy()
+		}
 		doc, err := policy.Parse(policy.Trust, []byte(text))
 		if err != nil {
 			t.Fatalf("%v: %s", err, text)

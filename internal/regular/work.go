@@ -15,8 +15,9 @@ var ErrTooLarge = errors.New("too large: the patterns have more states between t
 // that this takes, one with many edges as several; once they are used up, Err is ErrTooLarge, and no language it
 // has made, or says is empty, may be believed. It is for one goroutine.
 type Work struct {
-	left int
-	err  error
+	left     int
+	err      error
+	patterns map[string]Language // :: tokens, spelled out → what they match: the same are asked for again and again
 }
 
 // NewWork is a Work of so many states.
@@ -96,6 +97,10 @@ func (w *Work) Pattern(tokens ...Token) Language {
 	if len(tokens) == 1 && tokens[0].Kind == Exactly {
 		return literal(tokens[0].Text)
 	}
+	key := patternKey(tokens)
+	if known, ok := w.patterns[key]; ok && w.err == nil {
+		return known
+	}
 	n := newNFA()
 	at := n.state()
 	start := at
@@ -116,7 +121,25 @@ func (w *Work) Pattern(tokens ...Token) Language {
 		}
 	}
 	n.accept[at] = true
-	return w.determinize(n, []int32{start})
+	l := w.determinize(n, []int32{start})
+	if w.patterns == nil {
+		w.patterns = map[string]Language{}
+	}
+	if w.err == nil {
+		w.patterns[key] = l
+	}
+	return l
+}
+
+// patternKey spells tokens out: no text has a NUL.
+func patternKey(tokens []Token) string {
+	var b strings.Builder
+	for _, t := range tokens {
+		b.WriteByte(byte(t.Kind))
+		b.WriteString(t.Text)
+		b.WriteByte(0)
+	}
+	return b.String()
 }
 
 // Wildcard is Pattern of a text in which * and ? are wildcards.
