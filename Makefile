@@ -68,9 +68,9 @@ test: check ## everything: unit with the race detector, fuzz, integration, end t
 	$(MAKE) integration
 	$(GO) -C release test -count=1 ./...
 
-test-outsiders: build ## what takes long to build: OpenTofu with the real AWS provider, a real Vault
-	terraform=$$(testenv/terraform/build.sh) && vault=$$(testenv/vault/build.sh) && aws=$$($(FINDAWS)) && kubernetes=$$(testenv/build.sh) && \
-	MAYFLY_TERRAFORM=$$terraform MAYFLY_VAULT=$$vault MAYFLY_KUBERNETES=$$kubernetes MAYFLY_AWS=$$aws MAYFLY_BIN=$(abspath bin) $(GO) -C test test -count=1 -timeout 20m -run 'TestTerraform(Apply|Onboard)|TestVault' ./chain
+test-outsiders: build ## what takes long to build: OpenTofu with the real AWS provider, a real Vault, Helm
+	terraform=$$(testenv/terraform/build.sh) && vault=$$(testenv/vault/build.sh) && helm=$$(testenv/helm/build.sh) && aws=$$($(FINDAWS)) && kubernetes=$$(testenv/build.sh) && \
+	MAYFLY_TERRAFORM=$$terraform MAYFLY_VAULT=$$vault MAYFLY_HELM=$$helm MAYFLY_KUBERNETES=$$kubernetes MAYFLY_AWS=$$aws MAYFLY_BIN=$(abspath bin) $(GO) -C test test -count=1 -timeout 20m -run 'TestTerraform(Apply|Onboard)|TestVault|TestTemplate(Helm|Terraform)' ./chain
 
 demo: build ## run the story of examples/gitlab-to-kubernetes end to end (KEEP=1 leaves it up)
 	@kubernetes=$$(testenv/build.sh) && aws=$$($(FINDAWS)) && bin/mayfly-lab demo --kubernetes $$kubernetes --aws $$aws $(if $(KEEP),--keep)
