@@ -100,14 +100,6 @@ func TestScripts(t *testing.T) {
 				}
 				h.EKS(args[0], args[1])
 			},
-			// permit ACTION lets the job's role do something.
-			"permit": func(ts *testscript.TestScript, neg bool, args []string) {
-				h, ok := ts.Value("house").(*housetest.House)
-				if neg || !ok || len(args) != 1 {
-					ts.Fatalf("usage: permit ACTION")
-				}
-				h.Permit(args[0])
-			},
 			// apiserver up NAME starts and registers a cluster's; apiserver down ends it,
 			// and apiserver spoil NAME… has it answer so; without names, well again.
 			"apiserver": func(ts *testscript.TestScript, neg bool, args []string) {

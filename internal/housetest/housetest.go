@@ -174,11 +174,6 @@ func (h *House) register(name, mode, endpoint string, ca []byte) mayflywire.Webh
 	return out
 }
 
-// Permit lets Role do an action, on everything.
-func (h *House) Permit(action string) {
-	h.iam("PutRolePolicy", url.Values{"RoleName": {"deployer"}, "PolicyName": {"permit"}, "PolicyDocument": {`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"` + action + `","Resource":"*"}]}`}})
-}
-
 // Entitle gives Role an access policy in a namespace of a cluster.
 func (h *House) Entitle(cluster, policyARN, namespace string) {
 	h.EKS("/clusters/"+cluster+"/access-entries/"+url.PathEscape(Role)+"/access-policies", `{"policyArn":"`+policyARN+`","accessScope":{"type":"namespace","namespaces":["`+namespace+`"]}}`)

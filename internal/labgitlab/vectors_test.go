@@ -122,7 +122,7 @@ func TestRealFilesResolveOrAreRefusedByName(t *testing.T) {
 			if labgitlab.ReasonOf(err) == labgitlab.ReasonNotModelled {
 				return
 			}
-			for _, elsewhere := range []string{"included file", "unknown keys in extends", "could not be found", "undefined need", "chosen stage", "at least one visible job"} {
+			for _, elsewhere := range []string{"included file", "unknown keys in extends", "could not be found", "undefined need", "chosen stage", "required value has not been provided", "at least one visible job"} {
 				if strings.Contains(err.Error(), elsewhere) {
 					return
 				}
