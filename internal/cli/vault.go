@@ -145,9 +145,9 @@ func (v *vaultLogin) askMayfly(ctx context.Context) (p proof, err error) {
 	if e, ok := errors.AsType[*client.Error](err); ok {
 		switch e.Code {
 		case "invalid_request":
-			return p, hint(fmt.Errorf("Mayfly gives no token: %w", err), "mayfly can --role "+role.String()+" says why, to whoever may mayfly:ExplainTrust the role")
+			return p, hint(fmt.Errorf("there is no token of Mayfly's own: %w", err), "mayfly can --role "+role.String()+" says why, to whoever may mayfly:ExplainTrust the role")
 		case "invalid_target":
-			return p, hint(fmt.Errorf("Mayfly gives no token: %w", err), "the role's permission policy must allow mayfly:IssueToken on arn:aws:mayfly:REGION:ACCOUNT:audience/"+audience)
+			return p, hint(fmt.Errorf("there is no token of Mayfly's own: %w", err), "the role's permission policy must allow mayfly:IssueToken on arn:aws:mayfly:REGION:ACCOUNT:audience/"+audience)
 		}
 	}
 	if err != nil {

@@ -156,7 +156,7 @@ func decodeAuth(body []byte) (Auth, error) {
 	token := text(a, "client_token")
 	switch {
 	case a.Get("mfa_requirement").Kind() == strictjson.Object && token == "":
-		return Auth{}, errors.New("Vault wants a second factor, which no job has")
+		return Auth{}, errors.New("it wants a second factor, which no job has")
 	case v.Get("wrap_info").Kind() == strictjson.Object && token == "":
 		return Auth{}, errors.New("it is wrapped")
 	case token == "" || len(token) > maxTokenBytes || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r >= 0x7f }):

@@ -463,7 +463,7 @@ func TestOversizeAndGarbage(t *testing.T) {
 		{"nothing", `{"auth":null}`, "it holds no token"},
 		{"a token that would end a header", `{"auth":{"client_token":"a\r\nb"}}`, "it holds no token"},
 		{"wrapped", `{"wrap_info":{"token":"x"}}`, "it is wrapped"},
-		{"a second factor", `{"auth":{"client_token":"","mfa_requirement":{"mfa_request_id":"x"}}}`, "Vault wants a second factor, which no job has"},
+		{"a second factor", `{"auth":{"client_token":"","mfa_requirement":{"mfa_request_id":"x"}}}`, "it wants a second factor, which no job has"},
 		{"a time of no length", `{"auth":{"client_token":"a","lease_duration":-1}}`, "lease_duration is no number of seconds"},
 		{"a time without end", `{"auth":{"client_token":"a","lease_duration":9223372037}}`, "lease_duration is no number of seconds"},
 	} {

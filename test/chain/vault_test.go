@@ -242,6 +242,11 @@ func TestVaultJob(t *testing.T) {
 	if n := v.alive(); n != 0 {
 		t.Fatalf("%d tokens are alive", n)
 	}
+	page, err := os.ReadFile("../../docs/vault.md")
+	file, ciErr := os.ReadFile(filepath.Join(vaultExample, "project", ".gitlab-ci.yml"))
+	if _, job, found := strings.Cut(string(file), "\nmigrate:\n"); err != nil || ciErr != nil || !found || !strings.Contains(string(page), "```yaml\nmigrate:\n"+job+"```\n") {
+		t.Errorf("the page's job is not the example's: %v, %v", err, ciErr)
+	}
 
 	job := v.job(t, w, ofVault())
 	if out, err := job("vault", "read", "kv/other/db"); err == nil || !strings.Contains(err.Error(), "mayfly: error: read kv/other/db: 403 Forbidden: permission denied") || strings.Contains(out, "CANARY") {
@@ -403,7 +408,12 @@ func TestVaultFake(t *testing.T) {
 		{"no audience", "jwt", "my-app", token(map[string]any{"aud": nil})},
 		{"two audiences", "jwt", "my-app", token(map[string]any{"aud": []string{"mayfly", audience}})},
 		{"another issuer", "jwt", "my-app", token(map[string]any{"iss": issuer.URL + "/"})},
-		{"expired", "jwt", "my-app", token(map[string]any{"exp": time.Now().Add(-time.Hour).Unix()})},
+		{"expired", "jwt", "my-app", token(map[string]any{"exp": time.Now().Add(-90 * time.Second).Unix()})},
+		{"expired, as clocks may differ", "jwt", "my-app", token(map[string]any{"exp": time.Now().Add(-30 * time.Second).Unix()})},
+		{"from the future", "jwt", "my-app", token(map[string]any{"iat": time.Now().Add(90 * time.Second).Unix(), "nbf": time.Now().Unix()})},
+		{"not yet", "jwt", "my-app", token(map[string]any{"nbf": time.Now().Add(90 * time.Second).Unix()})},
+		{"of no length", "jwt", "my-app", token(map[string]any{"exp": nil})},
+		{"of no time", "jwt", "my-app", token(map[string]any{"exp": nil, "iat": nil, "nbf": nil})},
 		{"no audience bound", "jwt", "no-audience", token(map[string]any{"aud": []string{audience}})}, // of a single aud, Vault before 1.17 lets each in
 		{"another key", "jwt", "my-app", secret.New(other.Token(map[string]any{"iss": issuer.URL, "aud": audience, "ref": "main", "exp": time.Now().Add(time.Hour).Unix()}))},
 		{"no such role", "jwt", "none", token(nil)},

@@ -474,7 +474,7 @@ func (s *Server) answer(w http.ResponseWriter, fields map[string]any) {
 // wrong is why a JSON Web Token does not log in under a role; empty if it does.
 func (s *Server) wrong(m *method, role Role, text string) string {
 	algorithms := []jose.SignatureAlgorithm{jose.RS256, jose.RS384, jose.RS512, jose.ES256, jose.ES384, jose.ES512, jose.PS256, jose.PS384, jose.PS512, jose.EdDSA}
-	signed, err := jose.ParseSigned(text, algorithms)
+	signed, err := jose.ParseSignedCompact(text, algorithms)
 	if err != nil {
 		return "error validating token: error verifying token signature: " + err.Error()
 	}
@@ -486,16 +486,14 @@ func (s *Server) wrong(m *method, role Role, text string) string {
 	if err := json.Unmarshal(payload, &claims); err != nil {
 		return "error validating token: " + err.Error()
 	}
-	now := float64(s.now().Unix())
-	expires, _ := claims["exp"].(float64)
 	audiences := list(claims["aud"])
 	switch {
 	case m.issuer != "" && claims["iss"] != m.issuer:
 		return "error validating token: invalid issuer (iss) claim"
 	case len(role.Audiences) > 0 && !slices.ContainsFunc(audiences, func(a any) bool { return slices.Contains(role.Audiences, fmt.Sprint(a)) }):
 		return "error validating token: invalid audience (aud) claim: audience claim does not match any expected audience"
-	case now > expires+150: // its leeway where a role sets none
-		return "error validating token: invalid expiration time (exp) claim: token is expired"
+	case untimely(claims, s.now()) != "":
+		return "error validating token: " + untimely(claims, s.now())
 	case len(role.Audiences) == 0 && len(audiences) > 0: // before 1.17 only where aud is a list
 		return "audience claim found in JWT but no audiences bound to the role"
 	}
@@ -507,6 +505,35 @@ func (s *Server) wrong(m *method, role Role, text string) string {
 		case !slices.ContainsFunc(list(value), func(v any) bool { return slices.Contains(role.Claims[name], fmt.Sprint(v)) }):
 			return fmt.Sprintf("error validating claims: claim %q does not match any associated bound claim values", name)
 		}
+	}
+	return ""
+}
+
+// untimely is why a token is not good now, with the leeways that Vault has where a
+// role sets none: a minute for the clocks, and 150 seconds of life for a token that
+// does not say how long it lives.
+func untimely(claims map[string]any, at time.Time) string {
+	const clocks, life = 60, 150
+	now := float64(at.Unix())
+	issued, _ := claims["iat"].(float64)
+	begins, _ := claims["nbf"].(float64)
+	expires, _ := claims["exp"].(float64)
+	if issued == 0 && begins == 0 && expires == 0 {
+		return "no issued at (iat), not before (nbf), or expiration time (exp) claims in token"
+	}
+	if expires == 0 {
+		expires = max(issued, begins) + life
+	}
+	if begins == 0 {
+		begins = issued
+	}
+	switch {
+	case now+clocks < begins:
+		return "invalid not before (nbf) claim: token not yet valid"
+	case now-clocks > expires:
+		return "invalid expiration time (exp) claim: token is expired"
+	case now+clocks < issued:
+		return "invalid issued at (iat) claim: token issued in the future"
 	}
 	return ""
 }
