@@ -327,14 +327,14 @@ func TestRevoke(t *testing.T) {
 	}
 }
 
-// Neither a token nor a lease is renewed past its longest life.
+// A token is not renewed past its longest life, and a lease ends with it.
 func TestRenew(t *testing.T) {
 	w := newWorld(t)
 	now := time.Now()
 	w.SetNow(func() time.Time { return now })
 	s := w.login(t)
 	leased, err := s.Read(t.Context(), "database/creds/app", 0)
-	if err != nil || leased.Lease.TTL != 20*time.Minute || !leased.Lease.Renewable {
+	if err != nil || leased.Lease.TTL != time.Hour || !leased.Lease.Renewable {
 		t.Fatalf("%+v, %v", leased.Lease, err)
 	}
 	for _, want := range []time.Duration{20 * time.Minute, 20 * time.Minute, 15 * time.Minute} {
@@ -342,7 +342,7 @@ func TestRenew(t *testing.T) {
 		if ttl, err := s.Renew(t.Context()); err != nil || ttl != want {
 			t.Errorf("the token lives %s, %v", ttl, err)
 		}
-		if ttl, err := s.RenewLease(t.Context(), leased.Lease); err != nil || ttl != want {
+		if ttl, err := s.RenewLease(t.Context(), leased.Lease); err != nil || ttl != time.Hour || w.Leases() != 1 {
 			t.Errorf("the lease lives %s, %v", ttl, err)
 		}
 	}
@@ -353,6 +353,9 @@ func TestRenew(t *testing.T) {
 	now = now.Add(16 * time.Minute)
 	if _, err := s.Renew(t.Context()); err == nil {
 		t.Error("an expired token was renewed")
+	}
+	if w.Leases() != 0 {
+		t.Error("a lease outlives its token")
 	}
 }
 

@@ -321,8 +321,11 @@ func TestVaultFake(t *testing.T) {
 		real.must(http.MethodPost, "sys/mounts/"+mount, map[string]any{"type": "kv", "options": map[string]string{"version": fmt.Sprint(version)}})
 		fake.KV(mount, version)
 	}
-	real.must(http.MethodPut, "sys/policies/acl/my-app", map[string]string{"policy": `path "kv/data/my-app/*" {capabilities=["read"]} path "old/my-app/*" {capabilities=["read"]}`})
-	fake.Policy("my-app", "kv/data/my-app/*", "old/my-app/*")
+	real.must(http.MethodPost, "sys/mounts/lent", map[string]any{"type": "leased"})
+	real.must(http.MethodPost, "lent/creds", map[string]string{"password": "lent", "ttl": "1h"})
+	fake.Lend("lent", "creds", map[string]any{"password": "lent", "ttl": "1h"}, time.Hour)
+	real.must(http.MethodPut, "sys/policies/acl/my-app", map[string]string{"policy": `path "kv/data/my-app/*" {capabilities=["read"]} path "old/my-app/*" {capabilities=["read"]} path "lent/creds" {capabilities=["read"]}`})
+	fake.Policy("my-app", "kv/data/my-app/*", "old/my-app/*", "lent/creds")
 	role := func(name string, fields map[string]any, r vaulttest.Role) {
 		all := map[string]any{"role_type": "jwt", "user_claim": "project_id", "token_policies": []string{"my-app"}, "token_ttl": "20m", "token_max_ttl": "1h"}
 		for k, v := range fields {
@@ -449,6 +452,24 @@ func TestVaultFake(t *testing.T) {
 		gone, ok := errors.AsType[*vault.GoneError](err)
 		return fmt.Sprintf("%v %v", ok, ok && gone.Version == 2 && gone.Deleted != "" && !gone.Destroyed)
 	})
+	var ended []vault.Lease
+	same("a lease", func(c *vault.Client) string {
+		s := session(c, "my-app")
+		got, err := s.Read(ctx, "lent/creds", 0)
+		if err != nil {
+			return err.Error()
+		}
+		text := fmt.Sprintf("leased %v %v %v", got.Leased(), got.Lease.TTL.Round(time.Minute), got.Lease.Renewable)
+		ttl, err := s.RenewLease(ctx, got.Lease)
+		text += fmt.Sprintf("; %v %v", ttl.Round(time.Minute), err)
+		text += fmt.Sprintf("; %v", s.Revoke(ctx))
+		_, err = session(c, "my-app").RenewLease(ctx, got.Lease)
+		ended = append(ended, got.Lease)
+		return text + fmt.Sprintf("; %v", err)
+	})
+	if status, body := real.ask(http.MethodPut, "sys/leases/lookup", map[string]string{"lease_id": ended[0].ID.Reveal()}); status != 400 || !strings.Contains(body, "invalid lease") {
+		t.Errorf("the lease of a token that is revoked: %d %s", status, body)
+	}
 	for _, name := range []string{"my-app", "bare", "batch", "twice"} {
 		same("the life of "+name, func(c *vault.Client) string {
 			s := session(c, name)

@@ -263,12 +263,16 @@ func (s *Server) Leases() (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, l := range s.leases {
-		if l.expires.After(s.now()) {
+		if s.holds(l) {
 			n++
 		}
 	}
 	return n
 }
+
+// holds reports whether a lease is neither revoked nor expired: it ends with the
+// token that it was taken with, too.
+func (s *Server) holds(l *lease) bool { return l.expires.After(s.now()) && s.live(l.token) != nil }
 
 // live is a token that is neither revoked nor expired, or nil.
 func (s *Server) live(text string) *token {
@@ -360,7 +364,7 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request, path string) {
 		s.revoke(text)
 		w.WriteHeader(http.StatusNoContent)
 	case "sys/leases/renew":
-		s.renewLease(w, r, text)
+		s.renewLease(w, r)
 	default:
 		s.read(w, r, text, path)
 	}
@@ -620,7 +624,7 @@ func earlier(a, b time.Time) time.Time {
 	return b
 }
 
-func (s *Server) renewLease(w http.ResponseWriter, r *http.Request, text string) {
+func (s *Server) renewLease(w http.ResponseWriter, r *http.Request) {
 	if !writes(w, r) {
 		return
 	}
@@ -632,11 +636,11 @@ func (s *Server) renewLease(w http.ResponseWriter, r *http.Request, text string)
 		return
 	}
 	l := s.leases[in.ID]
-	if l == nil || !l.expires.After(s.now()) {
+	if l == nil || !s.holds(l) {
 		refuse(w, http.StatusBadRequest, "lease not found")
 		return
 	}
-	l.expires = earlier(s.now().Add(l.engine.ttl), s.tokens[text].expires)
+	l.expires = s.now().Add(l.engine.ttl)
 	s.answer(w, map[string]any{"lease_id": in.ID, "renewable": true, "lease_duration": int(l.expires.Sub(s.now()).Round(time.Second) / time.Second)})
 }
 
@@ -662,7 +666,7 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, text, path string)
 		s.answer(w, map[string]any{"data": versions[0].fields, "lease_duration": 2764800})
 	default:
 		id := path + "/" + rand.Text()
-		l := &lease{text, earlier(s.now().Add(e.ttl), s.tokens[text].expires), e}
+		l := &lease{text, s.now().Add(e.ttl), e} // what its token has left, Vault does not say
 		s.leases[id] = l
 		s.answer(w, map[string]any{"data": versions[0].fields, "lease_id": id, "renewable": true, "lease_duration": int(l.expires.Sub(s.now()).Round(time.Second) / time.Second)})
 	}

@@ -60,7 +60,7 @@ func serve(caFile string) error {
 		return err
 	}
 	core, err := vault.NewCore(&vault.CoreConfig{Physical: storage, Logger: logger, DisableMlock: true, BuiltinRegistry: builtins{},
-		LogicalBackends:    map[string]logical.Factory{"kv": kv.Factory},
+		LogicalBackends:    map[string]logical.Factory{"kv": kv.Factory, "leased": vault.LeasedPassthroughBackendFactory}, // what Vault's own tests lease
 		CredentialBackends: map[string]logical.Factory{"jwt": jwtauth.Factory, "aws": awsauth.Factory}})
 	if err != nil {
 		return err
@@ -119,7 +119,7 @@ func (builtins) Keys(kind consts.PluginType) []string {
 	case consts.PluginTypeCredential:
 		return []string{"aws", "jwt"}
 	case consts.PluginTypeSecrets:
-		return []string{"kv"}
+		return []string{"kv", "leased"}
 	}
 	return nil
 }
