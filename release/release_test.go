@@ -82,7 +82,7 @@ func TestProgramsAreTheSame(t *testing.T) {
 	if sums := read(t, one.out, "SHA256SUMS"); sums != sum(program)+"  "+here.program()+"\n" || sums != read(t, two.out, "SHA256SUMS") {
 		t.Errorf("SHA256SUMS: %s", sums)
 	}
-	const most = 15 << 20
+	const most = 15_000_000
 	if len(program) > most {
 		t.Errorf("%d bytes, more than %d", len(program), most)
 	}
