@@ -86,6 +86,7 @@ func manPage(c *cobra.Command, version string) string {
 			}
 		}
 	}
+	cli.DescribeOutput(c)
 	out.WriteString(options("OPTIONS", c.LocalFlags()))
 	out.WriteString(options("OPTIONS OF EVERY COMMAND", c.InheritedFlags()))
 	if !strings.Contains(c.Long, "Exit status:") {

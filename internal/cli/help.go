@@ -37,6 +37,7 @@ func usage(c *cobra.Command) error {
 			}
 		}
 	}
+	DescribeOutput(c)
 	for _, part := range []struct {
 		title string
 		flags *pflag.FlagSet
@@ -49,6 +50,14 @@ func usage(c *cobra.Command) error {
 		fmt.Fprintf(out, "\nUse \"%s [command] --help\" for more information about a command.\n", c.CommandPath())
 	}
 	return nil
+}
+
+// DescribeOutput has the flag -o, which all commands share, say which formats this
+// one has: for who is about to show that command's flags.
+func DescribeOutput(c *cobra.Command) {
+	if f := c.InheritedFlags().Lookup("output"); f != nil {
+		f.Usage = "output `FORMAT`: " + strings.Join(knownOutputs(c), " or ")
+	}
 }
 
 // fold breaks a line between words where it is longer than a width; what follows
