@@ -92,12 +92,13 @@ type app struct {
 func newRoot(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
 	a := &app{stdin: stdin, stdout: stdout, stderr: stderr}
 	root := &cobra.Command{Use: "mayfly", Short: "Deploy from CI jobs with no stored secret", Version: Version, SilenceErrors: true, SilenceUsage: true,
-		Long: `mayfly talks to a Mayfly server: it registers clusters, prints what their API
-servers need, makes access policies, proves who can reach a role, says why a
-role lets a token in or does not, makes what a new project needs, and reads the
-audit log. Of a GitLab it reads what guards the projects whose jobs are trusted.
+		Long: `mayfly is what a job deploys with: it exchanges the job's ID token for a role's
+credentials and runs a command with them, at a Mayfly server or, with --aws, at
+AWS itself. To people it proves who can reach a role, says why a role lets a token
+in or does not, and connects clusters to the server.
 
-It signs with the credentials in AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and
+A job is known by its ID token. What changes or reads the server's configuration
+signs with the credentials in AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and
 AWS_SESSION_TOKEN; on the server's machine, 'mayflyd admin credentials' prints
 some.`}
 	root.SetOut(stdout)
@@ -120,9 +121,21 @@ some.`}
 		}
 		return nil
 	}
-	root.AddCommand(newCluster(a), newAccessPolicy(a), newAudit(a), newProve(a), newWhoCan(a), newCan(a), newDiff(a), newLint(a), newDenials(a), newFacts(a), newOnboard(a), newAttack(a), newVault(a))
-	root.AddCommand(newLogin(a), newLogout(a), newDoctor(a))
-	root.AddCommand(newExec(a), newKubeToken(a), newKubeconfig(a), newCredentials(a), newWhoami(a))
+	for _, g := range []struct {
+		id, title string
+		commands  []*cobra.Command
+	}{
+		{"job", "In a job:", []*cobra.Command{newExec(a), newKubeToken(a), newKubeconfig(a), newCredentials(a), newVault(a), newWhoami(a), newDoctor(a)}},
+		{"person", "As a person:", []*cobra.Command{newLogin(a), newLogout(a)}},
+		{"trust", "Who is trusted:", []*cobra.Command{newProve(a), newWhoCan(a), newCan(a), newDiff(a), newLint(a), newFacts(a), newOnboard(a)}},
+		{"server", "The server:", []*cobra.Command{newCluster(a), newAccessPolicy(a), newAudit(a), newDenials(a), newAttack(a)}},
+	} {
+		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
+		for _, c := range g.commands {
+			c.GroupID = g.id
+		}
+		root.AddCommand(g.commands...)
+	}
 	return root
 }
 

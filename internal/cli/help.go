@@ -30,10 +30,12 @@ func usage(c *cobra.Command) error {
 		fmt.Fprintf(out, "\nExamples:\n%s\n", c.Example)
 	}
 	if c.HasAvailableSubCommands() {
-		fmt.Fprint(out, "\nAvailable Commands:\n")
-		for _, sub := range c.Commands() {
-			if sub.IsAvailableCommand() || sub.Name() == "help" {
-				fmt.Fprintf(out, "  %-*s %s\n", sub.NamePadding(), sub.Name(), sub.Short)
+		for _, g := range append(c.Groups(), &cobra.Group{Title: otherCommands(c)}) {
+			fmt.Fprintf(out, "\n%s\n", g.Title)
+			for _, sub := range c.Commands() {
+				if sub.GroupID == g.ID && (sub.IsAvailableCommand() || sub.Name() == "help") {
+					fmt.Fprintf(out, "  %-*s %s\n", sub.NamePadding(), sub.Name(), sub.Short)
+				}
 			}
 		}
 	}
@@ -50,6 +52,14 @@ func usage(c *cobra.Command) error {
 		fmt.Fprintf(out, "\nUse \"%s [command] --help\" for more information about a command.\n", c.CommandPath())
 	}
 	return nil
+}
+
+// otherCommands is the title of those that are in no group.
+func otherCommands(c *cobra.Command) string {
+	if len(c.Groups()) > 0 {
+		return "Besides:"
+	}
+	return "Available Commands:"
 }
 
 // DescribeOutput has the flag -o, which all commands share, say which formats this
