@@ -34,7 +34,7 @@ told to reach them: the API server must reach the issuer at its public_url.`,
 			if !eks.IsClusterName(args[0]) {
 				return &usageError{fmt.Errorf("%q is no cluster's name", args[0])}
 			}
-			wanted := firstOf(audience, "kubernetes/"+args[0])
+			wanted := firstOf(audience, kubernetesAudience(args[0]))
 			if err := accesstoken.CheckAudience(wanted); err != nil {
 				return &usageError{fmt.Errorf("--audience: %w", err)}
 			}

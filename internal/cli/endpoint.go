@@ -23,22 +23,28 @@ import (
 // provider"): who does not say its token, or asks under another name, gets
 // nothing.
 type endpoint struct {
-	session func(context.Context) (client.Session, error)
-	token   secret.String // what Authorization must be
-	host    string        // 127.0.0.1:PORT, what Host must be
+	answers map[string]answer // :: path → what is said there
+	token   secret.String     // what Authorization must be
+	host    string            // 127.0.0.1:PORT, what Host must be
 	server  *http.Server
 	stop    context.CancelFunc
 }
 
-const credentialsPath = "/credentials"
+// answer is what is said to who may ask.
+type answer func(context.Context) (map[string]string, error)
+
+const (
+	credentialsPath  = "/credentials"
+	clusterTokenPath = "/cluster-token"
+)
 
 // newEndpoint listens and serves, until close is called, which calls stop.
-func newEndpoint(session func(context.Context) (client.Session, error), stop context.CancelFunc) (*endpoint, error) {
+func newEndpoint(answers map[string]answer, stop context.CancelFunc) (*endpoint, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	e := &endpoint{session: session, token: newToken(), host: l.Addr().String(), stop: stop}
+	e := &endpoint{answers: answers, token: newToken(), host: l.Addr().String(), stop: stop}
 	e.server = &http.Server{Handler: e, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: log.New(io.Discard, "", 0)}
 	go e.server.Serve(l)
 	return e, nil
@@ -52,7 +58,7 @@ func newToken() secret.String {
 }
 
 // url is what the child is told to ask.
-func (e *endpoint) url() string { return "http://" + e.host + credentialsPath }
+func (e *endpoint) url(path string) string { return "http://" + e.host + path }
 
 func (e *endpoint) close() {
 	e.server.Close()
@@ -65,17 +71,21 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answerFailure(w, status, "AccessDenied", problem)
 		return
 	}
-	s, err := e.session(r.Context())
+	body, err := e.answers[r.URL.Path](r.Context())
 	if err != nil {
 		failure, code := http.StatusBadGateway, "ServiceUnavailable"
 		if refused, ok := errors.AsType[*client.Error](err); ok && refused.Status < 500 && refused.Code != "" {
 			failure, code = http.StatusForbidden, refused.Code // no use to try again
 		}
-		answerFailure(w, failure, code, "mayfly exec has no credentials: "+err.Error())
+		answerFailure(w, failure, code, "mayfly exec has none: "+err.Error())
 		return
 	}
-	answerJSON(w, http.StatusOK, map[string]string{"AccessKeyId": s.Credentials.AccessKeyID, "SecretAccessKey": s.Credentials.SecretKey.Reveal(), "Token": s.Credentials.SessionToken,
-		"Expiration": s.Expires.UTC().Format(time.RFC3339)})
+	answerJSON(w, http.StatusOK, body)
+}
+
+// containerCredentials are a session's, as the protocol has them.
+func containerCredentials(s client.Session) map[string]string {
+	return map[string]string{"AccessKeyId": s.Credentials.AccessKeyID, "SecretAccessKey": s.Credentials.SecretKey.Reveal(), "Token": s.Credentials.SessionToken, "Expiration": s.Expires.UTC().Format(time.RFC3339)}
 }
 
 // refuse is why a request is not answered. Host comes first: a page in a browser
@@ -87,7 +97,7 @@ func (e *endpoint) refuse(r *http.Request) (status int, problem string) {
 		return http.StatusMisdirectedRequest, "this is not the host you ask for"
 	case len(said) != 1 || !sameSecret(said[0], e.token):
 		return http.StatusUnauthorized, "the token in Authorization is not that of AWS_CONTAINER_AUTHORIZATION_TOKEN"
-	case r.URL.Path != credentialsPath || r.URL.RawPath != "" || r.URL.RawQuery != "" || r.URL.ForceQuery:
+	case e.answers[r.URL.Path] == nil || r.URL.RawPath != "" || r.URL.RawQuery != "" || r.URL.ForceQuery:
 		return http.StatusNotFound, "there is nothing here"
 	case r.Method != http.MethodGet:
 		return http.StatusMethodNotAllowed, "only GET is answered"

@@ -20,7 +20,7 @@ import (
 // newTestEndpoint is an endpoint that gives one session, or one error.
 func newTestEndpoint(t *testing.T, s client.Session, err error) *endpoint {
 	t.Helper()
-	e, wrong := newEndpoint(func(context.Context) (client.Session, error) { return s, err }, func() {})
+	e, wrong := newEndpoint(map[string]answer{credentialsPath: func(context.Context) (map[string]string, error) { return containerCredentials(s), err }}, func() {})
 	if wrong != nil {
 		t.Fatal(wrong)
 	}
@@ -111,10 +111,10 @@ func TestEndpoint(t *testing.T) {
 // help.
 func TestEndpointWithoutCredentials(t *testing.T) {
 	for want, err := range map[string]error{
-		`403 {"code":"ExpiredTokenException","message":"mayfly exec has no credentials: ExpiredTokenException: m"}`: &client.Error{Status: 400, Code: "ExpiredTokenException", Message: "m"},
-		`403 {"code":"AccessDenied","message":"mayfly exec has no credentials: wrapped: AccessDenied: m"}`:          fmt.Errorf("wrapped: %w", &client.Error{Status: 403, Code: "AccessDenied", Message: "m"}),
-		`502 {"code":"ServiceUnavailable","message":"mayfly exec has no credentials: ServiceFailure: m"}`:           &client.Error{Status: 500, Code: "ServiceFailure", Message: "m"},
-		`502 {"code":"ServiceUnavailable","message":"mayfly exec has no credentials: connection refused"}`:          errors.New("connection refused"),
+		`403 {"code":"ExpiredTokenException","message":"mayfly exec has none: ExpiredTokenException: m"}`: &client.Error{Status: 400, Code: "ExpiredTokenException", Message: "m"},
+		`403 {"code":"AccessDenied","message":"mayfly exec has none: wrapped: AccessDenied: m"}`:          fmt.Errorf("wrapped: %w", &client.Error{Status: 403, Code: "AccessDenied", Message: "m"}),
+		`502 {"code":"ServiceUnavailable","message":"mayfly exec has none: ServiceFailure: m"}`:           &client.Error{Status: 500, Code: "ServiceFailure", Message: "m"},
+		`502 {"code":"ServiceUnavailable","message":"mayfly exec has none: connection refused"}`:          errors.New("connection refused"),
 	} {
 		e := newTestEndpoint(t, someSession, err)
 		status, body := raw(t, e, "GET /credentials HTTP/1.1\nHost: "+e.host+"\nAuthorization: "+e.token.Reveal()+"\n\n")
@@ -127,7 +127,7 @@ func TestEndpointWithoutCredentials(t *testing.T) {
 // TestClientReadsEndpoint: what mayfly serves is what mayfly reads.
 func TestClientReadsEndpoint(t *testing.T) {
 	e := newTestEndpoint(t, someSession, nil)
-	env := map[string]string{"AWS_CONTAINER_CREDENTIALS_FULL_URI": e.url(), "AWS_CONTAINER_AUTHORIZATION_TOKEN": e.token.Reveal()}
+	env := map[string]string{"AWS_CONTAINER_CREDENTIALS_FULL_URI": e.url(credentialsPath), "AWS_CONTAINER_AUTHORIZATION_TOKEN": e.token.Reveal()}
 	p, err := client.ContainerCredentials(t.Context(), func(name string) string { return env[name] })
 	if err != nil || p.Credentials.AccessKeyID != "ASIA1" || p.Credentials.SecretKey.Reveal() != "s3cret" || p.Credentials.SessionToken != "t0ken" || !p.Expires.Equal(someSession.Expires) {
 		t.Errorf("%+v, %v", p, err)
@@ -135,5 +135,43 @@ func TestClientReadsEndpoint(t *testing.T) {
 	env["AWS_CONTAINER_AUTHORIZATION_TOKEN"] = "x"
 	if p, err := client.ContainerCredentials(t.Context(), func(name string) string { return env[name] }); err == nil || p != (client.Profile{}) || !strings.Contains(err.Error(), "AWS_CONTAINER_AUTHORIZATION_TOKEN") {
 		t.Errorf("%+v, %v", p, err)
+	}
+}
+
+// TestClusterToken: the child gets a token for the audience that exec was started
+// for, once for several who ask, and reads no other form.
+func TestClusterToken(t *testing.T) {
+	said := map[string]string{"Audience": "kubernetes/k", "Token": "t0ken", "Expiration": "2036-11-23T12:00:00Z"}
+	e, err := newEndpoint(map[string]answer{clusterTokenPath: func(context.Context) (map[string]string, error) { return said, nil }}, func() {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.close)
+	got, err := client.AskClusterToken(t.Context(), e.url(clusterTokenPath), e.token)
+	if err != nil || got.Audience != "kubernetes/k" || got.Token.Reveal() != "t0ken" || !got.Expires.Equal(someSession.Expires) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	for name, ask := range map[string]func() (client.ClusterToken, error){
+		"another token": func() (client.ClusterToken, error) {
+			return client.AskClusterToken(t.Context(), e.url(clusterTokenPath), secret.New("x"))
+		},
+		"credentials, which it has none of": func() (client.ClusterToken, error) {
+			return client.AskClusterToken(t.Context(), e.url(credentialsPath), e.token)
+		},
+		"another machine": func() (client.ClusterToken, error) {
+			return client.AskClusterToken(t.Context(), "http://192.0.2.1/cluster-token", e.token)
+		},
+		"an answer of another form": func() (client.ClusterToken, error) {
+			other := newTestEndpoint(t, someSession, nil)
+			return client.AskClusterToken(t.Context(), other.url(credentialsPath), other.token)
+		},
+	} {
+		if got, err := ask(); err == nil || got != (client.ClusterToken{}) {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+	said["Token"] = ""
+	if got, err := client.AskClusterToken(t.Context(), e.url(clusterTokenPath), e.token); err == nil || got != (client.ClusterToken{}) {
+		t.Errorf("%+v, %v", got, err)
 	}
 }

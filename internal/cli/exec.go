@@ -23,6 +23,8 @@ type execution struct {
 	static    bool
 	cluster   string
 	namespace string
+	jwt       bool
+	audience  string // of jwt
 }
 
 func newExec(a *app) *cobra.Command {
@@ -39,7 +41,9 @@ themselves. With --static they stand in AWS_ACCESS_KEY_ID and its like, for
 programs that know nothing else, and end after --duration.
 
 With --cluster the command finds a kubeconfig for that cluster, whose tokens this
-program makes: kubectl and helm need nothing else.
+program makes: kubectl and helm need nothing else. They are those of EKS, for a
+cluster whose API server asks Mayfly's webhook; with --cluster-jwt they are
+Mayfly's own, for one that 'mayfly cluster authentication-config' has set up.
 
 With --aws all of it is asked of AWS itself.`,
 		Example: `  mayfly exec --role deployer -- terraform apply
@@ -52,12 +56,14 @@ With --aws all of it is asked of AWS itself.`,
 	f.BoolVar(&x.static, "static", false, "put the credentials into the environment, where nothing renews them")
 	f.StringVar(&x.cluster, "cluster", "", "`NAME` of the cluster for which there is a kubeconfig")
 	f.StringVar(&x.namespace, "namespace", "", "`NAMESPACE` that the kubeconfig names")
+	f.BoolVar(&x.jwt, "cluster-jwt", false, "have Mayfly sign the tokens for the cluster, for the audience kubernetes/NAME")
+	f.StringVar(&x.audience, "cluster-audience", "", "`AUDIENCE` of the tokens that Mayfly signs for the cluster; implies --cluster-jwt")
 	return cmd
 }
 
 func (x *execution) run(ctx context.Context, argv []string) error {
-	if x.namespace != "" && x.cluster == "" {
-		return &usageError{errors.New("--namespace goes with --cluster")}
+	if err := x.checkCluster(); err != nil {
+		return err
 	}
 	ex, err := x.exchanger(ctx)
 	if err != nil {
@@ -86,13 +92,14 @@ func (x *execution) run(ctx context.Context, argv []string) error {
 	}
 	if x.static {
 		maps.Copy(env, staticVariables(s))
-	} else {
+	}
+	if !x.static || x.jwt {
 		e, err := x.serve(context.WithoutCancel(ctx), ex, s) // the child may need it to clean up
 		if err != nil {
 			return err
 		}
 		defer e.close()
-		env["AWS_CONTAINER_CREDENTIALS_FULL_URI"], env["AWS_CONTAINER_AUTHORIZATION_TOKEN"] = e.url(), e.token.Reveal()
+		maps.Copy(env, x.endpointVariables(e))
 	}
 	if err := ctx.Err(); err != nil {
 		return err // asked to end before there was a child
@@ -104,17 +111,57 @@ func (x *execution) run(ctx context.Context, argv []string) error {
 	return child{argv, environment(os.Environ(), x.hidden(token), env)}.run(x.app, caught)
 }
 
+// checkCluster refuses what goes with a cluster where there is none.
+func (x *execution) checkCluster() error {
+	x.jwt = x.jwt || x.audience != ""
+	switch {
+	case x.namespace != "" && x.cluster == "":
+		return &usageError{errors.New("--namespace goes with --cluster")}
+	case x.jwt && x.cluster == "":
+		return &usageError{errors.New("--cluster-jwt and --cluster-audience go with --cluster")}
+	case x.jwt && x.realAWS():
+		return &usageError{errors.New("AWS signs no tokens for clusters: --cluster-jwt and --cluster-audience go with a Mayfly server")}
+	}
+	x.audience = firstOf(x.audience, kubernetesAudience(x.cluster))
+	return nil
+}
+
+// endpointVariables tell the child what to ask, and how.
+func (x *execution) endpointVariables(e *endpoint) map[string]string {
+	out := map[string]string{}
+	if !x.static {
+		out["AWS_CONTAINER_CREDENTIALS_FULL_URI"], out["AWS_CONTAINER_AUTHORIZATION_TOKEN"] = e.url(credentialsPath), e.token.Reveal()
+	}
+	if x.jwt {
+		out[clusterTokenURI], out[clusterTokenAuthorization] = e.url(clusterTokenPath), e.token.Reveal()
+	}
+	return out
+}
+
 // serve answers the child's questions and renews what it is given. It ends with
 // the endpoint.
 func (x *execution) serve(ctx context.Context, ex *exchanger, s client.Session) (*endpoint, error) {
 	ctx, stop := context.WithCancel(ctx)
 	r := newRenewer(s, ex.exchange, func(err error) { Report("mayfly", x.notRenewed(err), x.stderr) })
-	e, err := newEndpoint(func(asked context.Context) (client.Session, error) { return r.session(asked, ctx) }, stop)
+	answers := map[string]answer{}
+	if !x.static {
+		answers[credentialsPath] = func(asked context.Context) (map[string]string, error) {
+			s, err := r.session(asked, ctx)
+			return containerCredentials(s), err
+		}
+	}
+	if x.jwt {
+		issuer := &clusterIssuer{job: &x.job, audience: x.audience}
+		answers[clusterTokenPath] = func(context.Context) (map[string]string, error) { return issuer.answer(ctx) }
+	}
+	e, err := newEndpoint(answers, stop)
 	if err != nil {
 		stop()
 		return nil, err
 	}
-	go r.run(ctx)
+	if !x.static {
+		go r.run(ctx)
+	}
 	return e, nil
 }
 
@@ -139,6 +186,7 @@ var removedVariables = []string{
 	"AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_CREDENTIAL_FILE", "AWS_ACCOUNT_ID",
 	"AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME",
 	"AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+	clusterTokenURI, clusterTokenAuthorization,
 }
 
 // otherServers are the variables that name another server than AWS_ENDPOINT_URL
@@ -193,6 +241,9 @@ func (x *execution) writeKubeconfig(ctx context.Context, ex *exchanger, s client
 	plugin, err := kubeTokenPlugin(k, "")
 	if err != nil {
 		return "", err
+	}
+	if x.jwt {
+		plugin.Args = append(plugin.Args, "--jwt", "--audience", x.audience)
 	}
 	text, err := mergeKubeconfig(nil, kubeEntries{cluster: k, user: k.ARN, context: k.ARN, namespace: x.namespace, plugin: plugin})
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"mayfly.internal/internal/arn"
 	"mayfly.internal/internal/client"
 	"mayfly.internal/internal/jwt"
+	"mayfly.internal/internal/secret"
 	"mayfly.internal/internal/webidentity"
 	"mayfly.internal/internal/wire/stswire"
 )
@@ -119,6 +120,24 @@ func (j *job) roleARN(ctx context.Context) (arn.Role, error) {
 		return r, &usageError{fmt.Errorf("--role: %w", err)}
 	}
 	return r, nil
+}
+
+// issue exchanges an ID token for one of Mayfly's own.
+func (j *job) issue(ctx context.Context, role arn.Role, audience string, idToken secret.String) (client.IssuedToken, error) {
+	c, err := j.unsigned()
+	if err != nil {
+		return client.IssuedToken{}, err
+	}
+	issued, err := c.IssueToken(ctx, client.IssueToken{IDToken: idToken, Role: role.String(), Audience: audience})
+	if e, ok := errors.AsType[*client.Error](err); ok {
+		switch e.Code {
+		case "invalid_request":
+			return issued, hint(fmt.Errorf("there is no token of Mayfly's own: %w", err), "mayfly can --role "+role.String()+" says why, to whoever may mayfly:ExplainTrust the role")
+		case "invalid_target":
+			return issued, hint(fmt.Errorf("there is no token of Mayfly's own: %w", err), "the role's permission policy must allow mayfly:IssueToken on arn:aws:mayfly:REGION:ACCOUNT:audience/"+audience)
+		}
+	}
+	return issued, explain(err)
 }
 
 // exchanger exchanges a job's ID token for a role's credentials, as often as it

@@ -17,7 +17,7 @@ import (
 )
 
 func newKubeToken(a *app) *cobra.Command {
-	var cluster string
+	k := &kubeToken{job: job{app: a}}
 	cmd := &cobra.Command{Use: "kube-token --cluster NAME", Short: "Print a token for a cluster, as kubectl asks for one", Args: exactArgs(), Annotations: outputs("text", "json"),
 		Long: `kube-token is a credential plugin of kubectl and of whatever else reads a
 kubeconfig: it prints an ExecCredential, in the version that
@@ -26,19 +26,56 @@ a presigned question to STS who the caller is, good for a quarter of an hour and
 for this cluster alone. Nobody is asked for it.
 
 It signs with the credentials in AWS_ACCESS_KEY_ID and its like, with those that
-'mayfly exec' or a container gives, or with those of a profile.`,
+'mayfly exec' or a container gives, or with those of a profile.
+
+With --jwt the token is one that Mayfly signs, for a cluster that trusts it as
+'mayfly cluster authentication-config' says. 'mayfly exec' gives it to its
+command; elsewhere the ID token is exchanged for one of --role.`,
 		Example: `  mayfly kube-token --cluster my-cluster
-  mayfly kube-token --cluster my-cluster --profile production`,
+  mayfly kube-token --cluster my-cluster --profile production
+  mayfly kube-token --cluster my-cluster --jwt --role deployer`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if cluster == "" {
-				return &usageError{errors.New("--cluster is missing")}
-			}
-			return a.kubeToken(cmd.Context(), cluster)
+			return k.run(cmd.Context())
 		}}
 	f := cmd.Flags()
-	f.StringVar(&cluster, "cluster", "", "`NAME` of the cluster, as it is registered")
+	f.StringVar(&k.cluster, "cluster", "", "`NAME` of the cluster, as it is registered")
 	f.StringVar(&a.profile, "profile", "", "`NAME` of the profile in ~/.aws whose credentials sign")
+	f.BoolVar(&k.jwt, "jwt", false, "a token that Mayfly signs")
+	f.StringVar(&k.role, "role", "", "name or ARN of the `ROLE` for which Mayfly signs (default $AWS_ROLE_ARN)")
+	f.StringVar(&k.account, "account", "", "`ID` of the account of a role that is named without one (default $MAYFLY_ACCOUNT_ID, else the server's)")
+	k.token.flags(cmd)
+	k.token.signedIn = k.signedIn
+	f.Lookup("audience").Usage = "`AUDIENCE` of the token that Mayfly signs (default kubernetes/NAME); implies --jwt"
 	return cmd
+}
+
+// kubeToken is what kube-token is asked.
+type kubeToken struct {
+	job
+	cluster string
+	jwt     bool
+}
+
+func (k *kubeToken) run(ctx context.Context) error {
+	if k.cluster == "" {
+		return &usageError{errors.New("--cluster is missing")}
+	}
+	version, err := kubewire.DecodeExecInfo(os.Getenv("KUBERNETES_EXEC_INFO"))
+	if err != nil {
+		return hint(fmt.Errorf("KUBERNETES_EXEC_INFO: %w", err), "the apiVersion of the exec plugin in the kubeconfig is what kubectl puts there; mayfly kubeconfig writes one that is known")
+	}
+	make := k.presigned
+	if k.jwt || k.token.audience != "" {
+		make = k.signed
+	} else if k.token.given() || k.role != "" || k.account != "" {
+		return &usageError{errors.New("--role, --account and an ID token go with --jwt")}
+	}
+	token, until, err := make(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(k.stdout, "%s\n", kubewire.EncodeExecCredential(version, token, until))
+	return err
 }
 
 // What a token of EKS is made of (aws eks get-token; aws-iam-authenticator
@@ -49,31 +86,26 @@ const (
 	bearerLife    = 14 * time.Minute
 )
 
-func (a *app) kubeToken(ctx context.Context, cluster string) error {
-	version, err := kubewire.DecodeExecInfo(os.Getenv("KUBERNETES_EXEC_INFO"))
+// presigned makes a token as EKS has it.
+func (k *kubeToken) presigned(ctx context.Context) (token string, until time.Time, err error) {
+	p, err := k.signer(ctx)
 	if err != nil {
-		return hint(fmt.Errorf("KUBERNETES_EXEC_INFO: %w", err), "the apiVersion of the exec plugin in the kubeconfig is what kubectl puts there; mayfly kubeconfig writes one that is known")
+		return "", until, err
 	}
-	p, err := a.signer(ctx)
-	if err != nil {
-		return err
-	}
-	region := firstOf(a.region, os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION"), p.Region)
+	region := firstOf(k.region, os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION"), p.Region)
 	if region == "" {
-		return hint(&usageError{errors.New("no region is named")}, "name it with --region or AWS_REGION")
+		return "", until, hint(&usageError{errors.New("no region is named")}, "name it with --region or AWS_REGION")
 	}
-	server := firstOf(a.server, os.Getenv("AWS_ENDPOINT_URL_STS"), os.Getenv("AWS_ENDPOINT_URL"), "https://sts."+region+".amazonaws.com")
+	server := firstOf(k.server, os.Getenv("AWS_ENDPOINT_URL_STS"), os.Getenv("AWS_ENDPOINT_URL"), "https://sts."+region+".amazonaws.com")
 	now := time.Now()
-	token, err := bearer(server, cluster, region, p.Credentials, now)
-	if err != nil {
-		return err
+	if token, err = bearer(server, k.cluster, region, p.Credentials, now); err != nil {
+		return "", until, err
 	}
-	until := now.Add(bearerLife)
+	until = now.Add(bearerLife)
 	if !p.Expires.IsZero() && p.Expires.Before(until) {
 		until = p.Expires // the credentials are renewed before that
 	}
-	_, err = fmt.Fprintf(a.stdout, "%s\n", kubewire.EncodeExecCredential(version, token, until))
-	return err
+	return token, until, nil
 }
 
 // bearer is the token of EKS for a cluster: byte for byte what aws eks get-token

@@ -137,21 +137,9 @@ func (v *vaultLogin) askMayfly(ctx context.Context) (p proof, err error) {
 	if err != nil {
 		return p, err
 	}
-	c, err := j.unsigned()
+	issued, err := j.issue(ctx, role, audience, secret.New(text))
 	if err != nil {
 		return p, err
-	}
-	issued, err := c.IssueToken(ctx, client.IssueToken{IDToken: secret.New(text), Role: role.String(), Audience: audience})
-	if e, ok := errors.AsType[*client.Error](err); ok {
-		switch e.Code {
-		case "invalid_request":
-			return p, hint(fmt.Errorf("there is no token of Mayfly's own: %w", err), "mayfly can --role "+role.String()+" says why, to whoever may mayfly:ExplainTrust the role")
-		case "invalid_target":
-			return p, hint(fmt.Errorf("there is no token of Mayfly's own: %w", err), "the role's permission policy must allow mayfly:IssueToken on arn:aws:mayfly:REGION:ACCOUNT:audience/"+audience)
-		}
-	}
-	if err != nil {
-		return p, explain(err)
 	}
 	return proof{issued.Token, claimsOf(issued.Token), "Mayfly's token", where, text}, nil
 }

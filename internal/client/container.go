@@ -63,7 +63,33 @@ func ContainerCredentials(ctx context.Context, getenv func(string) string) (Prof
 	return p, nil
 }
 
-// containerURL is the endpoint's URL: without TLS, only of this machine.
+// ClusterToken is a token for a cluster that mayfly exec gives its child.
+type ClusterToken struct {
+	IssuedToken
+	Audience string
+}
+
+// AskClusterToken asks the endpoint of mayfly exec for one.
+func AskClusterToken(ctx context.Context, uri string, token secret.String) (ClusterToken, error) {
+	u, err := localURL("MAYFLY_CLUSTER_TOKEN_URI", uri)
+	if err != nil {
+		return ClusterToken{}, err
+	}
+	body, err := askContainer(ctx, u, token.Reveal())
+	if err != nil {
+		return ClusterToken{}, fmt.Errorf("the token of %s: %w", u.Host, err)
+	}
+	var out struct {
+		Audience, Token string
+		Expiration      time.Time
+	}
+	if json.Unmarshal(body, &out) != nil || out.Token == "" || out.Audience == "" || out.Expiration.IsZero() { // the error may hold the token
+		return ClusterToken{}, fmt.Errorf("the token of %s: the answer is not of the form that is wanted", u.Host)
+	}
+	return ClusterToken{IssuedToken{secret.New(out.Token), out.Expiration}, out.Audience}, nil
+}
+
+// containerURL is the endpoint's URL.
 func containerURL(getenv func(string) string) (*url.URL, error) {
 	if path := getenv("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"); path != "" {
 		if !strings.HasPrefix(path, "/") {
@@ -71,13 +97,18 @@ func containerURL(getenv func(string) string) (*url.URL, error) {
 		}
 		return url.Parse("http://" + containerHosts[0] + path)
 	}
-	u, err := url.Parse(getenv("AWS_CONTAINER_CREDENTIALS_FULL_URI"))
+	return localURL("AWS_CONTAINER_CREDENTIALS_FULL_URI", getenv("AWS_CONTAINER_CREDENTIALS_FULL_URI"))
+}
+
+// localURL is the URL of a variable: without TLS, only of this machine.
+func localURL(variable, text string) (*url.URL, error) {
+	u, err := url.Parse(text)
 	if err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil {
-		return nil, errors.New("AWS_CONTAINER_CREDENTIALS_FULL_URI is no URL, such as http://127.0.0.1:1234/credentials")
+		return nil, fmt.Errorf("%s is no URL, such as http://127.0.0.1:1234/credentials", variable)
 	}
 	ip, _ := netip.ParseAddr(u.Hostname()) // the zero value is no loopback
 	if u.Scheme == "http" && !ip.IsLoopback() && !slices.Contains(containerHosts, u.Hostname()) {
-		return nil, fmt.Errorf("AWS_CONTAINER_CREDENTIALS_FULL_URI names %s without TLS: that is taken from this machine alone", u.Host)
+		return nil, fmt.Errorf("%s names %s without TLS: that is taken from this machine alone", variable, u.Host)
 	}
 	return u, nil
 }
