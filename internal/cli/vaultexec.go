@@ -165,7 +165,7 @@ func (v *vaultExec) run(ctx context.Context, argv []string) error {
 	if err != nil {
 		return err
 	}
-	keeping, done := context.WithCancel(ctx)
+	keeping, done := context.WithCancel(context.WithoutCancel(ctx)) // a program that was asked to end may take its time
 	defer done()
 	v.keep(keeping)
 	if err := ctx.Err(); err != nil {
