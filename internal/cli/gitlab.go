@@ -32,7 +32,7 @@ func (g *gitlabFlags) add(cmd *cobra.Command) {
 	f.StringVar(&g.caFile, "gitlab-ca-file", "", "PEM `FILE` of the CA that vouches for the instance (default the system's)")
 	f.StringVar(&g.token.File, "gitlab-token-file", "", "`FILE` that holds a token of scope read_api")
 	f.StringVar(&g.token.Env, "gitlab-token-env", "", "`NAME` of the environment variable that holds it (default GITLAB_TOKEN)")
-	f.StringVar(&g.token.Vault, "gitlab-token-vault", "", "`PATH#FIELD` of it in Vault or OpenBao, such as secret/data/ci/gitlab#token (VAULT_ADDR, VAULT_TOKEN)")
+	f.StringVar(&g.token.Vault, "gitlab-token-vault", "", "`PATH#FIELD` of it in Vault or OpenBao, such as secret/ci/gitlab#token (VAULT_ADDR, VAULT_TOKEN)")
 	f.BoolVar(&g.rotate, "rotate", false, "have GitLab put a new token into --gitlab-token-file first (scope self_rotate)")
 	f.StringVar(&g.tier, "tier", "", "`TIER` that the projects have, where the token cannot see it: free, premium or ultimate")
 	complete(cmd, "tier", string(guard.Free), string(guard.Premium), string(guard.Ultimate))

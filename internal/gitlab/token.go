@@ -3,27 +3,22 @@ package gitlab
 import (
 	"context"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
-
-	"crypto/tls"
 
 	"mayfly.internal/internal/secret"
+	"mayfly.internal/internal/vault"
 )
 
 // TokenSource is where a token for GitLab comes from: one of the three.
 type TokenSource struct {
 	File  string // holds the token, and perhaps a newline
 	Env   string // name of an environment variable
-	Vault string // PATH#FIELD of a secret in Vault or OpenBao: secret/data/ci/gitlab#token
+	Vault string // PATH#FIELD of a secret in Vault or OpenBao: secret/ci/gitlab#token
 }
 
 // maxTokenFile bounds a token's file; tokens have some dozens of characters.
@@ -122,89 +117,42 @@ func (s TokenSource) Rotate(ctx context.Context, c *Client) (Token, error) {
 	return token, nil
 }
 
-const (
-	vaultTimeout   = 10 * time.Second
-	maxVaultAnswer = 1 << 20
-)
-
-// vaultToken reads a field of a secret of a key/value engine, version 1 or 2.
-// (Vault HTTP API, KV secrets engine)
+// vaultToken reads a field of a secret, as whom VAULT_TOKEN names.
 func vaultToken(ctx context.Context, from string, getenv func(string) string) (secret.String, error) {
 	path, field, found := strings.Cut(from, "#")
 	path = strings.Trim(path, "/")
-	if !found || path == "" || field == "" {
-		return secret.String{}, fmt.Errorf("%q is no PATH#FIELD, such as secret/data/ci/gitlab#token", from)
-	}
-	base, err := url.Parse(strings.TrimSuffix(getenv("VAULT_ADDR"), "/"))
+	config := vault.Config{URL: getenv("VAULT_ADDR"), Namespace: getenv("VAULT_NAMESPACE"), UserAgent: "mayfly"}
 	switch {
-	case err != nil || base.Hostname() == "" || base.Scheme != "https" && base.Scheme != "http":
-		return secret.String{}, errors.New("VAULT_ADDR names no server")
-	case base.Scheme == "http" && !isLoopback(base.Hostname()):
-		return secret.String{}, errors.New("VAULT_ADDR is not https: no token goes there")
+	case !found || path == "" || field == "":
+		return secret.String{}, fmt.Errorf("%q is no PATH#FIELD, such as secret/ci/gitlab#token", from)
+	case config.URL == "":
+		return secret.String{}, errors.New("VAULT_ADDR is not set")
 	case getenv("VAULT_TOKEN") == "":
 		return secret.String{}, errors.New("VAULT_TOKEN is not set")
 	}
-	t := &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}}
-	defer t.CloseIdleConnections()
 	if file := getenv("VAULT_CACERT"); file != "" {
 		pem, err := os.ReadFile(file)
 		if err != nil {
 			return secret.String{}, fmt.Errorf("VAULT_CACERT: %w", err)
 		}
-		t.TLSClientConfig.RootCAs = x509.NewCertPool()
-		if !t.TLSClientConfig.RootCAs.AppendCertsFromPEM(pem) {
+		config.Roots = x509.NewCertPool()
+		if !config.Roots.AppendCertsFromPEM(pem) {
 			return secret.String{}, fmt.Errorf("VAULT_CACERT: %s holds no PEM certificate", file)
 		}
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base.String()+"/v1/"+(&url.URL{Path: path}).EscapedPath(), nil)
+	c, err := vault.New(config)
+	if err != nil {
+		return secret.String{}, fmt.Errorf("VAULT_ADDR: %w", err)
+	}
+	defer c.Close()
+	s, err := c.With(secret.New(getenv("VAULT_TOKEN"))).Read(ctx, path, 0)
 	if err != nil {
 		return secret.String{}, err
 	}
-	req.Header.Set("X-Vault-Token", getenv("VAULT_TOKEN"))
-	req.Header.Set("X-Vault-Request", "true")
-	if namespace := getenv("VAULT_NAMESPACE"); namespace != "" {
-		req.Header.Set("X-Vault-Namespace", namespace)
+	f, ok := s.Field(field)
+	text := strings.TrimSpace(f.Text.Reveal())
+	if !ok || text == "" {
+		return secret.String{}, fmt.Errorf("%s: there is no field %s that holds text", path, field)
 	}
-	client := http.Client{Transport: t, Timeout: vaultTimeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	resp, err := client.Do(req)
-	if u, ok := errors.AsType[*url.Error](err); ok {
-		err = u.Err
-	}
-	if err != nil {
-		return secret.String{}, fmt.Errorf("ask %s: %w", base.Host, err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxVaultAnswer))
-	if err != nil {
-		return secret.String{}, err
-	}
-	if resp.StatusCode != http.StatusOK {
-		return secret.String{}, fmt.Errorf("%s answers %d %s for %s", base.Host, resp.StatusCode, http.StatusText(resp.StatusCode), path)
-	}
-	value, err := vaultField(body, field)
-	if err != nil {
-		return secret.String{}, fmt.Errorf("%s: %w", path, err)
-	}
-	return secret.New(value), nil
-}
-
-// vaultField finds a field in an answer: of version 2 it lies one level deeper,
-// beside the secret's metadata.
-func vaultField(body []byte, field string) (string, error) {
-	var a struct {
-		Data map[string]json.RawMessage `json:"data"`
-	}
-	if json.Unmarshal(body, &a) != nil {
-		return "", errors.New("the answer is not understood")
-	}
-	fields := a.Data
-	var inner map[string]json.RawMessage
-	if a.Data["metadata"] != nil && json.Unmarshal(a.Data["data"], &inner) == nil {
-		fields = inner
-	}
-	var value string
-	if json.Unmarshal(fields[field], &value) != nil || strings.TrimSpace(value) == "" {
-		return "", fmt.Errorf("there is no field %s that holds text", field)
-	}
-	return strings.TrimSpace(value), nil
+	return secret.New(text), nil
 }

@@ -1,14 +1,14 @@
 package gitlab
 
 import (
-	"encoding/pem"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"mayfly.internal/internal/vault/vaulttest"
 )
 
 func TestSelf(t *testing.T) {
@@ -132,8 +132,8 @@ func TestLoad(t *testing.T) {
 		{TokenSource{File: "a", Env: "b"}, "a token for GitLab comes from a file, an environment variable or Vault: one of the three"},
 		{TokenSource{Env: "OTHER"}, "the environment variable OTHER, which should hold the token for GitLab, is not set"},
 		{TokenSource{File: "/nonexistent"}, "the token for GitLab: open /nonexistent: no such file or directory"},
-		{TokenSource{Vault: "secret/data/x"}, `the token for GitLab, from Vault: "secret/data/x" is no PATH#FIELD, such as secret/data/ci/gitlab#token`},
-		{TokenSource{Vault: "secret/data/x#token"}, "the token for GitLab, from Vault: VAULT_ADDR names no server"},
+		{TokenSource{Vault: "secret/data/x"}, `the token for GitLab, from Vault: "secret/data/x" is no PATH#FIELD, such as secret/ci/gitlab#token`},
+		{TokenSource{Vault: "secret/data/x#token"}, "the token for GitLab, from Vault: VAULT_ADDR is not set"},
 	} {
 		if _, err := tt.source.Load(t.Context(), env); err == nil || err.Error() != tt.want {
 			t.Errorf("%+v: %v", tt.source, err)
@@ -147,43 +147,44 @@ func TestLoad(t *testing.T) {
 }
 
 func TestVault(t *testing.T) {
-	body := `{"data":{"data":{"token":"glpat-V2","n":1},"metadata":{"version":3}}}`
-	code := 200
-	vault := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodGet || r.Header.Get("X-Vault-Token") != "hvs.CANARY" || r.Header.Get("X-Vault-Namespace") != "team" || r.URL.EscapedPath() != "/v1/secret/data/ci%20x/gitlab" {
-			t.Errorf("%s %s %v", r.Method, r.URL, r.Header)
-		}
-		status(code, body)(w, r)
-	}))
-	defer vault.Close()
-	ca := write(t, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: vault.Certificate().Raw})))
-	vars := map[string]string{"VAULT_ADDR": vault.URL + "/", "VAULT_TOKEN": "hvs.CANARY", "VAULT_NAMESPACE": "team", "VAULT_CACERT": ca}
-	load := func(field string) (string, error) {
-		got, err := TokenSource{Vault: "/secret/data/ci x/gitlab#" + field}.Load(t.Context(), func(name string) string { return vars[name] })
+	v := vaulttest.New(t)
+	v.KV("secret", 2)
+	v.KV("old", 1)
+	v.Put("secret", "ci x/gitlab", map[string]any{"token": "glpat-V2\n", "n": 1, "none": " "})
+	v.Put("old", "gitlab", map[string]any{"token": "glpat-V1"})
+	v.Put("secret", "other", map[string]any{"token": "x"})
+	v.Policy("ci", "secret/data/ci x/*", "old/gitlab")
+	v.InNamespace("team")
+	vars := map[string]string{"VAULT_ADDR": v.URL + "/", "VAULT_TOKEN": v.Give("ci"), "VAULT_NAMESPACE": "team", "VAULT_CACERT": v.CAFile()}
+	load := func(from string) (string, error) {
+		got, err := TokenSource{Vault: from}.Load(t.Context(), func(name string) string { return vars[name] })
 		return got.Reveal(), err
 	}
-	if got, err := load("token"); err != nil || got != "glpat-V2" {
-		t.Errorf("version 2: %s %v", got, err)
-	}
-	for field, want := range map[string]string{"n": "there is no field n that holds text", "other": "there is no field other that holds text"} {
-		if _, err := load(field); err == nil || !strings.HasSuffix(err.Error(), want) {
-			t.Errorf("%s: %v", field, err)
+	for from, want := range map[string]string{"/secret/ci x/gitlab#token": "glpat-V2", "secret/ci x/gitlab#n": "1", "old/gitlab#token": "glpat-V1"} {
+		if got, err := load(from); err != nil || got != want {
+			t.Errorf("%s: %s %v", from, got, err)
 		}
 	}
-	body = `{"data":{"token":"glpat-V1"}}`
-	if got, err := load("token"); err != nil || got != "glpat-V1" {
-		t.Errorf("version 1: %s %v", got, err)
+	refused := func(from, want string) {
+		t.Helper()
+		if _, err := load(from); err == nil || !strings.HasPrefix(err.Error(), "the token for GitLab, from Vault: ") || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "CANARY") {
+			t.Errorf("%s: %v", from, err)
+		}
 	}
-	code = 403
-	if _, err := load("token"); err == nil || !strings.HasSuffix(err.Error(), "answers 403 Forbidden for secret/data/ci x/gitlab") || strings.Contains(err.Error(), "CANARY") {
-		t.Error(err)
+	refused("secret/ci x/gitlab#none", "there is no field none that holds text")
+	refused("secret/ci x/gitlab#other", "there is no field other that holds text")
+	refused("secret/other#token", "403")
+	refused("nowhere/other#token", "403")
+	for name, value := range map[string]string{"VAULT_ADDR": "http://vault.example.com", "VAULT_TOKEN": "hvs.CANARY-of-nobody", "VAULT_NAMESPACE": "other", "VAULT_CACERT": write(t, "no certificate")} {
+		was := vars[name]
+		vars[name] = value
+		refused("old/gitlab#token", map[string]string{"VAULT_ADDR": "is not https: no token goes there", "VAULT_TOKEN": "403", "VAULT_NAMESPACE": "40", "VAULT_CACERT": "holds no PEM certificate"}[name])
+		vars[name] = was
 	}
-	vars["VAULT_ADDR"] = "http://vault.example.com"
-	if _, err := load("token"); err == nil || !strings.HasSuffix(err.Error(), "VAULT_ADDR is not https: no token goes there") {
-		t.Error(err)
-	}
-	vars["VAULT_ADDR"], vars["VAULT_TOKEN"] = vault.URL, ""
-	if _, err := load("token"); err == nil || !strings.HasSuffix(err.Error(), "VAULT_TOKEN is not set") {
-		t.Error(err)
+	for _, name := range []string{"VAULT_ADDR", "VAULT_TOKEN"} {
+		was := vars[name]
+		vars[name] = ""
+		refused("old/gitlab#token", name+" is not set")
+		vars[name] = was
 	}
 }

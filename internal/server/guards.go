@@ -98,7 +98,7 @@ func (g GuardsConfig) check(is IssuerConfig, bad func(format string, args ...any
 		}
 	}
 	if path, field, found := strings.Cut(g.TokenVault, "#"); g.TokenVault != "" && (!found || strings.Trim(path, "/") == "" || field == "") {
-		bad("guards.token_vault: %q is no PATH#FIELD, such as secret/data/ci/gitlab#token", g.TokenVault)
+		bad("guards.token_vault: %q is no PATH#FIELD, such as secret/ci/gitlab#token", g.TokenVault)
 	}
 	if g.CAFile != "" {
 		if _, err := certificatePool(g.CAFile); err != nil {

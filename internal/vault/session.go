@@ -37,6 +37,12 @@ type Session struct {
 // Auth is what the login gave.
 func (s *Session) Auth() Auth { return s.auth }
 
+// With is a session with a token that somebody else got. What Vault would say of
+// it is not known.
+func (c *Client) With(token secret.String) *Session {
+	return &Session{client: c, auth: Auth{Token: token}}
+}
+
 // Mount is where a secrets engine is mounted.
 type Mount struct {
 	Path    string // with a slash at the end
