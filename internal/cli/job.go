@@ -207,6 +207,8 @@ func (x *exchanger) explain(err error) error {
 		return hint(wrapped, "a job's token lives as long as the job may run: its timeout; a new job gets a new one")
 	case "InvalidIdentityToken":
 		return hint(wrapped, "it is about the token alone: its issuer must be a provider there, and its audience one of that provider's (id_tokens: aud: in .gitlab-ci.yml)")
+	case "IDPCommunicationError":
+		return hint(wrapped, "the server could not read the issuer's keys, or what GitLab enforces around the job; it is not this job's fault, and the server's log says why")
 	case "ValidationError":
 		return hint(wrapped, "--duration may be no longer than the role's MaxSessionDuration")
 	}

@@ -143,7 +143,7 @@ func TestJobCheck(t *testing.T) {
 
 // TestExplainExchange: what the server said stays, and there is something to do.
 func TestExplainExchange(t *testing.T) {
-	for _, code := range []string{"AccessDenied", "ExpiredTokenException", "InvalidIdentityToken", "ValidationError"} {
+	for _, code := range []string{"AccessDenied", "ExpiredTokenException", "InvalidIdentityToken", "IDPCommunicationError", "ValidationError"} {
 		err := (&exchanger{}).explain(&client.Error{Code: code, Message: "m", Request: "r-1"})
 		h, ok := errors.AsType[*HintError](err)
 		if !ok || len(h.Hints) == 0 || !strings.Contains(err.Error(), code+": m (request r-1)") {
