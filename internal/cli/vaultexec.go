@@ -36,16 +36,16 @@ streams and exit status are its own.
   --secret DB=kv/my-app/db                     every field: DB_USER, DB_PASSWORD, …
   --file TLS_KEY=kv/my-app/tls#key             TLS_KEY names a file that holds it
   --file DB=kv/my-app/db                       the file holds all fields, as JSON
-  --template db.tmpl:config/db.conf            a file made of a text/template
+  --template db.tmpl:config/db.conf            a file made of a template
 
 A field's name goes into a variable's in capitals, with _ for what is no letter or
 digit. Strings come as they are, numbers and truth values as they are written,
 lists and objects as JSON; of null there is no variable.
 
-A template knows, besides what text/template has: secret "PATH#FIELD", the value;
-fields "PATH", all of them by name; json, base64 and unbase64 of a text; and
-indent N of one. Files are private (0600). What a template makes must not be there
-before, and is removed when the program ends.
+A template is a text with {{secret "PATH#FIELD"}} in it, which may be put through
+json, base64, unbase64 and indent N: {{secret "kv/my-app/tls#key" | indent 2}}.
+Files are private (0600). What a template makes must not be there before, and is
+removed when the program ends.
 
 The Vault token is revoked before the program starts, or, where a secret is leased
 and ends with it or --with-token hands it on, when the program ends: then it is

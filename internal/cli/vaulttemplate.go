@@ -10,8 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
-	"text/template"
 )
 
 // maxTemplate bounds a template; configuration files have some kilobytes.
@@ -19,10 +19,20 @@ const maxTemplate = 1 << 20
 
 // vaultTemplate is a file that is made of a template, and removed again.
 type vaultTemplate struct {
-	in, out string
-	parsed  *template.Template
-	made    bool
+	name, out string
+	parts     []templatePart
+	made      bool
 }
+
+// templatePart is a text, or a secret, and what is made of it.
+type templatePart struct {
+	line  int
+	text  string
+	of    *wish // nil: the text
+	pipes []templateFunction
+}
+
+type templateFunction func(string) (string, error)
 
 // parseTemplate reads IN:OUT and the template IN.
 func (v *vaultExec) parseTemplate(text string) (*vaultTemplate, error) {
@@ -34,10 +44,9 @@ func (v *vaultExec) parseTemplate(text string) (*vaultTemplate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the template: %w", err)
 	}
-	t := &vaultTemplate{in: in, out: out}
-	// The functions are named here, and given when Vault can be asked.
-	if t.parsed, err = template.New(filepath.Base(in)).Option("missingkey=error").Funcs(v.functions(context.Background())).Parse(string(source)); err != nil {
-		return nil, &usageError{fmt.Errorf("the template: %w", err)}
+	t := &vaultTemplate{name: filepath.Base(in), out: out}
+	if t.parts, err = parseParts(string(source)); err != nil {
+		return nil, &usageError{fmt.Errorf("the template: %s:%w", t.name, err)}
 	}
 	return t, nil
 }
@@ -54,63 +63,199 @@ func cutTemplate(text string, drives bool) (in, out string) {
 	return text[:i], text[i+1:]
 }
 
-// functions are what a template knows besides what text/template has.
-func (v *vaultExec) functions(ctx context.Context) template.FuncMap {
-	return template.FuncMap{
-		"secret": func(name string) (string, error) {
-			path, field, _ := strings.Cut(name, "#")
-			if field == "" {
-				return "", fmt.Errorf("%q: PATH#FIELD is wanted", name)
-			}
-			s, err := v.get(ctx, path)
-			if err != nil {
-				return "", err
-			}
-			return fieldOf(s, field)
-		},
-		"fields": func(path string) (map[string]string, error) {
-			s, err := v.get(ctx, path)
-			if err != nil {
-				return nil, err
-			}
-			out := map[string]string{}
-			for _, f := range s.Fields() {
-				if !f.Null {
-					out[f.Name] = f.Text.Reveal()
-				}
-			}
-			return out, nil
-		},
-		"json": func(text string) (string, error) {
-			var out bytes.Buffer
-			e := json.NewEncoder(&out)
-			e.SetEscapeHTML(false)
-			err := e.Encode(text)
-			return strings.TrimSuffix(out.String(), "\n"), err
-		},
-		"base64": func(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) },
-		"unbase64": func(text string) (string, error) {
+// parseParts reads a template: the part of text/template's language that puts a
+// secret into a text. That package would make this program a sixth larger, and
+// has more that a file with secrets in it should not. An error begins with the
+// line.
+func parseParts(source string) (parts []templatePart, err error) {
+	line := 1
+	for {
+		text, rest, found := strings.Cut(source, "{{")
+		if !found {
+			return append(parts, templatePart{line: line, text: text}), nil
+		}
+		x := action{rest: rest}
+		trimmed := text
+		if len(rest) > 1 && rest[0] == '-' && strings.IndexByte(templateBlanks, rest[1]) >= 0 {
+			trimmed, x.rest = strings.TrimRight(text, templateBlanks), rest[1:]
+		}
+		parts = append(parts, templatePart{line: line, text: trimmed})
+		line += strings.Count(text, "\n")
+		part, err := x.parse()
+		if err != nil {
+			return nil, fmt.Errorf("%d: %w", line, err)
+		}
+		part.line = line
+		parts = append(parts, part)
+		line += strings.Count(rest[:len(rest)-len(x.rest)], "\n")
+		source = x.rest
+	}
+}
+
+const templateBlanks = " \t\r\n"
+
+// action is what stands between {{ and }}, and behind.
+type action struct{ rest string }
+
+// word takes a text where it comes next.
+func (x *action) word(text string) bool {
+	rest, found := strings.CutPrefix(x.rest, text)
+	x.rest = rest
+	return found
+}
+
+// blank takes blanks, and reports whether there were any.
+func (x *action) blank() bool {
+	rest := strings.TrimLeft(x.rest, templateBlanks)
+	found := len(rest) < len(x.rest)
+	x.rest = rest
+	return found
+}
+
+// end takes the end of the action, and the blanks behind one that wants that.
+func (x *action) end() bool {
+	blank := x.blank()
+	if blank && x.word("-}}") {
+		x.blank()
+		return true
+	}
+	return x.word("}}")
+}
+
+// parse reads a comment, or a value and the functions it is put through.
+func (x *action) parse() (p templatePart, err error) {
+	x.blank()
+	if x.word("/*") {
+		_, rest, found := strings.Cut(x.rest, "*/")
+		if x.rest = rest; !found || !x.end() {
+			return p, errors.New("a comment does not end with */}}")
+		}
+		return p, nil
+	}
+	if p.text, err = x.value(&p); err != nil {
+		return p, err
+	}
+	for !x.end() {
+		if !x.word("|") {
+			return p, errors.New("behind a value | or }} is wanted")
+		}
+		f, err := x.function()
+		if err != nil {
+			return p, err
+		}
+		p.pipes = append(p.pipes, f)
+	}
+	return p, nil
+}
+
+// value reads a quoted text, or secret and the quoted name of one.
+func (x *action) value(p *templatePart) (string, error) {
+	if name := x.name(); name != "" && name != "secret" {
+		return "", fmt.Errorf("%s is not known: secret \"PATH#FIELD\" is", name)
+	} else if name == "" {
+		return x.quoted()
+	}
+	x.blank()
+	text, err := x.quoted()
+	if err != nil {
+		return "", err
+	}
+	path, field, cut := strings.Cut(text, "#")
+	if path == "" || cut && field == "" {
+		return "", fmt.Errorf("secret %q: PATH#FIELD is wanted, such as kv/my-app/db#password, or PATH", text)
+	}
+	p.of = &wish{path: path, field: field}
+	return "", nil
+}
+
+func (x *action) name() string {
+	name := x.rest[:len(x.rest)-len(strings.TrimLeft(x.rest, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_."))]
+	x.rest = x.rest[len(name):]
+	return name
+}
+
+func (x *action) quoted() (string, error) {
+	prefix, err := strconv.QuotedPrefix(x.rest)
+	if err != nil || prefix[0] == '\'' {
+		return "", errors.New("a text in quotes is wanted")
+	}
+	x.rest = x.rest[len(prefix):]
+	return strconv.Unquote(prefix)
+}
+
+// maxIndent is deeper than any file is indented.
+const maxIndent = 100
+
+// function reads one of the functions that a value can be put through.
+func (x *action) function() (templateFunction, error) {
+	x.blank()
+	switch name := x.name(); name {
+	case "json":
+		return func(text string) (string, error) { return jsonText(text), nil }, nil
+	case "base64":
+		return func(text string) (string, error) { return base64.StdEncoding.EncodeToString([]byte(text)), nil }, nil
+	case "unbase64":
+		return func(text string) (string, error) {
 			out, err := base64.StdEncoding.DecodeString(text)
 			if err != nil {
 				return "", errors.New("it is no base64")
 			}
 			return string(out), nil
-		},
-		"indent": func(spaces int, text string) (string, error) {
-			if spaces < 0 || spaces > 100 {
-				return "", fmt.Errorf("%d: 0 to 100 spaces are known", spaces)
-			}
-			return strings.ReplaceAll(text, "\n", "\n"+strings.Repeat(" ", spaces)), nil
-		},
+		}, nil
+	case "indent":
+		x.blank()
+		spaces, err := strconv.ParseUint(x.name(), 10, 8)
+		if err != nil || spaces > maxIndent {
+			return nil, fmt.Errorf("indent wants a number of spaces, %d at most", maxIndent)
+		}
+		return func(text string) (string, error) {
+			return strings.ReplaceAll(text, "\n", "\n"+strings.Repeat(" ", int(spaces))), nil
+		}, nil
+	default:
+		return nil, fmt.Errorf("the function %q is not known: json, base64, unbase64 and indent N are", name)
 	}
+}
+
+// jsonText is a text as JSON has it.
+func jsonText(text string) string {
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	e.Encode(text) // never fails
+	return strings.TrimSuffix(out.String(), "\n")
+}
+
+// text is what the template makes.
+func (t *vaultTemplate) text(ctx context.Context, v *vaultExec) (string, error) {
+	var out strings.Builder
+	for _, p := range t.parts {
+		text := p.text
+		if p.of != nil {
+			s, err := v.get(ctx, p.of.path)
+			if err == nil {
+				text, err = p.of.content(s)
+			}
+			if err != nil {
+				return "", fmt.Errorf("the template: %s:%d: %w", t.name, p.line, err)
+			}
+		}
+		for _, f := range p.pipes {
+			var err error
+			if text, err = f(text); err != nil {
+				return "", fmt.Errorf("the template: %s:%d: %w", t.name, p.line, err)
+			}
+		}
+		out.WriteString(text)
+	}
+	return out.String(), nil
 }
 
 // make makes the file. It must not be there: what is overwritten could not be
 // brought back.
 func (t *vaultTemplate) make(ctx context.Context, v *vaultExec) error {
-	var text bytes.Buffer
-	if err := t.parsed.Funcs(v.functions(ctx)).Execute(&text, nil); err != nil {
-		return fmt.Errorf("the template: %w", err)
+	text, err := t.text(ctx, v)
+	if err != nil {
+		return err
 	}
 	f, err := os.OpenFile(t.out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, os.ErrExist) {
@@ -120,7 +265,7 @@ func (t *vaultTemplate) make(ctx context.Context, v *vaultExec) error {
 		return fmt.Errorf("--template: %w", err)
 	}
 	t.made = true
-	_, err = f.Write(text.Bytes())
+	_, err = f.WriteString(text)
 	return errors.Join(err, f.Close())
 }
 
