@@ -190,17 +190,17 @@ func TestOneExchangeForAll(t *testing.T) {
 // given, and the server is not asked without a pause.
 func TestWrongClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		asked := 0
+		var asked atomic.Int64
 		exchange := func(context.Context) (client.Session, error) {
-			asked++
+			asked.Add(1)
 			return client.Session{ARN: "a", Expires: time.Now().Add(-3 * time.Hour)}, nil
 		}
 		s, _ := exchange(t.Context())
 		r := newRenewer(s, exchange, func(err error) { t.Error(err) })
 		go r.run(t.Context())
 		time.Sleep(time.Hour)
-		if asked > 61 {
-			t.Errorf("asked %d times in an hour", asked)
+		if asked.Load() > 61 {
+			t.Errorf("asked %d times in an hour", asked.Load())
 		}
 		if s, err := r.session(t.Context(), t.Context()); err != nil || s.ARN != "a" {
 			t.Errorf("%+v, %v", s, err)

@@ -301,3 +301,31 @@ func TestExecCanary(t *testing.T) {
 		}
 	}
 }
+
+// TestExecJWT: kubectl as a child, in a cluster that has no webhook and trusts what
+// Mayfly signs; the child's token is for that cluster alone.
+func TestExecJWT(t *testing.T) {
+	s := newStructured(t)
+	s.mayfly(t, "cluster", "register", lab.ClusterName, "--endpoint", s.cluster.Endpoint(), "--ca-file", s.cluster.CAFile(), "--region", lab.Region)
+	admin, err := s.AdminEnv(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"eks:DescribeCluster","Resource":"*"}]}`
+	if _, err := s.Run(t.Context(), admin, s.Dir+"/bin/aws", "iam", "put-role-policy", "--role-name", "gitlab-deployer", "--policy-name", "describe", "--policy-document", policy); err != nil {
+		t.Fatal(err)
+	}
+	token := s.token(t, production())
+	in := []string{"exec", "--role", "gitlab-deployer", "--cluster", lab.ClusterName, "--namespace", "production"}
+	s.runsAs(t, token, slices.Concat(in, []string{"--cluster-jwt", "--", "kubectl", "create", "configmap", "made", "-o", "name"}), "configmap/made")
+	s.runsAs(t, token, slices.Concat(in, []string{"--cluster-jwt", "--static", "--", "kubectl", "get", "configmap", "made", "-o", "name"}), "configmap/made")
+	for name, args := range map[string][]string{
+		"a token of EKS":   {"--", "kubectl", "get", "configmaps"},
+		"another audience": {"--cluster-audience", "kubernetes/staging", "--", "kubectl", "get", "configmaps"},
+		"no permission":    {"--cluster-audience", "kubernetes/other", "--", "kubectl", "get", "configmaps"},
+	} {
+		if out, err := s.jobRuns(t, token, nil, slices.Concat(in, args)...); err == nil {
+			t.Errorf("%s: %s", name, out)
+		}
+	}
+}
