@@ -64,13 +64,13 @@ func (k *kubeToken) run(ctx context.Context) error {
 	if err != nil {
 		return hint(fmt.Errorf("KUBERNETES_EXEC_INFO: %w", err), "the apiVersion of the exec plugin in the kubeconfig is what kubectl puts there; mayfly kubeconfig writes one that is known")
 	}
-	make := k.presigned
+	ask := k.presigned
 	if k.jwt || k.token.audience != "" {
-		make = k.signed
+		ask = k.signed
 	} else if k.token.given() || k.role != "" || k.account != "" {
 		return &usageError{errors.New("--role, --account and an ID token go with --jwt")}
 	}
-	token, until, err := make(ctx)
+	token, until, err := ask(ctx)
 	if err != nil {
 		return err
 	}
