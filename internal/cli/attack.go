@@ -45,8 +45,10 @@ nothing at the target but its logs.
 Exit status 0 says that everything was refused, 1 that something was not.`,
 		Example: `  mayfly attack --server https://sts.example.com --issuer-key test-issuer.pem --key-id test-1 \
       --claims job.json --role arn:aws:iam::111122223333:role/attacked
-  mayfly attack … --assume-role arn:aws:iam::111122223333:role/attacked-next
-  mayfly attack … --webhook-kubeconfig authentication-webhook.kubeconfig --cluster my-cluster`,
+  mayfly attack --server https://sts.example.com --issuer-key test-issuer.pem --key-id test-1 \
+      --claims job.json --role arn:aws:iam::111122223333:role/attacked \
+      --assume-role arn:aws:iam::111122223333:role/attacked-next \
+      --webhook-kubeconfig authentication-webhook.kubeconfig --cluster my-cluster`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.attack(cmd.Context(), in) }}
 	f := cmd.Flags()
 	f.StringVar(&a.server, "endpoint", "", "`URL` of the STS to attack; the same as --server")
