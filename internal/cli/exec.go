@@ -101,8 +101,8 @@ func (x *execution) run(ctx context.Context, argv []string) error {
 		defer e.close()
 		maps.Copy(env, x.endpointVariables(e))
 	}
-	if err := ctx.Err(); err != nil {
-		return err // asked to end before there was a child
+	if ctx.Err() != nil {
+		return errors.New("asked to end before the command was started")
 	}
 	_, token, _, err := x.token.find()
 	if err != nil {
