@@ -162,7 +162,7 @@ func TestScripts(t *testing.T) {
 				case !neg && ok && len(args) == 2 && args[0] == "life":
 					life, err := time.ParseDuration(args[1])
 					ts.Check(err)
-					h.Door.Life = life
+					h.Door.SetLife(life)
 				default:
 					ts.Fatalf("usage: door spoil NAME… | life DURATION")
 				}

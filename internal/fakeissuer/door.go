@@ -22,11 +22,11 @@ import (
 // verifier it was asked with. Spoil bends it.
 type Door struct {
 	ClientID, UserID string
-	Life             time.Duration // of its ID tokens
 
 	issuer *Issuer
 
 	mu      sync.Mutex
+	life    time.Duration // of its ID tokens
 	spoilt  map[string]bool
 	codes   map[string]codeGrant // :: code → what it was asked with
 	pending map[string]int       // :: device code → how often the person still is not there
@@ -38,11 +38,18 @@ type codeGrant struct{ redirect, challenge, nonce string }
 
 // Door lets a person sign in at the issuer.
 func (i *Issuer) Door(clientID, userID string) *Door {
-	d := &Door{ClientID: clientID, UserID: userID, Life: 2 * time.Minute, issuer: i, spoilt: map[string]bool{}, codes: map[string]codeGrant{}, pending: map[string]int{}}
+	d := &Door{ClientID: clientID, UserID: userID, life: 2 * time.Minute, issuer: i, spoilt: map[string]bool{}, codes: map[string]codeGrant{}, pending: map[string]int{}}
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.door = d
 	return d
+}
+
+// SetLife says how long its ID tokens live from now on.
+func (d *Door) SetLife(life time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.life = life
 }
 
 // Spoil makes it answer wrongly; without names, well again. The names are those
@@ -207,7 +214,10 @@ func (d *Door) redeem(r *http.Request) (nonce, refusal string) {
 // idToken is a person's token, bent where it is spoilt.
 func (d *Door) idToken(nonce string) string {
 	claims := PersonClaims(d.ClientID, d.UserID)
-	if claims["exp"] = time.Now().Add(d.Life).Unix(); nonce != "" {
+	d.mu.Lock()
+	claims["exp"] = time.Now().Add(d.life).Unix()
+	d.mu.Unlock()
+	if nonce != "" {
 		claims["nonce"] = nonce
 	}
 	for name, change := range map[string]map[string]any{

@@ -19,19 +19,20 @@ import (
 // itself: it has the house's webhooks say who that is, and what it may do.
 type APIServer struct {
 	server *httptest.Server
+	hook   *atomic.Pointer[mayflywire.WebhookConfig]
 	spoilt *atomic.Pointer[[]string]
 }
 
 // APIServer starts one for a new cluster, in which nobody has an access entry.
 func (h *House) APIServer(name string) *APIServer {
-	s := &APIServer{spoilt: &atomic.Pointer[[]string]{}}
+	s := &APIServer{hook: &atomic.Pointer[mayflywire.WebhookConfig]{}, spoilt: &atomic.Pointer[[]string]{}}
 	s.Spoil()
-	var hook mayflywire.WebhookConfig
-	s.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, h, hook) }))
+	s.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, h, *s.hook.Load()) }))
 	s.server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.server.StartTLS()
 	h.t.Cleanup(s.server.Close)
-	hook = h.register(name, "API", s.server.URL, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.server.Certificate().Raw}))
+	hook := h.register(name, "API", s.server.URL, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.server.Certificate().Raw}))
+	s.hook.Store(&hook)
 	return s
 }
 
