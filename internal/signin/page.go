@@ -18,7 +18,7 @@ var (
 )
 
 const style = `:root{color-scheme:light dark}body{margin:0;min-height:100vh;display:grid;place-items:center;font:1.125rem/1.5 system-ui,sans-serif}` +
-	`main{max-width:32rem;padding:2rem;text-align:center}h1{font-size:1.5rem;margin:0 0 .5rem}p{margin:0}`
+	`main{max-width:32rem;padding:2rem;text-align:center;text-wrap:balance}h1{font-size:1.5rem;margin:0 0 .5rem}p{margin:0}`
 
 // show writes a page. It runs no script, loads nothing, is in nobody's frame, is
 // not kept, and tells nobody the address it was at, which has the code in it.
