@@ -3,7 +3,6 @@ package client
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -13,6 +12,7 @@ import (
 	"strings"
 
 	"mayfly.internal/internal/secret"
+	"mayfly.internal/internal/webclient"
 	"mayfly.internal/internal/wire/kubewire"
 )
 
@@ -52,9 +52,7 @@ func NewKube(c KubeConfig) (*Kube, error) {
 	if !pool.AppendCertsFromPEM(c.CA) {
 		return nil, errors.New("the cluster's CA is no PEM certificate")
 	}
-	t := &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, MaxResponseHeaderBytes: 64 << 10, DisableCompression: true}
-	return &Kube{config: c, base: base, http: &http.Client{Transport: t, Timeout: requestTimeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}, nil // a bearer token is for one server
+	return &Kube{config: c, base: base, http: webclient.New(webclient.Transport(pool), requestTimeout)}, nil
 }
 
 // Close ends idle connections.

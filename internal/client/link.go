@@ -3,7 +3,7 @@ package client
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"mayfly.internal/internal/sigv4"
+	"mayfly.internal/internal/webclient"
 )
 
 // requestTimeout bounds one request.
@@ -40,31 +41,19 @@ func newLink(c Config, endpoint, region, service string) (*link, error) {
 		c.Now = time.Now
 	}
 	if c.Wait == nil {
-		c.Wait = wait
+		c.Wait = webclient.Wait
 	}
 	base, err := url.Parse(endpoint)
 	if err != nil || base.Hostname() == "" || base.Scheme != "https" && base.Scheme != "http" || base.RawQuery != "" || base.Fragment != "" || base.User != nil {
 		return nil, fmt.Errorf("%q is no URL of a server, such as https://mayfly.example.com", endpoint)
 	}
-	t := &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}}
+	var roots *x509.CertPool
 	if c.CAFile != "" {
-		if t.TLSClientConfig.RootCAs, err = Roots(c.CAFile); err != nil {
+		if roots, err = Roots(c.CAFile); err != nil {
 			return nil, err
 		}
 	}
-	return &link{config: c, region: region, service: service, host: base.Host, base: strings.TrimSuffix(base.String(), "/"), http: &http.Client{Transport: t, Timeout: requestTimeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}, nil // a signed request is for one server
-}
-
-func wait(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return &link{config: c, region: region, service: service, host: base.Host, base: strings.TrimSuffix(base.String(), "/"), http: webclient.New(webclient.Transport(roots), requestTimeout)}, nil
 }
 
 // request is what is asked of a server.

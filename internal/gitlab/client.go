@@ -11,7 +11,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -20,6 +19,7 @@ import (
 	"unicode"
 
 	"mayfly.internal/internal/secret"
+	"mayfly.internal/internal/webclient"
 )
 
 // Config says which GitLab to ask, and as whom.
@@ -85,27 +85,17 @@ func New(c Config) (*Client, error) {
 		c.Now = time.Now
 	}
 	if c.Sleep == nil {
-		c.Sleep = sleep
+		c.Sleep = webclient.Wait
 	}
 	if c.MaxWait == 0 {
 		c.MaxWait = defaultMaxWait
 	}
-	t := &http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
-		ForceAttemptHTTP2:      true,
-		TLSClientConfig:        &tls.Config{RootCAs: c.Roots, MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout:    10 * time.Second,
-		MaxConnsPerHost:        maxAtOnce,
-		MaxIdleConnsPerHost:    maxAtOnce,
-		IdleConnTimeout:        90 * time.Second,
-		MaxResponseHeaderBytes: 64 << 10,
-		DisableCompression:     true, // a bound of what is read is then one of what is sent
-	}
+	t := webclient.Transport(c.Roots)
+	t.MaxConnsPerHost, t.MaxIdleConnsPerHost = maxAtOnce, maxAtOnce
 	if c.Dial != nil {
 		t.Proxy, t.DialContext = nil, c.Dial
 	}
-	return &Client{config: c, base: base, slots: make(chan struct{}, maxAtOnce), http: &http.Client{Transport: t, Timeout: requestTimeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}, nil
+	return &Client{config: c, base: base, slots: make(chan struct{}, maxAtOnce), http: webclient.New(t, requestTimeout)}, nil
 }
 
 // CheckURL refuses what New refuses as a GitLab's URL.
@@ -119,31 +109,12 @@ func parseURL(text string) (*url.URL, error) {
 	switch {
 	case err != nil || base.Hostname() == "" || base.Scheme != "https" && base.Scheme != "http" || base.RawQuery != "" || base.ForceQuery || base.Fragment != "" || base.User != nil:
 		return nil, fmt.Errorf("%q is no URL of a GitLab, such as https://gitlab.com", text)
-	case base.Scheme == "http" && !isLoopback(base.Hostname()):
+	case base.Scheme == "http" && !webclient.IsLoopback(base.Hostname()):
 		return nil, fmt.Errorf("%s is not https: no token goes there", text)
 	case strings.HasSuffix(base.Path, "/api/v4"):
 		return nil, fmt.Errorf("%s is the API's URL; the instance's is wanted: %s", text, strings.TrimSuffix(text, "/api/v4"))
 	}
 	return base, nil
-}
-
-func isLoopback(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	address, err := netip.ParseAddr(host)
-	return err == nil && address.Unmap().IsLoopback()
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // URL is the instance's base URL, with no slash at the end.

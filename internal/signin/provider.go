@@ -3,13 +3,11 @@ package signin
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -17,6 +15,7 @@ import (
 	"unicode"
 
 	"mayfly.internal/internal/strictjson"
+	"mayfly.internal/internal/webclient"
 )
 
 const (
@@ -78,12 +77,9 @@ func Discover(ctx context.Context, c Config) (*Provider, error) {
 		c.Now = time.Now
 	}
 	if c.Sleep == nil {
-		c.Sleep = sleep
+		c.Sleep = webclient.Wait
 	}
-	t := &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: c.Roots, MinVersion: tls.VersionTLS12},
-		MaxResponseHeaderBytes: 64 << 10, DisableCompression: true} // a bound of what is read is then one of what is sent
-	p := &Provider{config: c, http: &http.Client{Transport: t, Timeout: requestTimeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}} // a code is for one server
+	p := &Provider{config: c, http: webclient.New(webclient.Transport(c.Roots), requestTimeout)}
 	status, body, err := p.ask(ctx, http.MethodGet, strings.TrimSuffix(c.Issuer, "/")+"/.well-known/openid-configuration", nil)
 	if err != nil {
 		return nil, err
@@ -167,15 +163,10 @@ func endpoint(text string, https bool) (*url.URL, error) {
 		return nil, fmt.Errorf("%q is no URL such as https://gitlab.com", text)
 	case u.Scheme == "https":
 		return u, nil
-	case u.Scheme != "http" || https || !isLoopback(u.Hostname()):
+	case u.Scheme != "http" || https || !webclient.IsLoopback(u.Hostname()):
 		return nil, fmt.Errorf("%q is not https", text)
 	}
 	return u, nil
-}
-
-func isLoopback(host string) bool {
-	address, err := netip.ParseAddr(host)
-	return err == nil && address.IsLoopback()
 }
 
 // ask sends one request; a form is posted.
@@ -261,15 +252,4 @@ func printable(text string, most int) string {
 		b.WriteRune(c)
 	}
 	return b.String()
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

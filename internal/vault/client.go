@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -18,6 +17,7 @@ import (
 	"unicode"
 
 	"mayfly.internal/internal/secret"
+	"mayfly.internal/internal/webclient"
 )
 
 // Config says which server to ask.
@@ -57,7 +57,7 @@ func New(c Config) (*Client, error) {
 	switch {
 	case err != nil || base.Hostname() == "" || base.Scheme != "https" && base.Scheme != "http" || base.RawQuery != "" || base.ForceQuery || base.Fragment != "" || base.User != nil:
 		return nil, fmt.Errorf("%q is no URL of a Vault server, such as https://vault.example.com:8200", c.URL)
-	case base.Scheme == "http" && !isLoopback(base.Hostname()):
+	case base.Scheme == "http" && !webclient.IsLoopback(base.Hostname()):
 		return nil, fmt.Errorf("%s is not https: no token goes there", c.URL)
 	case strings.HasSuffix(base.Path, "/v1"):
 		return nil, fmt.Errorf("%s is the API's URL; the server's is wanted: %s", c.URL, strings.TrimSuffix(base.String(), "/v1"))
@@ -65,37 +65,9 @@ func New(c Config) (*Client, error) {
 		return nil, fmt.Errorf("%q is no namespace", c.Namespace)
 	}
 	if c.Wait == nil {
-		c.Wait = wait
+		c.Wait = webclient.Wait
 	}
-	t := &http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
-		ForceAttemptHTTP2:      true,
-		TLSClientConfig:        &tls.Config{RootCAs: c.Roots, MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout:    10 * time.Second,
-		MaxResponseHeaderBytes: 64 << 10,
-		DisableCompression:     true, // a bound of what is read is then one of what is sent
-	}
-	return &Client{config: c, base: base, http: &http.Client{Transport: t, Timeout: requestTimeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}, nil
-}
-
-func isLoopback(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	address, err := netip.ParseAddr(host)
-	return err == nil && address.Unmap().IsLoopback()
-}
-
-func wait(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return &Client{config: c, base: base, http: webclient.New(webclient.Transport(c.Roots), requestTimeout)}, nil
 }
 
 // Close closes the connections that are kept.
