@@ -122,7 +122,10 @@ func (s *Shape) fixed(w *regular.Work, c *policy.Condition) (settings []setting,
 			return nil, fmt.Sprintf("%s is compared with itself, as ${%s}", c.Key(), name)
 		}
 		value, absent, ok := s.constant(w, name)
-		switch {
+		_, found := s.keys[policy.FoldKey(name)]
+		switch why := s.unmodelled(policy.FoldKey(name)); {
+		case !found && why != "":
+			return nil, why
 		case s.doors && isDoor(name):
 			return nil, fmt.Sprintf("%s is compared with ${%s}, which is what GitLab enforces then", c.Key(), name)
 		case !ok:
