@@ -40,7 +40,11 @@ type projectWorld struct {
 	forks  []*Shape // made at need
 	reused []*Shape // made at need: of another project under its path
 	gaps   map[guard.RefKind][]guard.Gap
-	kin    map[*Shape][]*Shape // found out at need
+	// elsewhere are made at need: of its merge requests that run in another project
+	// and break something.
+	elsewhere       []*Shape
+	lookedElsewhere bool
+	kin             map[*Shape][]*Shape // found out at need
 }
 
 // NewWorld makes a world of issuers. No requirements: the default ones.

@@ -330,6 +330,12 @@ func (is *issuerWorld) both(out *Overlap, docs [2]*policy.Document, statements [
 			out.Verdict, out.Why = Unknown, append(out.Why, errTooMany.Error())
 		}
 	}
+	for _, s := range is.elsewhereAll(work, statements[0]) {
+		ra, rb := s.allows(work, docs[0], statements[0], is.Provider), s.allows(work, docs[1], statements[1], is.Provider)
+		if _, ok := meet(work, ra.perhaps, rb.perhaps); ok {
+			out.Verdict, out.Why = Unknown, append(out.Why, ranElsewhere(s.origin.project))
+		}
+	}
 	return false, cmp.Or(work.Err(), is.err)
 }
 

@@ -51,15 +51,8 @@ func newFilter(w *regular.Work, prefix string, st *policy.Statement) filter {
 // mayBe reports whether the statement may be about a project, under the project's
 // own id or, its path reused, another's.
 func (f filter) mayBe(p *guard.Project) bool {
-	for _, l := range f.exact["project_path"] {
-		if !l.Contains(p.Path) {
-			return false
-		}
-	}
-	for _, l := range f.exact["namespace_path"] {
-		if !l.Contains(p.Namespace()) {
-			return false
-		}
+	if !f.mayBeAt(p) {
+		return false
 	}
 	led := "project_path:" + p.Path
 	if lead, kind, _ := strings.Cut(subComponents(p)[0], "project_"); kind == "id" {
@@ -74,6 +67,22 @@ func (f filter) mayBe(p *guard.Project) bool {
 	reused := "project_path:" + p.Path
 	for _, l := range f.subjects {
 		if !l.Begins(led) && !l.Begins(reused) {
+			return false
+		}
+	}
+	return true
+}
+
+// mayBeAt reports whether the claims of a project's path that the statement asks
+// for, but for sub, may be a project's.
+func (f filter) mayBeAt(p *guard.Project) bool {
+	for _, l := range f.exact["project_path"] {
+		if !l.Contains(p.Path) {
+			return false
+		}
+	}
+	for _, l := range f.exact["namespace_path"] {
+		if !l.Contains(p.Namespace()) {
 			return false
 		}
 	}

@@ -47,17 +47,18 @@ type Issuer struct {
 type Class uint8
 
 const (
-	KnownProject Class = iota + 1 // a project whose facts are known
-	OtherProject                  // any other, one that is made tomorrow included
-	ReusedPath                    // another project under the path of one that is known
-	ForkOfKnown                   // a fork's merge request, run in a project that is known
-	Person                        // somebody who signed in
+	KnownProject  Class = iota + 1 // a project whose facts are known
+	OtherProject                   // any other, one that is made tomorrow included
+	ReusedPath                     // another project under the path of one that is known
+	ForkOfKnown                    // a fork's merge request, run in a project that is known
+	RunsElsewhere                  // a merge request of a project that is known, run in another
+	Person                         // somebody who signed in
 )
 
 // origin says what a shape's tokens have in common.
 type origin struct {
 	class   Class
-	project *guard.Project // of KnownProject, ReusedPath and ForkOfKnown
+	project *guard.Project // of KnownProject, ReusedPath, ForkOfKnown and RunsElsewhere
 	ref     guard.RefKind
 	// components are those of sub, where they are not the project's own.
 	components []string
@@ -206,6 +207,8 @@ func (o origin) String() string {
 		return "a " + kind + " pipeline of another project that has taken the path " + o.project.Path
 	case ForkOfKnown:
 		return "a merge request pipeline from a fork, run in " + o.project.Path
+	case RunsElsewhere:
+		return "a merge request pipeline of " + o.project.Path + ", run in another project"
 	}
 	return "somebody who signed in"
 }
@@ -335,17 +338,12 @@ func (b *shapeBuilder) project() regular.Language {
 	w, p := b.w, b.origin.project
 	switch b.origin.class {
 	case KnownProject:
-		id := idOf(p.ID)
-		if p.ID.State() != guard.StateKnown {
-			id = w.Subtract(id, b.knownIDs())
-		}
-		return w.Join(id, idOf(p.NamespaceID), regular.Literal(p.Namespace()), regular.Literal(p.Path[len(p.Namespace())+1:]))
+		return w.Join(b.ownID(p), idOf(p.NamespaceID), regular.Literal(p.Namespace()), regular.Literal(p.Path[len(p.Namespace())+1:]))
 	case ReusedPath: // neither the project nor the group is who it was, nor another that is known
 		return w.Join(w.Subtract(guard.Numbers(), b.knownIDs()), w.Subtract(guard.Numbers(), knownID(p.NamespaceID)),
 			regular.Literal(p.Namespace()), regular.Literal(p.Path[len(p.Namespace())+1:]))
 	case ForkOfKnown: // its owner's group may be the very same, its id and path are not
-		path := w.Join(w.Pattern(regular.Token{Kind: regular.AnyCase, Text: p.Namespace()}), w.Pattern(regular.Token{Kind: regular.AnyCase, Text: p.Path[len(p.Namespace())+1:]}))
-		return w.Join(w.Subtract(guard.Numbers(), knownID(p.ID)), guard.Numbers(), w.Subtract(w.Join(guard.NamespacePaths(), guard.SegmentNames()), path))
+		return w.Join(b.otherIDs(), guard.Numbers(), b.otherPaths())
 	}
 	return b.others()
 }
@@ -394,7 +392,7 @@ func (b *shapeBuilder) others() regular.Language {
 	namespaces := map[string]string{} // :: path → id
 	for i := range b.issuer.Facts.Projects {
 		p := &b.issuer.Facts.Projects[i]
-		named = append(named, w.Join(w.Pattern(regular.Token{Kind: regular.AnyCase, Text: p.Namespace()}), w.Pattern(regular.Token{Kind: regular.AnyCase, Text: p.Path[len(p.Namespace())+1:]})))
+		named = append(named, pathOf(w, p))
 		if id, known := p.ID.Value(); known {
 			idWords = append(idWords, strconv.FormatInt(id, 10))
 		}
@@ -475,7 +473,7 @@ func (b *shapeBuilder) otherGroups() []Group {
 	hex := names().hex
 	sources, source := refSources, "push"
 	switch {
-	case b.origin.class == ForkOfKnown, b.origin.class == KnownProject && b.origin.ref == guard.MergeRequest:
+	case b.origin.ref == guard.MergeRequest:
 		sources, source = mergeSources, "merge_request_event"
 	case b.origin.class != KnownProject && b.origin.ref == guard.Branch:
 		sources = append(append([]string(nil), refSources...), mergeSources...)

@@ -29,6 +29,11 @@ func (is *issuerWorld) judge(role string, doc *policy.Document, st *policy.State
 	}
 	j.others()
 	j.person()
+	if is.Facts != nil && len(out.Findings) == 0 && j.mayTakeMergeRequests() {
+		for i := range is.Facts.Projects {
+			j.elsewhere(&is.Facts.Projects[i])
+		}
+	}
 	if err := work.Err(); err != nil {
 		*out = StatementReport{Name: out.Name, Sid: out.Sid, Line: out.Line, EndLine: out.EndLine, Verdict: Proven,
 			Findings: []Finding{{Verdict: Unknown, Why: err.Error()}}}
@@ -118,6 +123,8 @@ func (j *judgement) fix(gap guard.Gap) string {
 		return "AWS knows no project_id of this issuer: let the project's sub begin with it (ci_id_token_sub_claim_components), and ask for that"
 	case gap.Guard == guardForkPipelines && !asks("project_id"):
 		return "AWS knows no project of this issuer but by sub: let that begin with project_path or project_id; or turn off running fork pipelines in the parent project"
+	case gap.Guard == guardRunsElsewhere && !asks("pipeline_source"):
+		return "AWS cannot tell pipelines of merge requests apart for this issuer: a project that is no fork has forked_from: none in its facts; or use the role with Mayfly"
 	case gap.Guard == guard.MergeRequestSource && !asks("pipeline_source"):
 		return "AWS cannot tell pipelines of merge requests apart for this issuer: open none from the branch, or use the role with Mayfly"
 	case gap.Guard == guardEnvironment && !asks("environment_protected"):

@@ -201,6 +201,13 @@ func protectedBy(p *guard.Project, tag bool, ref string) sure {
 // breaks is whether a job of a project whose facts are known breaks a
 // requirement.
 func (r reader) breaks(j job, require guard.Requirement) sure {
+	if r.isElsewhere(j) {
+		switch require.Kind {
+		case guard.EnvironmentProtected, guard.NoVariableOverride: // by whoever owns that project
+			return yes
+		}
+		j.runsIn = j.path // the branch is guarded as it is
+	}
 	p, _ := r.facts.Project(j.runsIn)
 	own := j.path == p.Path && j.runsIn == p.Path
 	if !own || !isOf(p, j) {
@@ -336,6 +343,9 @@ func (r reader) mint(j job) (there, fits sure) {
 	if j.kind == guard.MergeRequest && !ofMerge || j.kind != guard.MergeRequest && ofMerge && j.source != "parent_pipeline" {
 		return no, no
 	}
+	if r.isElsewhere(j) {
+		return r.elsewhere(j)
+	}
 	if j.runsIn != j.path {
 		return r.fork(j)
 	}
@@ -370,6 +380,38 @@ func (r reader) fork(j job) (there, fits sure) {
 	there, fits = whether(p.ForkPipelinesInParent, no), environmentFits(p, j.environment)
 	if p.ID.State() != guard.StateKnown || p.NamespaceID.State() != guard.StateKnown {
 		fits = fits.and(perhaps)
+	}
+	return there, fits
+}
+
+// isElsewhere reports whether a job is of a project that is known and runs in
+// another one.
+func (r reader) isElsewhere(j job) bool {
+	p, known := r.facts.Project(j.path)
+	return known && p.Path == j.path && isOf(p, j) && j.runsIn != j.path
+}
+
+// elsewhere: a merge request of a project that is a fork runs in one that it may go
+// to, with that one's environments. Which those are, nobody ever knows for sure.
+func (r reader) elsewhere(j job) (there, fits sure) {
+	from, _ := r.facts.Project(j.path)
+	if parent, known := from.ForkedFrom.Value(); known && parent == "" || j.kind != guard.MergeRequest || j.protected != "false" || j.runsInID == j.id {
+		return no, no
+	}
+	there, fits = perhaps, yes
+	if from.ID.State() != guard.StateKnown || from.NamespaceID.State() != guard.StateKnown {
+		fits = perhaps
+	}
+	for i := range r.facts.Projects {
+		p := &r.facts.Projects[i]
+		switch {
+		case p.Path != j.runsIn && p.ID.State() == guard.StateKnown && idIs(p.ID, j.runsInID):
+			return no, no
+		case p.Path == j.runsIn && (!idIs(p.ID, j.runsInID) || !idIs(p.NamespaceID, j.runsInParentID)):
+			return no, no
+		case p.Path == j.runsIn:
+			there, fits = there.and(whether(p.ForkPipelinesInParent, no)), fits.and(environmentFits(p, j.environment))
+		}
 	}
 	return there, fits
 }

@@ -44,6 +44,7 @@ const (
 	guardKnownProjects guard.Guard = "known-projects"
 	guardImmutableID   guard.Guard = "immutable-id"
 	guardForkPipelines guard.Guard = "fork-pipelines"
+	guardRunsElsewhere guard.Guard = "runs-elsewhere"
 	guardJobsOnly      guard.Guard = "jobs-only"
 	guardEnvironment   guard.Guard = "environment-protection"
 )
