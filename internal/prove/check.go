@@ -31,6 +31,7 @@ type issuerWorld struct {
 	others   []*Shape
 	free     map[string]*Shape // :: lead and origin → the shape of its unusual subs
 	person   *Shape
+	many     *issuerWorld // the same, of tokens for several audiences; made at need
 	err      error
 }
 
@@ -107,6 +108,7 @@ func (w *World) statement(role string, doc *policy.Document, st *policy.Statemen
 			if st.Trusts(is.Provider) {
 				about = true
 				is.judge(role, doc, st, &out)
+				is.several(role, doc, st, &out)
 			}
 		}
 	}

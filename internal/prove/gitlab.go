@@ -41,6 +41,8 @@ type Issuer struct {
 	Audiences []string
 	// LoginClientIDs are the audiences with which people sign in.
 	LoginClientIDs []string
+	// several: its jobs' tokens are for several audiences, of which nothing is said.
+	several bool
 }
 
 // Class says whose tokens a shape's are.
@@ -189,6 +191,9 @@ func (is *Issuer) finish(w *regular.Work, o origin, groups []Group) *Shape {
 	s.origin, s.doors = o, is.Realm == Mayfly
 	s.environmentGroup = len(groups) - 1 // the last of otherGroups, be its claims keys or not
 	s.opaque = opaqueKeys(is)
+	if is.several {
+		s.opaque[policy.FoldKey(is.Provider.URL+":aud")] = severalAudiences
+	}
 	if is.Realm == Mayfly { // AWS makes no key of a claim that it does not know
 		s.unknownPrefix = policy.FoldKey(is.Provider.URL + ":")
 	}
@@ -490,8 +495,12 @@ func (b *shapeBuilder) otherGroups() []Group {
 		return g
 	}
 	text := regular.Text()
-	groups := []Group{
-		usual(b.usualAudience(), one(audience, "aud")), one(regular.Literal("https://"+b.issuer.Provider.URL), "iss"),
+	var groups []Group
+	if !b.issuer.several {
+		groups = append(groups, usual(b.usualAudience(), one(audience, "aud")))
+	}
+	return append(groups,
+		one(regular.Literal("https://"+b.issuer.Provider.URL), "iss"),
 		usual(source, one(regular.OneOf(sources...), "pipeline_source")), maybe(one(text, "job_source")),
 		usual("714a629c0b401fdce83e847fc9589983fc6f46bc", one(hex, "sha", "ci_config_sha")), maybe(one(text, "ci_config_ref_uri")), visibility,
 		usual("574", one(number, "pipeline_id")), usual("302", one(number, "job_id")), usual("235b3a54-b797-45c7-ae9a-f72d7bc6ef5b", one(text, "jti")),
@@ -500,8 +509,7 @@ func (b *shapeBuilder) otherGroups() []Group {
 		usual("1\x00self-hosted", maybe(Group{Words: b.w.Join(number, regular.OneOf("self-hosted", "gitlab-hosted")), Tracks: 2, Keys: []Key{b.key("runner_id", 1), b.key("runner_environment", 2)}})),
 		maybe(one(text, "target_audience")),
 		b.environmentGroup(),
-	}
-	return groups
+	)
 }
 
 // usualAudience is an audience for a witness: a job's author may write any that is

@@ -56,7 +56,7 @@ type job struct {
 	ref, protected                   string
 	source                           string
 	environment                      *environment
-	userID, login, aud               string
+	userID, login, aud               string // several audiences have blanks between
 	runsIn, runsInID, runsInParentID string // of a fork's merge request: the parent project
 }
 
@@ -333,6 +333,11 @@ func (r reader) mintable(j job) sure {
 // mint is whether there is such a job, and whether what GitLab says of it is what
 // its token says.
 func (r reader) mint(j job) (there, fits sure) {
+	if several := j; strings.Contains(j.aud, " ") { // the exchange's configuration may let it in; on AWS nobody knows
+		several.aud = "sts"
+		there, fits = r.mint(several)
+		return there.and(perhaps), fits
+	}
 	if j.person != "" {
 		return is(number(j.person) && (r.realm == prove.AWS && len(j.aud) == 64 || slices.Contains(r.logins, j.aud))), yes
 	}
