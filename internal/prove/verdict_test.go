@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -671,9 +670,6 @@ func (c *smallCase) unknowns() bool {
 	return false
 }
 
-// twoRefs is in a policy that asks for two refs in one sub.
-var twoRefs = regexp.MustCompile(`:ref:[^":]*:ref:`)
-
 // judge checks the verdict on a policy against the reading of the facts; "" if
 // they agree.
 func (c *smallCase) judge(doc *policy.Document, text string) (prove.Report, string) {
@@ -688,7 +684,9 @@ func (c *smallCase) judge(doc *policy.Document, text string) (prove.Report, stri
 	unread := strings.Contains(text, "aws:SourceIp") || strings.Contains(fmt.Sprintf("%+v", report), "too many ways") // the evaluator is asked without it
 	unmade := strings.Contains(fmt.Sprintf("%+v", report), "behind what it follows from") ||                          // a fork's sub that is not modelled, and said not to be
 		strings.Contains(fmt.Sprintf("%+v", report), "nobody knows whether the project") // is a fork of the other: the facts do not say
-	unmade = unmade || strings.Contains(said(report), "several audiences") // few jobs of the small world have them
+	for _, few := range []string{"several audiences", " runs-elsewhere "} { // of which the small world has a few jobs alone
+		unmade = unmade || strings.Contains(said(report), few)
+	}
 	named := strings.Contains(text, "evil") || strings.Contains(text, `"99"`)
 	worst, by := c.enumerate(doc, named)
 	switch {
@@ -696,8 +694,6 @@ func (c *smallCase) judge(doc *policy.Document, text string) (prove.Report, stri
 		return report, fmt.Sprintf("proven, but this breaks something (%d): %v", worst, by)
 	case report.Verdict == prove.Unknown && worst == yes && !unread && !c.oddSub() && !c.idsUnknown():
 		return report, fmt.Sprintf("unknown, but this surely breaks something: %v", by)
-	case strings.Contains(said(report), " runs-elsewhere ") && worst == no && !unread && !c.oddSub() && !c.idsUnknown() && !strings.Contains(text, ":aud\"") && !twoRefs.MatchString(text): // the small world's jobs have one audience, and one ref
-		return report, "unknown for jobs that run elsewhere, and none of them breaks anything"
 	case report.Verdict == prove.Unknown && worst == no && !unread && !named && !unmade && !c.oddSub() && !c.unknowns():
 		return report, "unknown, and nothing is"
 	}
