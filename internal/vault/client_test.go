@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -409,15 +410,15 @@ func TestAskedAgain(t *testing.T) {
 			}
 		})
 	}
-	asked := 0
-	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked++; panic(http.ErrAbortHandler) }))
+	var asked atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1); panic(http.ErrAbortHandler) }))
 	defer server.Close()
 	c, err := vault.New(vault.Config{URL: server.URL, Wait: func(context.Context, time.Duration) error { return nil }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Login(t.Context(), "jwt", "my-app", secret.New("x")); err == nil || asked != 1 {
-		t.Errorf("a login was made %d times: %v", asked, err)
+	if _, err := c.Login(t.Context(), "jwt", "my-app", secret.New("x")); err == nil || asked.Load() != 1 {
+		t.Errorf("a login was made %d times: %v", asked.Load(), err)
 	}
 }
 
@@ -425,8 +426,8 @@ func TestAskedAgain(t *testing.T) {
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	w := newWorld(t)
 	s := w.login(t)
-	elsewhere := 0
-	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { elsewhere++ }))
+	var elsewhere atomic.Int64
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { elsewhere.Add(1) }))
 	defer other.Close()
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		w.Break("auth/token/lookup-self", status, 1, http.Header{"Location": {other.URL + "/v1/auth/token/lookup-self?token=x"}}, "")
@@ -435,8 +436,8 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 			t.Errorf("%d: %v", status, err)
 		}
 	}
-	if elsewhere != 0 {
-		t.Errorf("the other server was asked %d times", elsewhere)
+	if elsewhere.Load() != 0 {
+		t.Errorf("the other server was asked %d times", elsewhere.Load())
 	}
 }
 
