@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,9 +40,9 @@ func TestKube(t *testing.T) {
 		{"without end", func(w http.ResponseWriter) { io.WriteString(w, user+strings.Repeat(" ", kubewire.MaxReviewBytes)) }, "larger than"},
 		{"broken off", func(w http.ResponseWriter) { w.Header().Set("Content-Length", "999"); io.WriteString(w, user) }, "EOF"},
 	} {
-		asked := 0
+		var asked atomic.Int64
 		url, ca := apiServer(t, func(w http.ResponseWriter, r *http.Request) {
-			if asked++; r.Header.Get("Authorization") != "Bearer canary" || r.Method != http.MethodPost || r.URL.Path != "/base/apis/authentication.k8s.io/v1/selfsubjectreviews" {
+			if asked.Add(1); r.Header.Get("Authorization") != "Bearer canary" || r.Method != http.MethodPost || r.URL.Path != "/base/apis/authentication.k8s.io/v1/selfsubjectreviews" {
 				t.Errorf("%s: %s %s", tt.name, r.Method, r.URL)
 			}
 			tt.answer(w)
@@ -52,8 +53,8 @@ func TestKube(t *testing.T) {
 		}
 		self, err := k.Self(t.Context())
 		k.Close()
-		if tt.want == "" && (err != nil || self.Username != "me") || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want) || self.Username != "") || asked != 1 {
-			t.Errorf("%s: %+v, %v, asked %d times", tt.name, self, err, asked)
+		if tt.want == "" && (err != nil || self.Username != "me") || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want) || self.Username != "") || asked.Load() != 1 {
+			t.Errorf("%s: %+v, %v, asked %d times", tt.name, self, err, asked.Load())
 		}
 		if err != nil && strings.Contains(err.Error(), "canary") {
 			t.Errorf("%s: %v", tt.name, err)
