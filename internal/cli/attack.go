@@ -23,7 +23,7 @@ import (
 	"golang.org/x/term"
 
 	"mayfly.internal/internal/attack"
-	"mayfly.internal/internal/client"
+	"mayfly.internal/internal/webclient"
 )
 
 func newAttack(a *app) *cobra.Command {
@@ -158,8 +158,8 @@ func (a *app) target(in attackInput) (t attack.Target, err error) {
 	t = attack.Target{Endpoint: strings.TrimSuffix(server, "/"), Role: in.role, Next: in.next, Region: a.signingRegion(), KeyID: in.keyID}
 	var roots *x509.CertPool
 	if file := a.serverCAFile(); file != "" {
-		if roots, err = client.Roots(file); err != nil {
-			return t, err
+		if roots, err = webclient.Roots(file); err != nil {
+			return t, fmt.Errorf("the server's CA: %w", err)
 		}
 	}
 	t.HTTP = attacker(roots)

@@ -14,9 +14,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mayfly.internal/internal/client"
 	"mayfly.internal/internal/gitlab"
 	"mayfly.internal/internal/guard"
+	"mayfly.internal/internal/webclient"
 )
 
 // gitlabFlags say which GitLab to ask, and where the token for it is.
@@ -103,7 +103,7 @@ func (g *gitlabFlags) connect(ctx context.Context) (*gitlab.Client, error) {
 }
 
 func roots(file string) (*x509.CertPool, error) {
-	pool, err := client.Roots(file)
+	pool, err := webclient.Roots(file)
 	if err != nil {
 		return nil, fmt.Errorf("--gitlab-ca-file: %w", err)
 	}

@@ -14,8 +14,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mayfly.internal/internal/client"
 	"mayfly.internal/internal/signin"
+	"mayfly.internal/internal/webclient"
 )
 
 // signInTime is how long a person has to sign in with a browser.
@@ -154,7 +154,7 @@ func (l *login) signIn(ctx context.Context, at loginProvider) (signin.Token, err
 	c := signin.Config{Issuer: at.Issuer, ClientID: at.ClientID, UserAgent: "mayfly/" + Version}
 	if at.CAFile != "" {
 		var err error
-		if c.Roots, err = client.Roots(at.CAFile); err != nil {
+		if c.Roots, err = webclient.Roots(at.CAFile); err != nil {
 			return signin.Token{}, fmt.Errorf("--issuer-ca-file: %w", err)
 		}
 	}

@@ -19,10 +19,10 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"mayfly.internal/internal/client"
 	"mayfly.internal/internal/secret"
 	"mayfly.internal/internal/strictjson"
 	"mayfly.internal/internal/vault"
+	"mayfly.internal/internal/webclient"
 )
 
 func newVault(a *app) *cobra.Command {
@@ -173,9 +173,9 @@ func (v *vaultLogin) client() (*vault.Client, error) {
 	}
 	config := vault.Config{URL: v.address(), Namespace: v.inNamespace(), UserAgent: "mayfly/" + Version}
 	if file := v.caFile(); file != "" {
-		pool, err := client.Roots(file)
+		pool, err := webclient.Roots(file)
 		if err != nil {
-			return nil, fmt.Errorf("of Vault, %w", err)
+			return nil, fmt.Errorf("the CA of Vault: %w", err)
 		}
 		config.Roots = pool
 	}

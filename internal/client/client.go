@@ -5,12 +5,10 @@ package client
 
 import (
 	"context"
-	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
 	"strconv"
 	"time"
 
@@ -40,19 +38,6 @@ func New(c Config) (*Client, error) {
 		return nil, err
 	}
 	return &Client{l}, nil
-}
-
-// Roots are the certificates of a PEM file that vouches for a server.
-func Roots(file string) (*x509.CertPool, error) {
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("the server's CA: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("the server's CA: %s holds no PEM certificate", file)
-	}
-	return pool, nil
 }
 
 // Error is an answer that refuses.

@@ -49,8 +49,8 @@ func newLink(c Config, endpoint, region, service string) (*link, error) {
 	}
 	var roots *x509.CertPool
 	if c.CAFile != "" {
-		if roots, err = Roots(c.CAFile); err != nil {
-			return nil, err
+		if roots, err = webclient.Roots(c.CAFile); err != nil {
+			return nil, fmt.Errorf("the server's CA: %w", err)
 		}
 	}
 	return &link{config: c, region: region, service: service, host: base.Host, base: strings.TrimSuffix(base.String(), "/"), http: webclient.New(webclient.Transport(roots), requestTimeout)}, nil

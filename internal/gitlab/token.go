@@ -2,7 +2,6 @@ package gitlab
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +11,7 @@ import (
 
 	"mayfly.internal/internal/secret"
 	"mayfly.internal/internal/vault"
+	"mayfly.internal/internal/webclient"
 )
 
 // TokenSource is where a token for GitLab comes from: one of the three.
@@ -131,13 +131,9 @@ func vaultToken(ctx context.Context, from string, getenv func(string) string) (s
 		return secret.String{}, errors.New("VAULT_TOKEN is not set")
 	}
 	if file := getenv("VAULT_CACERT"); file != "" {
-		pem, err := os.ReadFile(file)
-		if err != nil {
+		var err error
+		if config.Roots, err = webclient.Roots(file); err != nil {
 			return secret.String{}, fmt.Errorf("VAULT_CACERT: %w", err)
-		}
-		config.Roots = x509.NewCertPool()
-		if !config.Roots.AppendCertsFromPEM(pem) {
-			return secret.String{}, fmt.Errorf("VAULT_CACERT: %s holds no PEM certificate", file)
 		}
 	}
 	c, err := vault.New(config)

@@ -32,6 +32,7 @@ import (
 	"mayfly.internal/internal/oidc"
 	"mayfly.internal/internal/session"
 	"mayfly.internal/internal/sts"
+	"mayfly.internal/internal/webclient"
 )
 
 // Config is the server's configuration file. Every key may be left out; the
@@ -564,7 +565,7 @@ func (is IssuerConfig) check(twice bool) (errs []error) {
 		bad("url: %w", err)
 	}
 	if is.CAFile != "" {
-		if _, err := certificatePool(is.CAFile); err != nil {
+		if _, err := webclient.Roots(is.CAFile); err != nil {
 			bad("ca_file: %w", err)
 		}
 	}

@@ -2,9 +2,7 @@ package server
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
@@ -15,6 +13,7 @@ import (
 	"mayfly.internal/internal/gitlab"
 	"mayfly.internal/internal/guard"
 	"mayfly.internal/internal/guardfacts"
+	"mayfly.internal/internal/webclient"
 )
 
 // GuardsConfig is about reading what a GitLab enforces, for roles that ask about it
@@ -101,7 +100,7 @@ func (g GuardsConfig) check(is IssuerConfig, bad func(format string, args ...any
 		bad("guards.token_vault: %q is no PATH#FIELD, such as secret/ci/gitlab#token", g.TokenVault)
 	}
 	if g.CAFile != "" {
-		if _, err := certificatePool(g.CAFile); err != nil {
+		if _, err := webclient.Roots(g.CAFile); err != nil {
 			bad("guards.ca_file: %w", err)
 		}
 	}
@@ -127,19 +126,6 @@ func (g GuardsConfig) at(is IssuerConfig) string {
 		return g.URL
 	}
 	return is.URL
-}
-
-// certificatePool reads a file of certificates.
-func certificatePool(file string) (*x509.CertPool, error) {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("%s holds no PEM certificate", file)
-	}
-	return pool, nil
 }
 
 // guards keeps the facts of the issuers that have them.
@@ -203,7 +189,7 @@ func (r *guardReader) current(ctx context.Context, refused *gitlab.Client) (*git
 		file = r.issuer.CAFile
 	}
 	if file != "" {
-		if c.Roots, err = certificatePool(file); err != nil {
+		if c.Roots, err = webclient.Roots(file); err != nil {
 			return nil, err
 		}
 	}

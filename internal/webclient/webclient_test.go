@@ -4,9 +4,12 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -82,4 +85,29 @@ func TestWait(t *testing.T) {
 			t.Errorf("%v after %s", err, time.Since(began))
 		}
 	})
+}
+
+func TestRoots(t *testing.T) {
+	dir := t.TempDir()
+	none, good := filepath.Join(dir, "none.pem"), filepath.Join(dir, "good.pem")
+	s := httptest.NewTLSServer(http.NotFoundHandler())
+	defer s.Close()
+	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
+	for path, text := range map[string][]byte{none: []byte("-----BEGIN CERTIFICATE-----\nbm8=\n-----END CERTIFICATE-----\n"), good: certificate} {
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	roots, err := Roots(good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(Transport(roots), time.Second).Get(s.URL); err != nil {
+		t.Error(err)
+	}
+	for path, want := range map[string]string{none: none + " holds no PEM certificate", dir: "is a directory", filepath.Join(dir, "missing"): "no such file or directory"} {
+		if pool, err := Roots(path); pool != nil || err == nil || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
 }
