@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -48,9 +49,11 @@ func listenUnix(path string, mode fs.FileMode) (net.Listener, error) {
 			return nil, err
 		}
 	}
+	syscall.ForkLock.Lock()  // a program that is started now would have the mask for good
 	old := unix.Umask(0o177) // 0600 from the first moment
 	l, err := net.Listen("unix", path)
 	unix.Umask(old)
+	syscall.ForkLock.Unlock()
 	if err != nil {
 		return nil, err
 	}
