@@ -251,7 +251,16 @@ func mergeKubeconfig(text []byte, in kubeEntries) ([]byte, error) {
 	}
 	setText(ctx, "user", in.user)
 	setText(top, "current-context", in.context)
+	if before, err := parseKubeconfig(text); err == nil && saysSame(before, doc) {
+		return text, nil
+	}
 	return encodeKubeconfig(doc)
+}
+
+// saysSame reports whether two documents differ by no more than comments and the
+// way they are written.
+func saysSame(a, b *yaml.Node) bool {
+	return a.Kind == b.Kind && a.ShortTag() == b.ShortTag() && a.Value == b.Value && a.Anchor == b.Anchor && slices.EqualFunc(a.Content, b.Content, saysSame)
 }
 
 // emptyKubeconfig is a kubeconfig that names nothing yet.

@@ -112,6 +112,26 @@ func TestMergeKubeconfig(t *testing.T) {
 	}
 }
 
+// TestMergeKubeconfigKeeps: a file that says all of it already is not written
+// otherwise.
+func TestMergeKubeconfigKeeps(t *testing.T) {
+	text, err := mergeKubeconfig(nil, entriesOf("production"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const said, quoted = "server: https://10.0.0.5:6443", "server:   \"https://10.0.0.5:6443\" # ours"
+	own := bytes.Replace(text, []byte(said), []byte(quoted), 1)
+	if bytes.Equal(own, text) {
+		t.Fatalf("no server is named:\n%s", text)
+	}
+	if got, err := mergeKubeconfig(own, entriesOf("production")); err != nil || !bytes.Equal(got, own) {
+		t.Errorf("%v\n%s", err, got)
+	}
+	if got, err := mergeKubeconfig(own, entriesOf("staging")); err != nil || bytes.Equal(got, own) {
+		t.Errorf("another namespace: %v\n%s", err, got)
+	}
+}
+
 func TestMergeKubeconfigRefuses(t *testing.T) {
 	for text, want := range map[string]string{
 		"- a\n":                        "no mapping",
@@ -140,6 +160,7 @@ func TestMergeKubeconfigRefuses(t *testing.T) {
 // no other entry, and is the same the second time.
 func FuzzMergeKubeconfig(f *testing.F) {
 	f.Add([]byte(freshKubeconfig))
+	f.Add([]byte("  0A:\n #  0 :\n #  "))
 	f.Add([]byte("# c\nclusters:\n  - name: a # d\n    cluster: {server: x}\nusers: []\ncontexts: null\nnew: [1, {a: b}]\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		in := entriesOf("")
