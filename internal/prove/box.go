@@ -59,6 +59,19 @@ func (b box) and(w *regular.Work, c box) box {
 	return b
 }
 
+// both is the requests that are in one of each, as boxes.
+func both(w *regular.Work, a, b []box) []box {
+	var out []box
+	for _, x := range a {
+		for _, y := range b {
+			if z := x.and(w, y); !z.empty() {
+				out = append(out, z)
+			}
+		}
+	}
+	return out
+}
+
 // minus is the requests of the boxes that are not in c, as boxes that do not
 // overlap.
 func minus(w *regular.Work, boxes []box, c box) []box {

@@ -29,7 +29,8 @@ type issuerWorld struct {
 	require  []guard.Requirement
 	projects map[string]*projectWorld // :: full path → shapes and gaps
 	others   []*Shape
-	free     map[string]*Shape // :: lead and origin → the shape of its unusual subs
+	free     map[string]*Shape   // :: lead and origin → the shape of its unusual subs
+	odd      map[string][]*Shape // :: lead and origin → the coarse shapes; made at need
 	person   *Shape
 	many     *issuerWorld // the same, of tokens for several audiences; made at need
 	err      error

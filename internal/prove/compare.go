@@ -3,6 +3,7 @@ package prove
 import (
 	"cmp"
 	"errors"
+	"iter"
 	"slices"
 	"strings"
 
@@ -63,7 +64,7 @@ func added(old, changed *policy.Document, gitlabs []arn.Provider) ([]Difference,
 				continue
 			}
 			work := regular.NewWork(maxStates * 4)
-			for _, s := range diffShapes(work, p, gitlabs, st, old, changed) {
+			for s := range diffShapes(work, p, gitlabs, st, old, changed).of(work, st) {
 				s.askedBy(old, changed)
 				r := s.allows(work, changed, st, p)
 				rest := region{r.surely, r.perhaps, r.unmodelled}
@@ -76,6 +77,10 @@ func added(old, changed *policy.Document, gitlabs []arn.Provider) ([]Difference,
 					return nil, Unknown, nil, work.Err()
 				}
 				d, ok := difference(s, st, rest.surely)
+				if ok && s.coarse {
+					why = append(why, s.origin.odd())
+					continue
+				}
 				if ok && s.unlinked && asksBehindSub(p, old, changed) {
 					why = append(why, "a project may make its sub of other components than GitLab's default, and what such a sub and the claims beside it say together is not compared")
 					continue
@@ -172,12 +177,28 @@ func Providers(doc *policy.Document) []arn.Provider {
 	return out
 }
 
+// signed is everything that an issuer can sign.
+type signed struct {
+	shapes []*Shape
+	gitlab *issuerWorld // whose coarse shapes are made at need; nil: it is none
+}
+
+// of are the shapes that a statement may be about, the coarse ones last.
+func (all signed) of(w *regular.Work, st *policy.Statement) iter.Seq[*Shape] {
+	return func(yield func(*Shape) bool) {
+		if slices.ContainsFunc(all.shapes, func(s *Shape) bool { return !yield(s) }) || all.gitlab == nil {
+			return
+		}
+		all.gitlab.coarseOf(w, st, false)(yield)
+	}
+}
+
 // diffShapes are the shapes of everything an issuer can sign. One that is no
 // GitLab, as far as is known, signs anything.
-func diffShapes(w *regular.Work, p arn.Provider, gitlabs []arn.Provider, st *policy.Statement, docs ...*policy.Document) []*Shape {
+func diffShapes(w *regular.Work, p arn.Provider, gitlabs []arn.Provider, st *policy.Statement, docs ...*policy.Document) signed {
 	if slices.Contains(gitlabs, p) {
 		is := &issuerWorld{Issuer: &Issuer{Provider: p}}
-		return append(append(is.otherShapes(), is.shape(w, origin{class: Person})), is.unusualOf(w, st)...)
+		return signed{append(append(is.otherShapes(), is.shape(w, origin{class: Person})), is.unusualOf(w, st)...), is}
 	}
 	groups := requestGroups(w, p)
 	made := map[string]bool{}
@@ -198,7 +219,7 @@ func diffShapes(w *regular.Work, p arn.Provider, gitlabs []arn.Provider, st *pol
 	}
 	s := NewShape("a token of "+p.URL, groups...)
 	s.opaque = opaqueKeys(&Issuer{Provider: p})
-	return []*Shape{s}
+	return signed{shapes: []*Shape{s}}
 }
 
 // asksBehindSub reports whether some policies ask for a claim that an unusual sub
@@ -303,7 +324,12 @@ func (is *issuerWorld) both(out *Overlap, docs [2]*policy.Document, statements [
 		}
 		return false
 	}
-	shapes, err := is.reachable(work, statements[0])
+	shapes, err := is.reachable(work, docs[0], statements[0])
+	for i := 0; is.Facts != nil && i < len(is.Facts.Projects); i++ { // what only the other one asks about
+		if forks := is.forksOf(&is.Facts.Projects[i], docs[1], statements[1]); len(forks) > 0 && !slices.Contains(shapes, forks[0]) {
+			shapes = append(shapes, forks...)
+		}
+	}
 	if err != nil || slices.ContainsFunc(shapes, look) {
 		return err == nil, cmp.Or(err, work.Err())
 	}
@@ -336,16 +362,20 @@ func (is *issuerWorld) both(out *Overlap, docs [2]*policy.Document, statements [
 			out.Verdict, out.Why = Unknown, append(out.Why, ranElsewhere(s.origin.project))
 		}
 	}
+	for s := range is.coarseOf(work, statements[0], true) {
+		ra, rb := s.allows(work, docs[0], statements[0], is.Provider), s.allows(work, docs[1], statements[1], is.Provider)
+		if _, ok := meet(work, ra.perhaps, rb.perhaps); ok {
+			out.Verdict, out.Why = Unknown, append(out.Why, s.origin.odd())
+		}
+	}
 	return false, cmp.Or(work.Err(), is.err)
 }
 
 // meet is a request that is in one of the first boxes and one of the second.
 func meet(w *regular.Work, a, b []box) ([]member, bool) {
-	for _, x := range a {
-		for _, y := range b {
-			if m, ok := x.and(w, y).pick(); ok {
-				return m, true
-			}
+	for _, x := range both(w, a, b) {
+		if m, ok := x.pick(); ok {
+			return m, true
 		}
 	}
 	return nil, false

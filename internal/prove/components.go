@@ -114,11 +114,16 @@ func (s subjects) lists(w *regular.Work, lead string, within []regular.Language)
 // behind a lead, where it is forgotten how what follows hangs together with other
 // claims. What it does not let in, no such token gets.
 func (is *Issuer) unlinked(w *regular.Work, o origin, lead string) *Shape {
+	refType, _ := o.refType()
+	return is.unlinkedBehind(w, o, lead, customSubjects().unusual[lead+refType])
+}
+
+// unlinkedBehind is such a shape, of subs that say some things behind the lead.
+func (is *Issuer) unlinkedBehind(w *regular.Work, o origin, lead string, behind regular.Language) *Shape {
 	o.components = []string{lead}
 	b := &shapeBuilder{w: w, issuer: is, origin: o}
 	g := b.originGroup()
-	refType, _ := o.refType()
-	g.Words, g.Tracks = w.Join(g.Words, customSubjects().unusual[lead+refType]), originTracks+1
+	g.Words, g.Tracks = w.Join(g.Words, behind), originTracks+1
 	g.Keys[0].Template = append(g.Keys[0].Template, regular.Piece{Track: originTracks + 1})
 	s := is.finish(w, o, append([]Group{g}, b.otherGroups()...))
 	s.unlinked = true
@@ -170,11 +175,11 @@ func (is *issuerWorld) strangers(w *regular.Work, o origin, docs []*policy.Docum
 			if slices.ContainsFunc(within, func(l regular.Language) bool { return !l.Begins(lead + ":") }) {
 				continue
 			}
-			taken := true
+			taken := []box{is.unusual(o, lead).all()}
 			for k, st := range statements {
-				taken = taken && !is.unusual(o, lead).allows(w, docs[k], st, is.Provider).empty()
+				taken = both(w, taken, is.unusual(o, lead).allows(w, docs[k], st, is.Provider).perhaps)
 			}
-			if !taken {
+			if len(taken) == 0 {
 				continue
 			}
 			for list := range customSubjects().lists(w, lead, within) {

@@ -12,10 +12,11 @@ import (
 	"mayfly.internal/internal/regular"
 )
 
-// The merge requests of a project that is a fork may run in the project they go
-// to. Their tokens say whose branch it is, and everything else as that project is
-// set: what sub is made of, its environments, their protection. Of that project
-// nothing is known here, whichever it is.
+// The merge requests of a project may run in the project they go to: one that it is
+// a fork of, or a fork of it, which a Developer can make. Their tokens say whose
+// branch it is, and everything else as that project is set: what sub is made of, its
+// environments, their protection. Of that project nothing is known here, whichever
+// it is.
 
 // Tracks of the group that says where such a job comes from, beside those of every
 // other. Its path is the same in all, which leaves that one's free.
@@ -27,7 +28,7 @@ const (
 // elsewhere judges the jobs of a project's merge requests that run in another one.
 // What it finds is unknown at best, so it looks only at what is proven without it.
 func (j *judgement) elsewhere(p *guard.Project) {
-	if isRoot(p) || !j.filter.mayRunElsewhere(p) {
+	if !j.filter.mayRunElsewhere(p) {
 		return
 	}
 	pw := j.world(p)
@@ -44,7 +45,7 @@ func (j *judgement) elsewhere(p *guard.Project) {
 		if r := s.allows(j.work, j.doc, j.statement, j.Provider); !r.empty() {
 			j.finding(Finding{Verdict: Unknown, Requires: j.breaksElsewhere(s, r), Guard: guardRunsElsewhere, Project: p.Path, Kind: s.origin.kind(),
 				Why: strings.Join(append([]string{ranElsewhere(p)}, slices.Compact(slices.Clone(r.unmodelled))...), "; "), Fix: j.fix(guard.Gap{Guard: guardRunsElsewhere,
-					Fix: "ask for a pipeline_source that is no merge request's, or for the project's own job_project_id; a project that is no fork has forked_from: none in its facts"})})
+					Fix: "ask for a pipeline_source that is no merge request's, or for the project's own job_project_id"})})
 			return // one finding says it
 		}
 	}
@@ -73,10 +74,13 @@ func (j *judgement) mayTakeMergeRequests() bool {
 // ranElsewhere is why nobody can say what a project's merge requests run by.
 func ranElsewhere(p *guard.Project) string {
 	const set = ", and what that one sets is not known: what sub is made of, and which environments are protected"
+	if isRoot(p) {
+		return "merge requests of the project " + p.Path + " may run in a fork of it, which a Developer can make" + set
+	}
 	if from, known := p.ForkedFrom.Value(); known {
 		return "the project " + p.Path + " is a fork of " + from + ": its merge requests may run in the project they go to" + set
 	}
-	return "nobody knows whether the project " + p.Path + " is a fork, whose merge requests may run in the project they go to" + set
+	return "merge requests of the project " + p.Path + " may run in the project they go to, a fork of it or the one it is a fork of" + set
 }
 
 // notOfRefs are the requirements that the other project's settings decide, whatever
@@ -165,12 +169,13 @@ func (b *shapeBuilder) elsewhereGroup(before, refs, behind regular.Language, sub
 			b.key("ref", trackRef), b.key("ref_path", refPath, trackRef), b.key("ref_type", refType), b.key("ref_protected", trackProtected)}}
 }
 
-// runsInGroup says where the job runs: anywhere but in its own project, and in
-// those that are known to run no fork's merge requests.
+// runsInGroup says where the job runs: anywhere but in its own project, in those
+// that are known to run no others' merge requests, and in those that are surely not
+// of its forks and no fork of them.
 func (b *shapeBuilder) runsInGroup() Group {
 	ids, paths := b.elsewhereBut(func(p *guard.Project) bool {
 		on, told := p.ForkPipelinesInParent.Value()
-		return told && !on
+		return told && !on || isRoot(p) && isRoot(b.origin.project) // which no one can be a fork of
 	})
 	return Group{Tracks: 4, Words: b.w.Join(ids, guard.Numbers(), paths), Keys: []Key{b.key("job_project_id", 1), b.key("job_namespace_id", 2),
 		b.key("job_project_path", 3, "/", 4), b.key("job_namespace_path", 3)}}
@@ -238,7 +243,7 @@ func (is *issuerWorld) elsewhereAll(w *regular.Work, st *policy.Statement) []*Sh
 	var out []*Shape
 	filter := newFilter(w, is.Provider.URL, st)
 	for i := 0; is.Facts != nil && i < len(is.Facts.Projects); i++ {
-		if p := &is.Facts.Projects[i]; !isRoot(p) && filter.mayRunElsewhere(p) {
+		if p := &is.Facts.Projects[i]; filter.mayRunElsewhere(p) {
 			out = append(out, is.elsewhereOf(w, p, guard.BranchNames())...)
 		}
 	}

@@ -20,6 +20,7 @@ func TestElsewhere(t *testing.T) {
 	)
 	facts := strings.Replace(facts, "protected_environments: none", "protected_environments: [{name: production}]", 1)
 	none := strings.Replace(facts, "    tier: premium\n", "    tier: premium\n    forked_from: none\n", 1)
+	second := strings.NewReplacer("acme/web", "acme/api", "id: 7", "id: 8").Replace(facts[strings.Index(facts, "  - "):])
 	fork := strings.Replace(none, "forked_from: none", "forked_from: old/web", 1)
 	led := strings.NewReplacer("[{name: production}]", "none", "[project_path, ref_type, ref]", "[project_path, ref_type, ref, environment_protected]").Replace(facts)
 	for _, tt := range []struct {
@@ -29,7 +30,9 @@ func TestElsewhere(t *testing.T) {
 	}{
 		{"it rests on an environment of the other project", facts, sub + "," + id + deploys + `}`, "protected-environment", Mayfly, Unknown},
 		{"the project is a fork", fork, sub + "," + id + deploys + `}`, "protected-environment", Mayfly, Unknown},
-		{"the project is no fork", none, sub + "," + id + deploys + `}`, "protected-environment", Mayfly, Proven},
+		{"the project is no fork, but somebody can make one of it", none, sub + "," + id + deploys + `}`, "protected-environment", Mayfly, Unknown},
+		{"no fork, and it has to run in another that is known", none + second, sub + "," + id + deploys + `,"$:job_project_path":"acme/api"}`, "protected-environment", Mayfly, Unknown},
+		{"which is no fork either", none + strings.Replace(second, "    tier: premium\n", "    tier: premium\n    forked_from: none\n", 1), sub + "," + id + deploys + `,"$:job_project_path":"acme/api"}`, "protected-environment", Mayfly, Proven},
 		{"no merge requests' pipelines", facts, sub + "," + id + deploys + `,"$:pipeline_source":["push","web"]}`, "protected-environment", Mayfly, Proven},
 		{"any but a merge request's pipeline, a child of one too", facts, sub + "," + id + deploys + `},"StringNotEquals":{"$:pipeline_source":"merge_request_event"}`, "protected-environment", Mayfly, Unknown},
 		{"it has to run in the project, by its id", facts, sub + "," + id + deploys + `,"$:job_project_id":"7"}`, "protected-environment", Mayfly, Proven},
@@ -48,7 +51,8 @@ func TestElsewhere(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			r := checked(t, tt.facts, tt.conditions, tt.require, tt.realm)
 			elsewhere := slices.ContainsFunc(r.Statements[0].Findings, func(f Finding) bool {
-				return f.Guard == guardRunsElsewhere && f.Verdict == Unknown && f.Project == "acme/web" && len(f.Requires) > 0 && f.Fix != ""
+				return f.Verdict == Unknown && len(f.Requires) > 0 && f.Fix != "" &&
+					(f.Guard == guardRunsElsewhere && f.Project == "acme/web" || f.Guard == guardForkPipelines && strings.Contains(f.Why, "acme/web is a fork of acme/api"))
 			})
 			if r.Verdict != tt.want || elsewhere != (tt.want == Unknown) {
 				t.Errorf("%s, %+v", r.Verdict, r.Statements[0].Findings)
@@ -70,7 +74,7 @@ func TestElsewhereBoth(t *testing.T) {
 	}{
 		{facts, own, own, Unknown},
 		{facts, own, own + pushes, Proven},
-		{strings.Replace(facts, "    tier: premium\n", "    tier: premium\n    forked_from: none\n", 1), own, own, Proven},
+		{strings.Replace(facts, "    tier: premium\n", "    tier: premium\n    forked_from: none\n", 1), own, own, Unknown},
 	} {
 		f, err := guard.Decode([]byte(tt.facts))
 		if err != nil {

@@ -53,7 +53,7 @@ const (
 	OtherProject                   // any other, one that is made tomorrow included
 	ReusedPath                     // another project under the path of one that is known
 	ForkOfKnown                    // a fork's merge request, run in a project that is known
-	RunsElsewhere                  // a merge request of a project that is known, run in another
+	RunsElsewhere                  // a merge request run in another project, of one that is known or of any that is not
 	Person                         // somebody who signed in
 )
 
@@ -67,6 +67,7 @@ type origin struct {
 	// What stands fixed where a customised sub names it.
 	protected   string // ref_protected; empty: it varies
 	environment *environment
+	reused      bool // the project may also be one that took the path of a known one
 }
 
 // environment is what a customised sub says of a job's environment.
@@ -213,6 +214,9 @@ func (o origin) String() string {
 	case ForkOfKnown:
 		return "a merge request pipeline from a fork, run in " + o.project.Path
 	case RunsElsewhere:
+		if o.project == nil {
+			return "a merge request pipeline of another project, run in a third"
+		}
 		return "a merge request pipeline of " + o.project.Path + ", run in another project"
 	}
 	return "somebody who signed in"
@@ -289,7 +293,10 @@ func (b *shapeBuilder) originGroup() Group {
 		b.key("project_id", trackProjectID), b.key("namespace_id", trackNamespaceID),
 		b.key("project_path", trackNamespace, "/", trackName), b.key("namespace_path", trackNamespace),
 		b.key("ref", trackRef), b.key("ref_path", refPath, trackRef), b.key("ref_type", refType), b.key("ref_protected", trackProtected))
-	if o.class != ForkOfKnown {
+	switch o.class {
+	case RunsElsewhere:
+		return g // where it runs is another group's
+	case OtherProject, ReusedPath, KnownProject:
 		g.Keys = append(g.Keys, b.key("job_project_path", trackNamespace, "/", trackName), b.key("job_project_id", trackProjectID),
 			b.key("job_namespace_path", trackNamespace), b.key("job_namespace_id", trackNamespaceID))
 		return g
@@ -350,7 +357,16 @@ func (b *shapeBuilder) project() regular.Language {
 	case ForkOfKnown: // its owner's group may be the very same, its id and path are not
 		return w.Join(b.otherIDs(), guard.Numbers(), b.otherPaths())
 	}
-	return b.others()
+	if !b.origin.reused {
+		return b.others()
+	}
+	all := []regular.Language{b.others()}
+	for i := 0; b.issuer.Facts != nil && i < len(b.issuer.Facts.Projects); i++ {
+		one := *b
+		one.origin.class, one.origin.project = ReusedPath, &b.issuer.Facts.Projects[i]
+		all = append(all, one.project())
+	}
+	return w.Union(all...)
 }
 
 // knownIDs are the ids of the projects that are known.

@@ -34,6 +34,9 @@ func (is *issuerWorld) judge(role string, doc *policy.Document, st *policy.State
 			j.elsewhere(&is.Facts.Projects[i])
 		}
 	}
+	if len(out.Findings) == 0 {
+		j.coarse()
+	}
 	if err := work.Err(); err != nil {
 		*out = StatementReport{Name: out.Name, Sid: out.Sid, Line: out.Line, EndLine: out.EndLine, Verdict: Proven,
 			Findings: []Finding{{Verdict: Unknown, Why: err.Error()}}}
@@ -124,7 +127,7 @@ func (j *judgement) fix(gap guard.Gap) string {
 	case gap.Guard == guardForkPipelines && !asks("project_id"):
 		return "AWS knows no project of this issuer but by sub: let that begin with project_path or project_id; or turn off running fork pipelines in the parent project"
 	case gap.Guard == guardRunsElsewhere && !asks("pipeline_source"):
-		return "AWS cannot tell pipelines of merge requests apart for this issuer: a project that is no fork has forked_from: none in its facts; or use the role with Mayfly"
+		return "AWS cannot tell pipelines of merge requests apart for this issuer: let the project's sub begin with job_project_id (ci_id_token_sub_claim_components), and ask for that; or use the role with Mayfly"
 	case gap.Guard == guard.MergeRequestSource && !asks("pipeline_source"):
 		return "AWS cannot tell pipelines of merge requests apart for this issuer: open none from the branch, or use the role with Mayfly"
 	case gap.Guard == guardEnvironment && !asks("environment_protected"):

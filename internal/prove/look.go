@@ -22,7 +22,7 @@ func AWSFills(issuer, claim string) bool {
 type Reading struct {
 	doc      *policy.Document
 	gitlabs  []arn.Provider
-	shapes   map[arn.Provider][]*Shape
+	shapes   map[arn.Provider]signed
 	regions  map[taken]region
 	examples map[taken][]member
 }
@@ -36,12 +36,12 @@ type taken struct {
 // Read begins to read a policy. The providers are those that are GitLabs besides
 // gitlab.com.
 func Read(doc *policy.Document, gitlabs []arn.Provider) *Reading {
-	return &Reading{doc, gitlabs, map[arn.Provider][]*Shape{}, map[taken]region{}, map[taken][]member{}}
+	return &Reading{doc, gitlabs, map[arn.Provider]signed{}, map[taken]region{}, map[taken][]member{}}
 }
 
 // of are the shapes of a provider's tokens.
-func (r *Reading) of(w *regular.Work, p arn.Provider) []*Shape {
-	if known := r.shapes[p]; known != nil {
+func (r *Reading) of(w *regular.Work, p arn.Provider) signed {
+	if known, ok := r.shapes[p]; ok {
 		return known
 	}
 	gitlabs := r.gitlabs
@@ -76,7 +76,7 @@ func (r *Reading) takes(w *regular.Work, st *policy.Statement, s *Shape, p arn.P
 // project's sub is made.
 func (r *Reading) Nothing(st *policy.Statement, p arn.Provider) bool {
 	w := regular.NewWork(maxStates)
-	for _, s := range r.of(w, p) {
+	for s := range r.of(w, p).of(w, st) {
 		if taken, _ := r.takes(w, st, s, p); !taken.empty() {
 			return false
 		}
@@ -100,7 +100,7 @@ func (r *Reading) Within(st, other *policy.Statement) bool {
 		if !other.Trusts(p) {
 			return false
 		}
-		for _, s := range r.of(w, p) {
+		for s := range r.of(w, p).of(w, st) {
 			mine, example := r.takes(w, st, s, p)
 			if mine.empty() {
 				continue
@@ -196,7 +196,7 @@ func (r *Reading) RefsOf(st *policy.Statement, p arn.Provider) Refs {
 	var out Refs
 	w := regular.NewWork(maxStates)
 	var taken, every [2]regular.Language // of branches and tags
-	for _, s := range r.of(w, p) {
+	for _, s := range r.of(w, p).shapes {
 		if s.origin.class != OtherProject || s.unlinked {
 			continue
 		}

@@ -351,8 +351,14 @@ func (r reader) mint(j job) (there, fits sure) {
 	if r.isElsewhere(j) {
 		return r.elsewhere(j)
 	}
-	if j.runsIn != j.path {
+	if _, known := r.facts.Project(j.runsIn); j.runsIn != j.path && known {
 		return r.fork(j)
+	}
+	if j.runsIn != j.path { // a stranger's merge request in another stranger's project
+		home := j
+		home.runsIn, home.runsInID, home.runsInParentID = j.path, j.id, j.namespaceID
+		there, fits = r.mint(home)
+		return there.and(perhaps).and(is(j.kind == guard.MergeRequest && j.protected == "false")), fits
 	}
 	if j.runsInID != j.id || j.runsInParentID != j.namespaceID {
 		return no, no
@@ -396,11 +402,12 @@ func (r reader) isElsewhere(j job) bool {
 	return known && p.Path == j.path && isOf(p, j) && j.runsIn != j.path
 }
 
-// elsewhere: a merge request of a project that is a fork runs in one that it may go
-// to, with that one's environments. Which those are, nobody ever knows for sure.
+// elsewhere: a merge request of a project runs in one that it may go to, a fork or
+// the one it is a fork of, with that one's environments. Which those are, nobody ever
+// knows for sure, but that two that are no forks are not.
 func (r reader) elsewhere(j job) (there, fits sure) {
 	from, _ := r.facts.Project(j.path)
-	if parent, known := from.ForkedFrom.Value(); known && parent == "" || j.kind != guard.MergeRequest || j.protected != "false" || j.runsInID == j.id {
+	if j.kind != guard.MergeRequest || j.protected != "false" || j.runsInID == j.id {
 		return no, no
 	}
 	there, fits = perhaps, yes
@@ -412,6 +419,8 @@ func (r reader) elsewhere(j job) (there, fits sure) {
 		switch {
 		case p.Path != j.runsIn && p.ID.State() == guard.StateKnown && idIs(p.ID, j.runsInID):
 			return no, no
+		case p.Path == j.runsIn && noFork(p) && noFork(from):
+			return no, no
 		case p.Path == j.runsIn && (!idIs(p.ID, j.runsInID) || !idIs(p.NamespaceID, j.runsInParentID)):
 			return no, no
 		case p.Path == j.runsIn:
@@ -419,6 +428,11 @@ func (r reader) elsewhere(j job) (there, fits sure) {
 		}
 	}
 	return there, fits
+}
+
+func noFork(p *guard.Project) bool {
+	from, known := p.ForkedFrom.Value()
+	return known && from == ""
 }
 
 // ofPath: a job of the project that is known, or of another under its path.

@@ -23,6 +23,8 @@ type Shape struct {
 	environmentGroup int
 	// unlinked: it is forgotten how sub hangs together with other claims.
 	unlinked bool
+	// coarse: it holds more than such tokens.
+	coarse bool
 	// taken :: folded key → the values it can have, found out at need.
 	taken map[string]regular.Language
 	doors bool // the exchange answers what GitLab enforces

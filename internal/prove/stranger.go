@@ -14,8 +14,8 @@ import (
 
 // forksOf are the shapes of the jobs of a project's forks that may run in it, for a
 // statement that may take them for the project's. Else a fork is another project.
-func (is *issuerWorld) forksOf(p *guard.Project, st *policy.Statement) []*Shape {
-	if on, told := p.ForkPipelinesInParent.Value(); !on && told || !asksWhereItRuns(st, is.Provider, p) {
+func (is *issuerWorld) forksOf(p *guard.Project, doc *policy.Document, st *policy.Statement) []*Shape {
+	if on, told := p.ForkPipelinesInParent.Value(); !on && told || !asksWhereItRuns(doc, st, is.Provider, p) {
 		return nil
 	}
 	pw := is.world(p)
@@ -65,7 +65,7 @@ func (is *issuerWorld) reusedOf(p *guard.Project) []*Shape {
 
 // forks judges what the statement lets in of a project's forks.
 func (j *judgement) forks(p *guard.Project) {
-	for _, s := range j.forksOf(p, j.statement) {
+	for _, s := range j.forksOf(p, j.doc, j.statement) {
 		if r := s.allows(j.work, j.doc, j.statement, j.Provider); !r.empty() {
 			gap := j.forkRuns(p)
 			// A fork that the statement names is a project, and nobody knows of it
@@ -220,10 +220,13 @@ func reusedPath(p *guard.Project) guard.Gap {
 }
 
 // asksWhereItRuns reports whether a statement is about the project that a job runs
-// in, rather than the one it is of: it asks so, or the project's sub does.
-func asksWhereItRuns(st *policy.Statement, p arn.Provider, of *guard.Project) bool {
+// in, rather than the one it is of: it asks so, or one that denies, or the project's
+// sub does.
+func asksWhereItRuns(doc *policy.Document, st *policy.Statement, p arn.Provider, of *guard.Project) bool {
 	return slices.ContainsFunc(subComponents(of), func(c string) bool { return strings.HasPrefix(c, "job_project_") }) ||
-		slices.ContainsFunc(st.Keys(), func(key string) bool { return strings.HasPrefix(policy.FoldKey(key), policy.FoldKey(p.URL+":job_")) })
+		slices.ContainsFunc(doc.Statements(), func(one *policy.Statement) bool {
+			return (one == st || one.Denies()) && slices.ContainsFunc(one.Keys(), func(key string) bool { return strings.HasPrefix(policy.FoldKey(key), policy.FoldKey(p.URL+":job_")) })
+		})
 }
 
 // forkRuns: a fork's merge request may run in its parent, if somebody of the

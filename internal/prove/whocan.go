@@ -48,22 +48,53 @@ func (w *World) WhoCan(doc *policy.Document) ([]Access, error) {
 }
 
 // OtherWays are the ways into the role that nothing here follows: principals that
-// are no identity provider, and providers that are not among the world's.
+// are no identity provider, providers that are not among the world's, and tokens
+// that WhoCan does not list, where it lists none.
 func (w *World) OtherWays(doc *policy.Document) []string {
 	var out []string
 	for _, st := range doc.Statements() {
-		if !st.Denies() {
-			for _, f := range w.otherWays(st) {
-				out = append(out, st.Name()+": "+f.Why)
+		if st.Denies() {
+			continue
+		}
+		for _, f := range w.otherWays(st) {
+			out = append(out, st.Name()+": "+f.Why)
+		}
+		for _, is := range w.issuers {
+			if why := is.oddWay(doc, st); why != "" {
+				out = append(out, st.Name()+": "+why)
 			}
 		}
 	}
 	return out
 }
 
+// oddWay is why nobody can say that a statement lets in no job, where whoCan finds
+// none.
+func (is *issuerWorld) oddWay(doc *policy.Document, st *policy.Statement) string {
+	if !st.Trusts(is.Provider) || !st.CoversAction(actionWebIdentity) {
+		return ""
+	}
+	if list, err := is.whoCan(doc, st); err != nil || len(list) > 0 {
+		return ""
+	}
+	work := regular.NewWork(maxStates)
+	takes := func(s *Shape) bool { return !s.allows(work, doc, st, is.Provider).empty() }
+	for _, s := range is.elsewhereAll(work, st) {
+		if takes(s) {
+			return ranElsewhere(s.origin.project)
+		}
+	}
+	for s := range is.coarseOf(work, st, true) {
+		if takes(s) {
+			return s.origin.odd()
+		}
+	}
+	return ""
+}
+
 func (is *issuerWorld) whoCan(doc *policy.Document, st *policy.Statement) ([]Access, error) {
 	work := regular.NewWork(maxStates)
-	shapes, err := is.reachable(work, st)
+	shapes, err := is.reachable(work, doc, st)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +118,7 @@ func (a Access) same(b Access) bool {
 
 // reachable are the shapes that a statement may be about: of the projects that the
 // filter leaves, of all others, and of people.
-func (is *issuerWorld) reachable(work *regular.Work, st *policy.Statement) ([]*Shape, error) {
+func (is *issuerWorld) reachable(work *regular.Work, doc *policy.Document, st *policy.Statement) ([]*Shape, error) {
 	var out []*Shape
 	filter := newFilter(work, is.Provider.URL, st)
 	if is.Facts != nil {
@@ -96,7 +127,7 @@ func (is *issuerWorld) reachable(work *regular.Work, st *policy.Statement) ([]*S
 			if filter.mayBe(p) {
 				out = append(out, is.world(p).shapes...)
 			}
-			out = append(out, is.forksOf(p, st)...)
+			out = append(out, is.forksOf(p, doc, st)...)
 		}
 	}
 	return append(append(out, is.otherShapes()...), is.personShapes(st)...), is.err
