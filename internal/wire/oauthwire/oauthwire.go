@@ -194,10 +194,14 @@ func (r *reader) check() error {
 	return r.err
 }
 
+// maxName is how much of a parameter's name an error repeats: more than the longest
+// name that is known, and too little of a token that stands where a name belongs.
+const maxName = 32
+
 // clip shortens a stranger's text for an error.
 func clip(s string) string {
-	if len(s) > 100 {
-		return strings.ToValidUTF8(s[:100], "") + "…"
+	if len(s) > maxName {
+		return strings.ToValidUTF8(s[:maxName], "") + "…"
 	}
 	return s
 }

@@ -117,6 +117,17 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 }
 
+// TestErrorsRepeatNoToken: a token that stands where a parameter's name belongs is
+// not repeated, nor is its signature.
+func TestErrorsRepeatNoToken(t *testing.T) {
+	long := strings.Repeat("A", maxName+1)
+	for _, body := range []string{good().Encode() + "&" + long, long + "&" + long, with("grant_type", long), with("subject_token_type", long), with("requested_token_type", long)} {
+		if _, err := DecodeTokenRequest(body); err == nil || strings.Contains(err.Error(), long) {
+			t.Errorf("%.200s: %v", body, err)
+		}
+	}
+}
+
 func TestTokenResponse(t *testing.T) {
 	want := TokenResponse{"a.b.c", AccessToken, "Bearer", 300}
 	got, err := ParseTokenResponse(want.Encode())
