@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"mayfly.internal/internal/accesstoken"
@@ -40,6 +41,7 @@ func (a *API) Token(w http.ResponseWriter, r *http.Request) {
 		a.refuse(w, r, in, err)
 		return
 	}
+	w.Header().Set("Pragma", "no-cache") // RFC 6749 §5.1, beside Cache-Control, which httpedge sets
 	answer := oauthwire.TokenResponse{AccessToken: out.Token.Reveal(), IssuedType: in.Wanted, TokenType: "Bearer", ExpiresIn: int64(out.Life / time.Second)}
 	write(w, http.StatusOK, answer.Encode())
 }
@@ -52,14 +54,14 @@ func request(w http.ResponseWriter, r *http.Request) (oauthwire.TokenRequest, er
 	}
 	// A client that means to prove itself (RFC 6749 §2.3.1) believes something of
 	// this server that is not so.
-	if r.Header.Get("Authorization") != "" {
+	if len(r.Header.Values("Authorization")) > 0 {
 		return oauthwire.TokenRequest{}, &oauthwire.Error{Code: oauthwire.InvalidClient, Description: "the header Authorization is refused: no clients are registered here, the subject token is the proof"}
 	}
 	if r.URL.RawQuery != "" {
 		return oauthwire.TokenRequest{}, &formError{http.StatusBadRequest, "the parameters belong into the body: a URL is logged on its way"}
 	}
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != oauthwire.ContentType {
-		return oauthwire.TokenRequest{}, &formError{http.StatusBadRequest, "the Content-Type is not " + oauthwire.ContentType}
+	if !isForm(r.Header.Values("Content-Type")) {
+		return oauthwire.TokenRequest{}, &formError{http.StatusBadRequest, "the Content-Type is not " + oauthwire.ContentType + " in UTF-8"}
 	}
 	body, err := httpedge.Body(w, r, oauthwire.MaxBodyBytes)
 	switch {
@@ -69,6 +71,17 @@ func request(w http.ResponseWriter, r *http.Request) (oauthwire.TokenRequest, er
 		return oauthwire.TokenRequest{}, &formError{http.StatusBadRequest, "the body cannot be read"}
 	}
 	return oauthwire.DecodeTokenRequest(string(body))
+}
+
+// isForm reports whether a body is said to be a form that is read here as whoever
+// sent it, and everybody on its way, reads it.
+func isForm(types []string) bool {
+	if len(types) != 1 {
+		return false
+	}
+	kind, params, err := mime.ParseMediaType(types[0])
+	charset, said := params["charset"]
+	return err == nil && kind == oauthwire.ContentType && (len(params) == 0 || len(params) == 1 && said && strings.EqualFold(charset, "utf-8"))
 }
 
 // refuse answers an error.

@@ -110,7 +110,7 @@ func TestTokenExchange(t *testing.T) {
 	w.teachTokens()
 	a := w.askToken(tokenForm(w.job("acme/web", "main")))
 	token := w.issued(a)
-	if a.header.Get("Cache-Control") != "no-store" || a.header.Get("Content-Type") != "application/json" {
+	if a.header.Get("Cache-Control") != "no-store" || a.header.Get("Pragma") != "no-cache" || a.header.Get("Content-Type") != "application/json" {
 		t.Errorf("%v", a.header)
 	}
 	claims, ok := w.verifies(token, w.keySet())
@@ -133,7 +133,12 @@ func TestTokenExchange(t *testing.T) {
 	if w.issued(asJWT); !strings.Contains(asJWT.body, `"issued_token_type":"`+oauthwire.JWT+`"`) {
 		t.Error(asJWT.body)
 	}
-	if got := w.events("mayfly:IssueToken"); len(got) != 3 || got[0].Issued != claims["sid"] {
+	for _, kind := range []string{"Application/X-WWW-Form-Urlencoded", oauthwire.ContentType + "; charset=UTF-8", oauthwire.ContentType + `;charset="utf-8"`} {
+		req := w.request(http.MethodPost, oauthwire.TokenPath, tokenForm(w.job("acme/web", "main")).Encode())
+		req.Header.Set("Content-Type", kind)
+		w.issued(w.send(req))
+	}
+	if got := w.events("mayfly:IssueToken"); len(got) != 6 || got[0].Issued != claims["sid"] {
 		t.Errorf("%+v", got)
 	}
 }
@@ -153,8 +158,8 @@ func TestTokenExchangeRefuses(t *testing.T) {
 			return w.send(req)
 		}
 	}
-	header := func(name, value string) func() answer {
-		return post(tokenForm(good).Encode(), func(r *http.Request) { r.Header.Set(name, value) })
+	header := func(name string, values ...string) func() answer {
+		return post(tokenForm(good).Encode(), func(r *http.Request) { r.Header[name] = values })
 	}
 	form := func(changes ...string) func() answer {
 		return func() answer { return w.askToken(tokenForm(good, changes...)) }
@@ -181,10 +186,14 @@ func TestTokenExchangeRefuses(t *testing.T) {
 		{"a client", form("client_id", "x"), 401, "invalid_client", "client_id is refused"},
 		{"a client's password", header("Authorization", "Basic eDp5"), 401, "invalid_client", "Authorization is refused"},
 		{"a bearer token", header("Authorization", "Bearer "+own), 401, "invalid_client", "Authorization is refused"},
+		{"a client's password behind nothing", header("Authorization", "", "Basic eDp5"), 401, "invalid_client", "Authorization is refused"},
 		{"another grant", form("grant_type", "password"), 400, "unsupported_grant_type", "only"},
 		{"an unknown parameter", form("lifetime", "3600"), 400, "invalid_request", "lifetime is not supported"},
 		{"JSON", header("Content-Type", "application/json"), 400, "invalid_request", "Content-Type"},
 		{"no type", header("Content-Type", ""), 400, "invalid_request", "Content-Type"},
+		{"two types", header("Content-Type", oauthwire.ContentType, "application/json"), 400, "invalid_request", "Content-Type"},
+		{"other characters", header("Content-Type", oauthwire.ContentType+"; charset=utf-16"), 400, "invalid_request", "Content-Type"},
+		{"a type with more to it", header("Content-Type", oauthwire.ContentType+"; charset=utf-8; x=y"), 400, "invalid_request", "Content-Type"},
 		{"parameters in the URL", post(tokenForm(good).Encode(), func(r *http.Request) { r.URL.RawQuery = "audience=x" }), 400, "invalid_request", "belong into the body"},
 		{"a body that is too long", post(strings.Repeat("a", oauthwire.MaxBodyBytes+1), func(*http.Request) {}), 413, "invalid_request", "longer than"},
 		{"a GET", func() answer { return w.send(w.request("GET", oauthwire.TokenPath+"?"+tokenForm(good).Encode(), "")) }, 405, "invalid_request", "by a POST"},
