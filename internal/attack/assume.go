@@ -38,8 +38,8 @@ func assumeAttempts() []attempt {
 	}
 	mixed := func(id, what string, mix func(own, other credentials) credentials) {
 		out = append(out, attempt{"assume/" + id, what, classChain, func(ctx context.Context, g *good) (Verdict, string) {
-			verdict, answer, body := g.exchange(ctx, g.forge().token())
-			other, err := readCredentials(body)
+			verdict, answer, r := g.exchange(ctx, g.forge().token())
+			other, err := readCredentials(r.body)
 			if verdict != Accepted || err != nil {
 				return Broken, answer
 			}

@@ -1,6 +1,6 @@
-// Package attack asks an STS, and a cluster's authentication webhook, for what
-// they must not give: forged and bent tokens, requests and signatures, of the
-// kinds that have got through elsewhere.
+// Package attack asks an STS, its token endpoint and a cluster's authentication
+// webhook for what they must not give: forged and bent tokens, requests and
+// signatures, of the kinds that have got through elsewhere.
 //
 // It holds what an attacker of the worst kind holds: the signing key of an
 // issuer that the target trusts, and the claims of a job it must let in. What it
@@ -44,6 +44,10 @@ type Target struct {
 	// Next is the ARN of a role that gives itself to sessions of Role, for
 	// sts:AssumeRole and nothing else; empty: AssumeRole is not attacked.
 	Next string
+
+	// Audience is whom the role may have a token of the target's own for, and
+	// nobody else; empty: the token endpoint is not attacked.
+	Audience string
 
 	// Webhook is the TokenReview webhook of a cluster in which the role has an
 	// identity; nil: none is attacked.
@@ -96,7 +100,8 @@ type attempt struct {
 // for a token it must take.
 type good struct {
 	Target
-	creds credentials
+	creds  credentials
+	issued string // a token of the target's own, for Audience
 }
 
 // Run attacks the target; seen is told of each result, of the number done and of
@@ -135,20 +140,26 @@ func attempts(t Target) []attempt {
 	if t.Next != "" {
 		list = append(list, assumeAttempts()...)
 	}
+	if t.Audience != "" {
+		list = slices.Concat(list, subjectAttempts(), exchangeAttempts(), issuedAttempts(), issuerAttempts())
+	}
 	if t.Webhook != nil {
 		list = append(list, bearerAttempts()...)
+	}
+	if t.Audience != "" && t.Webhook != nil {
+		list = append(list, issuedBearerAttempts()...)
 	}
 	return list
 }
 
 // control gets credentials for the token that is let in, and uses them.
 func (g *good) control(ctx context.Context) error {
-	verdict, answer, body := g.exchange(ctx, g.forge().token())
+	verdict, answer, r := g.exchange(ctx, g.forge().token())
 	if verdict != Accepted {
 		return &ControlError{"the unbent token", answer}
 	}
 	var err error
-	if g.creds, err = readCredentials(body); err != nil {
+	if g.creds, err = readCredentials(r.body); err != nil {
 		return &ControlError{"the unbent token", err.Error()}
 	}
 	if verdict, answer := g.callerIdentity(ctx, g.signed()); verdict != Accepted {
@@ -157,6 +168,11 @@ func (g *good) control(ctx context.Context) error {
 	if g.Next != "" {
 		if verdict, answer := g.assumes(ctx, g.assume()); verdict != Accepted {
 			return &ControlError{"the unbent AssumeRole", answer}
+		}
+	}
+	if g.Audience != "" {
+		if err := g.controlIssuer(ctx); err != nil {
+			return err
 		}
 	}
 	if g.Webhook == nil {
@@ -195,49 +211,60 @@ const maxAnswer = 1 << 20
 // throttled attack is not a refused one.
 const patience = 30
 
-// send sends a request; lets marks an answer that lets it in.
-func send(hc *http.Client, req *http.Request, lets func(body string) bool) (Verdict, string, string) {
-	for range patience {
-		status, body, err := ask(hc, req)
-		if err != nil {
-			return Broken, clip(err.Error()), ""
-		}
-		answer := fmt.Sprint(status)
-		for _, name := range []string{"Code", "__type", "Message", "message", "error"} {
-			if text := element(body, name); text != "" {
-				answer += " " + html.UnescapeString(text)
-			}
-		}
-		answer = clip(answer)
-		switch {
-		case status == http.StatusTooManyRequests || strings.HasPrefix(element(body, "Code"), "Throttling"):
-			if err := wait(req.Context(), time.Second); err != nil {
-				return Broken, clip(err.Error()), ""
-			}
-			continue
-		case status >= 500:
-			return Broken, answer, body
-		case lets(body):
-			return Accepted, answer, body
-		}
-		return Refused, answer, body
-	}
-	return Broken, "it does not stop throttling", ""
+// reply is an answer as it came.
+type reply struct {
+	status int
+	header http.Header
+	body   string
 }
 
-func ask(hc *http.Client, req *http.Request) (status int, body string, err error) {
+// say is the answer in short.
+func (r reply) say() string {
+	answer := fmt.Sprint(r.status)
+	for _, name := range []string{"Code", "__type", "Message", "message", "error", "error_description"} {
+		if text := element(r.body, name); text != "" {
+			answer += " " + html.UnescapeString(text)
+		}
+	}
+	return clip(answer)
+}
+
+// send sends a request; lets marks an answer that lets it in.
+func send(hc *http.Client, req *http.Request, lets func(r reply) bool) (Verdict, string, reply) {
+	for range patience {
+		r, err := ask(hc, req)
+		if err != nil {
+			return Broken, clip(err.Error()), reply{}
+		}
+		switch {
+		case r.status == http.StatusTooManyRequests || strings.HasPrefix(element(r.body, "Code"), "Throttling"):
+			if err := wait(req.Context(), time.Second); err != nil {
+				return Broken, clip(err.Error()), reply{}
+			}
+			continue
+		case r.status >= 500:
+			return Broken, r.say(), r
+		case lets(r):
+			return Accepted, r.say(), r
+		}
+		return Refused, r.say(), r
+	}
+	return Broken, "it does not stop throttling", reply{}
+}
+
+func ask(hc *http.Client, req *http.Request) (r reply, err error) {
 	if req.GetBody != nil {
 		if req.Body, err = req.GetBody(); err != nil {
-			return 0, "", err
+			return reply{}, err
 		}
 	}
 	resp, err := hc.Do(req)
 	if err != nil {
-		return 0, "", err
+		return reply{}, err
 	}
 	defer resp.Body.Close()
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	return resp.StatusCode, string(data), err
+	return reply{resp.StatusCode, resp.Header, string(data)}, err
 }
 
 func wait(ctx context.Context, d time.Duration) error {

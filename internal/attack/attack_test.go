@@ -10,6 +10,7 @@ import (
 	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"errors"
 	"flag"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"math/big"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path"
 	"regexp"
@@ -46,8 +48,9 @@ func house(t *testing.T) attack.Target {
 	}
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(ca)
+	h.Permit("mayfly:IssueToken", "arn:aws:mayfly:"+housetest.Region+":"+housetest.Account+":audience/kubernetes/prod")
 	key, id := h.IssuerKey()
-	return attack.Target{Endpoint: h.URL, HTTP: web(t, &tls.Config{RootCAs: pool}), Role: housetest.Role, Region: housetest.Region, Key: key, KeyID: id, Claims: h.JobClaims(), Next: housetest.Next,
+	return attack.Target{Endpoint: h.URL, HTTP: web(t, &tls.Config{RootCAs: pool}), Role: housetest.Role, Region: housetest.Region, Key: key, KeyID: id, Claims: h.JobClaims(), Next: housetest.Next, Audience: "kubernetes/prod",
 		Webhook: &attack.Webhook{URL: w.AuthenticateURL, HTTP: web(t, &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{pair}}), Cluster: "prod"}}
 }
 
@@ -75,7 +78,7 @@ func TestDocs(t *testing.T) {
 		group, _, _ := strings.Cut(id, "/")
 		ids, count[group] = append(ids, id), count[group]+1
 	}
-	for _, m := range regexp.MustCompile("`((token|request|signature|assume|bearer)/[^`]+)`").FindAllStringSubmatch(string(doc), -1) {
+	for _, m := range regexp.MustCompile("`((token|request|signature|assume|subject|assertion|exchange|issued|issuer|bearer)/[^`]+)`").FindAllStringSubmatch(string(doc), -1) {
 		if !slices.ContainsFunc(ids, func(id string) bool { ok, err := path.Match(m[1], id); return ok && err == nil }) {
 			t.Errorf("there is no attack %s", m[1])
 		}
@@ -102,7 +105,7 @@ func TestMayflyAcceptsNone(t *testing.T) {
 	}
 	ids := map[string]bool{}
 	var answers strings.Builder
-	random := regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f-]{27}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z|[0-9]{8,}(T[0-9]+Z?)?`)
+	random := regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f-]{27}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z|[0-9]{8,}(T[0-9]+Z?)?|[-_A-Za-z0-9]{32}~`)
 	for _, r := range results {
 		fmt.Fprintf(&answers, "%-40s %s\n", r.ID, random.ReplaceAllString(r.Answer, "…"))
 		if r.Verdict != attack.Refused {
@@ -128,17 +131,14 @@ func TestMayflyAcceptsNone(t *testing.T) {
 	}
 }
 
-// TestCredulous: a target that lets everybody in is told so, attack by attack. An
-// attack that this one does not fall for shows nothing elsewhere.
+// TestCredulous: a target that lets everybody in, and tells everybody everything, is
+// told so, attack by attack. An attack that this one does not fall for shows nothing
+// elsewhere.
 func TestCredulous(t *testing.T) {
-	everything := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		io.Copy(io.Discard, r.Body)
-		io.WriteString(w, `<AccessKeyId>ASIAX</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>tokentokentoken</SessionToken><Arn>arn:x</Arn> {"status": {"authenticated": true}}`)
-	}))
-	t.Cleanup(everything.Close)
 	for name, key := range keys(t) {
+		everything := credulous(t, key)
 		target := job(everything.URL, key)
-		target.Next = "arn:aws:iam::111122223333:role/next"
+		target.Next, target.Audience = "arn:aws:iam::111122223333:role/next", "kubernetes/prod"
 		target.Webhook = &attack.Webhook{URL: everything.URL, HTTP: http.DefaultClient, Cluster: "prod"}
 		seen := 0
 		results, err := attack.Run(t.Context(), target, func(_ attack.Result, done, all int) {
@@ -155,6 +155,42 @@ func TestCredulous(t *testing.T) {
 			}
 		}
 	}
+}
+
+// credulous believes whatever it is asked, repeats it, and publishes all it has and
+// the key of somebody else's.
+func credulous(t *testing.T, foreign crypto.Signer) *httptest.Server {
+	part := base64.RawURLEncoding.EncodeToString
+	token := part([]byte(`{"alg":"none","typ":"JWT"}`)) + "." + part([]byte(`{"aud":["a","b"],"exp":99999999999,"jti":"1","roles":"evil","user_email":"person@evil.invalid"}`)) + "."
+	var number []byte
+	switch public := foreign.Public().(type) {
+	case *rsa.PublicKey:
+		number = public.N.Bytes()
+	case *ecdsa.PublicKey:
+		point, err := public.Bytes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		number = point[1:33]
+	case ed25519.PublicKey:
+		number = public
+	}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for name, value := range map[string]string{"Access-Control-Allow-Origin": "*", "Cache-Control": "public, max-age=31536000", "Set-Cookie": "session=1"} {
+			w.Header().Set(name, value)
+		}
+		io.WriteString(w, `<AccessKeyId>ASIAX</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>tokentokentoken</SessionToken><Arn>arn:x</Arn> {"status": {"authenticated": true}}
+			{"access_token": "`+token+`", "refresh_token": "r"} {"issuer": "http://evil.invalid", "token_endpoint": "http://evil.invalid/token", "algs": ["none"]}
+			{"keys": [{"kty": "oct", "k": "s", "use": "enc", "x": "`+part(number)+`"}]} `)
+		text, err := url.QueryUnescape(r.RequestURI)
+		fmt.Fprint(w, r.Method, r.RequestURI, text, err, r.Header)
+		if body, err := io.ReadAll(io.LimitReader(r.Body, 64<<10)); err == nil {
+			text, err := url.QueryUnescape(string(body))
+			fmt.Fprint(w, string(body), text, err)
+		}
+	}))
+	t.Cleanup(s.Close)
+	return s
 }
 
 func keys(t *testing.T) map[string]crypto.Signer {

@@ -37,8 +37,8 @@ func (g *good) review(ctx context.Context, token string) (Verdict, string) {
 		return Broken, clip(err.Error())
 	}
 	req.Header.Set("Content-Type", "application/json")
-	verdict, answer, _ := send(g.Webhook.HTTP, req, func(body string) bool {
-		return strings.Contains(strings.ReplaceAll(body, " ", ""), `"authenticated":true`)
+	verdict, answer, _ := send(g.Webhook.HTTP, req, func(r reply) bool {
+		return strings.Contains(strings.ReplaceAll(r.body, " ", ""), `"authenticated":true`)
 	})
 	return verdict, answer
 }

@@ -13,6 +13,8 @@ const (
 	classForm  = "CVE-2022-2385: two readers of one form"
 	classRole  = "a neighbouring role"
 	classInput = "the caller's own words"
+	classURL   = "a URL is logged on its way"
+	classDoor  = "CVE-2026-41145: a door per content type"
 )
 
 // requestAttempts bend the request around a good token.
@@ -96,47 +98,53 @@ func requestAttempts() []attempt {
 	})
 	body("large", "a body of ten megabytes", "size", func(body string, _ url.Values) string { return body + "&x=" + strings.Repeat("a", 10<<20) })
 
-	other("get", "the token in the URL", "a URL is logged on its way", func(ctx context.Context, g *good, form url.Values) (*http.Request, error) {
+	other("get", "the token in the URL", classURL, func(ctx context.Context, g *good, form url.Values) (*http.Request, error) {
 		return http.NewRequestWithContext(ctx, http.MethodGet, g.Endpoint+"/?"+form.Encode(), nil)
 	})
-	other("post-query", "the parameters in the URL of a POST", "a URL is logged on its way", func(ctx context.Context, g *good, form url.Values) (*http.Request, error) {
+	other("post-query", "the parameters in the URL of a POST", classURL, func(ctx context.Context, g *good, form url.Values) (*http.Request, error) {
 		return http.NewRequestWithContext(ctx, http.MethodPost, g.Endpoint+"/?"+form.Encode(), strings.NewReader(""))
 	})
 	other("put", "PUT in place of POST", "one door", func(ctx context.Context, g *good, form url.Values) (*http.Request, error) {
 		return formRequest(ctx, http.MethodPut, g.Endpoint, form)
 	})
-	other("multipart", "the parameters as multipart/form-data", "CVE-2026-41145: a door per content type", func(ctx context.Context, g *good, form url.Values) (*http.Request, error) {
-		var b strings.Builder
-		for name := range form {
-			fmt.Fprintf(&b, "--x\r\nContent-Disposition: form-data; name=%s\r\n\r\n%s\r\n", strconv.Quote(name), form.Get(name))
-		}
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, g.Endpoint, strings.NewReader(b.String()+"--x--\r\n"))
-		if err == nil {
-			req.Header.Set("Content-Type", "multipart/form-data; boundary=x")
-		}
-		return req, err
+	other("multipart", "the parameters as multipart/form-data", classDoor, func(ctx context.Context, g *good, form url.Values) (*http.Request, error) {
+		return textRequest(ctx, http.MethodPost, g.Endpoint, "multipart/form-data; boundary=x", multipart(form))
 	})
-	other("json", "the parameters as JSON", "CVE-2026-41145: a door per content type", func(ctx context.Context, g *good, form url.Values) (*http.Request, error) {
-		in := map[string]string{}
-		for name := range form {
-			in[name] = form.Get(name)
-		}
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, g.Endpoint, strings.NewReader(object(in)))
-		if err == nil {
-			req.Header.Set("Content-Type", "application/json")
-		}
-		return req, err
+	other("json", "the parameters as JSON", classDoor, func(ctx context.Context, g *good, form url.Values) (*http.Request, error) {
+		return textRequest(ctx, http.MethodPost, g.Endpoint, "application/json", jsonForm(form))
 	})
 
 	return append(out, attempt{"request/oracle", "a role that does not exist is told apart from one that does not trust", "an oracle", oracle})
 }
 
 func formRequest(ctx context.Context, method, target string, form url.Values) (*http.Request, error) {
-	req, err := http.NewRequestWithContext(ctx, method, target, strings.NewReader(form.Encode()))
-	if err == nil {
-		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return textRequest(ctx, method, target, formType, form.Encode())
+}
+
+const formType = "application/x-www-form-urlencoded"
+
+func textRequest(ctx context.Context, method, target, contentType, body string) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, method, target, strings.NewReader(body))
+	if err == nil && contentType != "" {
+		req.Header.Set("Content-Type", contentType)
 	}
 	return req, err
+}
+
+func multipart(form url.Values) string {
+	var b strings.Builder
+	for name := range form {
+		fmt.Fprintf(&b, "--x\r\nContent-Disposition: form-data; name=%s\r\n\r\n%s\r\n", strconv.Quote(name), form.Get(name))
+	}
+	return b.String() + "--x--\r\n"
+}
+
+func jsonForm(form url.Values) string {
+	in := map[string]string{}
+	for name := range form {
+		in[name] = form.Get(name)
+	}
+	return object(in)
 }
 
 // otherAccount is the same ARN in another account.
@@ -161,8 +169,8 @@ func oracle(ctx context.Context, g *good) (Verdict, string) {
 		f.setSubject("project_path:stranger/project:ref_type:branch:ref:main")
 		form := g.form(f.token())
 		form.Set("RoleArn", role)
-		verdict, answer, body := g.query(ctx, form)
-		return verdict, answer, element(body, "Message")
+		verdict, answer, r := g.query(ctx, form)
+		return verdict, answer, element(r.body, "Message")
 	}
 	first, answer, there := ask(g.Role)
 	second, otherAnswer, missing := ask(g.Role + "-missing")

@@ -134,11 +134,11 @@ func (s *signed) send() *sent {
 
 // callerIdentity asks who the signer is.
 func (g *good) callerIdentity(ctx context.Context, s *signed) (Verdict, string) {
-	return g.sendSigned(ctx, s, func(body string) bool { return element(body, "Arn") != "" })
+	return g.sendSigned(ctx, s, func(r reply) bool { return element(r.body, "Arn") != "" })
 }
 
 // sendSigned signs a request and sends it; lets marks an answer that lets it in.
-func (g *good) sendSigned(ctx context.Context, s *signed, lets func(body string) bool) (Verdict, string) {
+func (g *good) sendSigned(ctx context.Context, s *signed, lets func(r reply) bool) (Verdict, string) {
 	out := s.send()
 	u, err := url.Parse(g.Endpoint)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 )
 
 // exchange asks for a session with a token.
-func (g *good) exchange(ctx context.Context, token string) (Verdict, string, string) {
+func (g *good) exchange(ctx context.Context, token string) (Verdict, string, reply) {
 	return g.query(ctx, g.form(token))
 }
 
@@ -21,20 +21,20 @@ func (g *good) form(token string) url.Values {
 	return url.Values{"Action": {"AssumeRoleWithWebIdentity"}, "Version": {"2011-06-15"}, "RoleArn": {g.Role}, "RoleSessionName": {"attack"}, "DurationSeconds": {"900"}, "WebIdentityToken": {token}}
 }
 
-func (g *good) query(ctx context.Context, form url.Values) (Verdict, string, string) {
+func (g *good) query(ctx context.Context, form url.Values) (Verdict, string, reply) {
 	return g.post(ctx, form.Encode())
 }
 
-func (g *good) post(ctx context.Context, body string) (Verdict, string, string) {
+func (g *good) post(ctx context.Context, body string) (Verdict, string, reply) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, g.Endpoint, strings.NewReader(body))
 	if err != nil {
-		return Broken, clip(err.Error()), ""
+		return Broken, clip(err.Error()), reply{}
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	return send(g.HTTP, req, givesCredentials)
 }
 
-func givesCredentials(body string) bool { return element(body, "SecretAccessKey") != "" }
+func givesCredentials(r reply) bool { return element(r.body, "SecretAccessKey") != "" }
 
 // bent is a token that is bent in one place.
 type bent struct {
@@ -43,10 +43,17 @@ type bent struct {
 }
 
 func tokenAttempts() []attempt {
+	return forgeries("token/", func(ctx context.Context, g *good, token string) (Verdict, string, reply) {
+		return g.exchange(ctx, token)
+	})
+}
+
+// forgeries are all bent tokens, shown at one door.
+func forgeries(group string, show func(ctx context.Context, g *good, token string) (Verdict, string, reply)) []attempt {
 	var out []attempt
 	for _, b := range slices.Concat(signatureForgeries(), headerForgeries(), encodingForgeries(), timeForgeries(), claimForgeries()) {
-		out = append(out, attempt{"token/" + b.id, b.what, b.class, func(ctx context.Context, g *good) (Verdict, string) {
-			verdict, answer, _ := g.exchange(ctx, b.make(g, g.forge()))
+		out = append(out, attempt{group + b.id, b.what, b.class, func(ctx context.Context, g *good) (Verdict, string) {
+			verdict, answer, _ := show(ctx, g, b.make(g, g.forge()))
 			return verdict, answer
 		}})
 	}

@@ -32,9 +32,11 @@ func newAttack(a *app) *cobra.Command {
 		Long: `attack asks an STS for what it must not give: with forged tokens, bent requests
 and bent signatures, of the kinds that have got through elsewhere. With a
 second role, which trusts sessions of the first for sts:AssumeRole and nothing
-else, it tries to assume that one. With a webhook's kubeconfig it asks the
-TokenReview webhook of a cluster as well. The target may be Mayfly's own or
-another's.
+else, it tries to assume that one. With an audience, for which the role may have
+tokens and for no other, it tries the token endpoint /oauth/token, its keys and
+its metadata, and what those tokens are good for elsewhere. With a webhook's
+kubeconfig it asks the TokenReview webhook of a cluster as well. The target may
+be Mayfly's own or another's.
 
 It needs what an attacker should never have: the private key of an issuer that
 the target trusts, best one made for this, and the claims of one job that the
@@ -47,7 +49,7 @@ Exit status 0 says that everything was refused, 1 that something was not.`,
       --claims job.json --role arn:aws:iam::111122223333:role/attacked
   mayfly attack --server https://sts.example.com --issuer-key test-issuer.pem --key-id test-1 \
       --claims job.json --role arn:aws:iam::111122223333:role/attacked \
-      --assume-role arn:aws:iam::111122223333:role/attacked-next \
+      --assume-role arn:aws:iam::111122223333:role/attacked-next --audience kubernetes/my-cluster \
       --webhook-kubeconfig authentication-webhook.kubeconfig --cluster my-cluster`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.attack(cmd.Context(), in) }}
 	f := cmd.Flags()
@@ -57,6 +59,7 @@ Exit status 0 says that everything was refused, 1 that something was not.`,
 	f.StringVar(&in.claimsFile, "claims", "", "JSON `FILE` of the claims of a job that is let in: iss, sub, aud and what the role asks for")
 	f.StringVar(&in.role, "role", "", "`ARN` of the role that job may have")
 	f.StringVar(&in.next, "assume-role", "", "`ARN` of a role that sessions of --role may assume, to attack that too")
+	f.StringVar(&in.audience, "audience", "", "`AUDIENCE` for which the role may have tokens of the server's own, to attack its token endpoint too")
 	f.StringVar(&in.kubeconfig, "webhook-kubeconfig", "", "kubeconfig `FILE` of a cluster's TokenReview webhook, to attack it too")
 	f.StringVar(&in.cluster, "cluster", "", "`NAME` of that cluster")
 	f.BoolVar(&in.all, "all", false, "list what was refused, too")
@@ -64,8 +67,8 @@ Exit status 0 says that everything was refused, 1 that something was not.`,
 }
 
 type attackInput struct {
-	keyFile, keyID, claimsFile, role, next, kubeconfig, cluster string
-	all                                                         bool
+	keyFile, keyID, claimsFile, role, next, audience, kubeconfig, cluster string
+	all                                                                   bool
 }
 
 // attackReport is what attack says with -o json.
@@ -95,6 +98,7 @@ func (a *app) attack(ctx context.Context, in attackInput) error {
 	if _, ok := errors.AsType[*attack.ControlError](failed); ok && len(results) == 0 {
 		return hint(failed, "the role must trust the claims' iss, sub and aud, and the issuer must publish the key under the kid of --key-id",
 			"with --assume-role that role must trust the sessions of --role for sts:AssumeRole",
+			"with --audience the role's permission policy must allow mayfly:IssueToken on arn:aws:mayfly:REGION:ACCOUNT:audience/AUDIENCE, and no other",
 			"with --webhook-kubeconfig the role also needs an identity in the cluster",
 			"a certificate that is not trusted: name its CA with --server-ca-file or AWS_CA_BUNDLE")
 	}
@@ -155,7 +159,7 @@ func (a *app) target(in attackInput) (t attack.Target, err error) {
 	if u, err := url.Parse(server); err != nil || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http" || u.RawQuery != "" || u.User != nil {
 		return t, &usageError{fmt.Errorf("%q is no URL of a server, such as https://sts.example.com", server)}
 	}
-	t = attack.Target{Endpoint: strings.TrimSuffix(server, "/"), Role: in.role, Next: in.next, Region: a.signingRegion(), KeyID: in.keyID}
+	t = attack.Target{Endpoint: strings.TrimSuffix(server, "/"), Role: in.role, Next: in.next, Audience: in.audience, Region: a.signingRegion(), KeyID: in.keyID}
 	var roots *x509.CertPool
 	if file := a.serverCAFile(); file != "" {
 		if roots, err = webclient.Roots(file); err != nil {

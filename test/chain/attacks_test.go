@@ -16,9 +16,9 @@ import (
 	"mayfly.internal/internal/lab"
 )
 
-// TestAttacks attacks the built server, a cluster's webhook and the drop-in port
-// of aws-iam-authenticator with the built
-// mayfly, as the lab's GitLab gone bad: it holds the key that signs for jobs.
+// TestAttacks attacks the built server, its token endpoint, a cluster's webhook and
+// the drop-in port of aws-iam-authenticator with the built mayfly, as the lab's GitLab
+// gone bad: it holds the key that signs for jobs.
 func TestAttacks(t *testing.T) {
 	files := t.TempDir()
 	config, dropIn, hooks := filepath.Join(files, "config.yaml"), filepath.Join(files, "kubeconfig.yaml"), filepath.Join(files, "hooks")
@@ -29,6 +29,7 @@ func TestAttacks(t *testing.T) {
 	w := newWorldIn(t, filepath.Join(t.TempDir(), "lab"), fmt.Sprintf("authenticator: {config: %q, health_listen: \"off\"}\n", config))
 	w.teach(t)
 	w.makeRole(t, "attacked-next", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"`+w.role("gitlab-deployer")+`"},"Action":"sts:AssumeRole"}]}`)
+	w.permit(t, "gitlab-deployer", "kubernetes/attacked")
 	w.register(t, "attacked", "--authentication-mode", "API_AND_CONFIG_MAP")
 	if _, err := eks.NewFromConfig(w.config).CreateAccessEntry(t.Context(), &eks.CreateAccessEntryInput{ClusterName: aws.String("attacked"), PrincipalArn: aws.String(w.role("gitlab-deployer"))}); err != nil {
 		t.Fatal(err)
@@ -37,8 +38,8 @@ func TestAttacks(t *testing.T) {
 	for _, webhook := range []string{filepath.Join(hooks, "authentication-webhook.kubeconfig"), dropIn} {
 		kid, claims := w.jobClaims(t)
 		out := w.mayfly(t, "attack", "--issuer-key", filepath.Join(w.Dir, "gitlab", "ci-signing-key.pem"), "--key-id", kid, "--claims", claims, "--role", w.role("gitlab-deployer"),
-			"--assume-role", w.role("attacked-next"), "--webhook-kubeconfig", webhook, "--cluster", "attacked")
-		if !strings.Contains(out, " refuses all of 265 attacks") {
+			"--assume-role", w.role("attacked-next"), "--audience", "kubernetes/attacked", "--webhook-kubeconfig", webhook, "--cluster", "attacked")
+		if !strings.Contains(out, " refuses all of 709 attacks") {
 			t.Errorf("%s: %s", webhook, out)
 		}
 		t.Log(strings.TrimSpace(out))

@@ -69,13 +69,18 @@ func newStructured(t *testing.T) structured {
 	return s
 }
 
-// permit lets a role have tokens for an audience.
 func (s structured) permit(role, audience string) {
 	s.t.Helper()
-	_, err := iam.NewFromConfig(s.config).PutRolePolicy(s.t.Context(), &iam.PutRolePolicyInput{RoleName: aws.String(role), PolicyName: aws.String(strings.ReplaceAll(audience, "/", "-")),
-		PolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"mayfly:IssueToken","Resource":"arn:aws:mayfly:` + lab.Region + ":" + s.account + `:audience/` + audience + `"}]}`)})
+	s.world.permit(s.t, role, audience)
+}
+
+// permit lets a role have tokens for an audience.
+func (w world) permit(t *testing.T, role, audience string) {
+	t.Helper()
+	_, err := iam.NewFromConfig(w.config).PutRolePolicy(t.Context(), &iam.PutRolePolicyInput{RoleName: aws.String(role), PolicyName: aws.String(strings.ReplaceAll(audience, "/", "-")),
+		PolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"mayfly:IssueToken","Resource":"arn:aws:mayfly:` + lab.Region + ":" + w.account + `:audience/` + audience + `"}]}`)})
 	if err != nil {
-		s.t.Fatal(err)
+		t.Fatal(err)
 	}
 }
 
