@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"mayfly.internal/internal/client"
 	"mayfly.internal/internal/secret"
 )
@@ -22,6 +24,40 @@ const (
 // kubernetesAudience is whom a token for a cluster is for, where nobody says
 // otherwise (mayfly cluster authentication-config has the same).
 func kubernetesAudience(cluster string) string { return "kubernetes/" + cluster }
+
+// clusterJob is a job that wants tokens for a cluster, of which Mayfly signs those
+// of jwt.
+type clusterJob struct {
+	job
+	cluster  string
+	jwt      bool
+	audience string // of jwt
+}
+
+func (j *clusterJob) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&j.cluster, "cluster", "", "`NAME` of the cluster, as it is registered")
+	f.BoolVar(&j.jwt, "jwt", false, "have Mayfly sign the token")
+	f.StringVar(&j.role, "role", "", "name or ARN of the `ROLE` for which Mayfly signs (default $AWS_ROLE_ARN)")
+	f.StringVar(&j.account, "account", "", "`ID` of the account of a role that is named without one (default $MAYFLY_ACCOUNT_ID, else the server's)")
+	j.token.flags(cmd)
+	j.token.signedIn = j.signedIn
+	f.Lookup("audience").Usage = "`AUDIENCE` of the token that Mayfly signs (default kubernetes/NAME); implies --jwt"
+}
+
+// check refuses what goes with jwt where there is none.
+func (j *clusterJob) check() error {
+	if j.cluster == "" {
+		return &usageError{errors.New("--cluster is missing")}
+	}
+	j.audience, j.token.audience = j.token.audience, "" // that of the ID token is Mayfly's
+	j.jwt = j.jwt || j.audience != ""
+	if !j.jwt && (j.token.given() || j.role != "" || j.account != "") {
+		return &usageError{errors.New("--role, --account and an ID token go with --jwt")}
+	}
+	j.audience = firstOf(j.audience, kubernetesAudience(j.cluster))
+	return nil
+}
 
 // clusterIssuer has Mayfly sign tokens for one audience and no other. It is safe for
 // concurrent use: who asks at once waits for one exchange.
@@ -73,19 +109,17 @@ func (k *kubeToken) signed(ctx context.Context) (token string, until time.Time, 
 	if k.profile != "" {
 		return "", until, &usageError{errors.New("--profile: no credentials sign a token of Mayfly's own")}
 	}
-	audience := firstOf(k.token.audience, kubernetesAudience(k.cluster))
 	if os.Getenv(clusterTokenURI) != "" && !k.job.named() {
 		given, err := client.AskClusterToken(ctx, os.Getenv(clusterTokenURI), secret.New(os.Getenv(clusterTokenAuthorization)))
 		if err != nil {
 			return "", until, err
 		}
-		if given.Audience != audience {
-			return "", until, hint(fmt.Errorf("mayfly exec gives tokens for %q, not for %q", given.Audience, audience), "it was told so with --cluster-audience")
+		if given.Audience != k.audience {
+			return "", until, hint(fmt.Errorf("mayfly exec gives tokens for %q, not for %q", given.Audience, k.audience), "it was told so with --cluster-audience")
 		}
 		return given.Token.Reveal(), given.Expires, nil
 	}
-	k.token.audience = "" // that of the ID token is Mayfly's
-	issued, err := (&clusterIssuer{job: &k.job, audience: audience}).token(ctx)
+	issued, err := (&clusterIssuer{job: &k.job, audience: k.audience}).token(ctx)
 	return issued.Token.Reveal(), issued.Expires, err
 }
 

@@ -17,27 +17,35 @@ import (
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
 
+	"mayfly.internal/internal/accesstoken"
 	"mayfly.internal/internal/wire/ekswire"
 	"mayfly.internal/internal/wire/kubewire"
 )
 
 func newKubeconfig(a *app) *cobra.Command {
-	k := &kubeconfig{app: a}
+	k := &kubeconfig{clusterJob: clusterJob{job: job{app: a, duration: leastDuration}}}
 	cmd := &cobra.Command{Use: "kubeconfig --cluster NAME", Short: "Put a cluster into your kubeconfig", Args: exactArgs(), Annotations: outputs("text"),
 		Long: `kubeconfig asks for a cluster and puts it, a user and a context into a kubeconfig,
 as 'aws eks update-kubeconfig' does: all three are named by the cluster's ARN, and
 the context becomes the current one. The user's tokens are made by this program,
 with the credentials that are at hand when kubectl asks for one.
 
+With --jwt they are tokens that Mayfly signs, for a cluster that trusts it as
+'mayfly cluster authentication-config' says: the ID token that is then at hand, of
+a job or of a person who has signed in, is exchanged for one of --role. The server
+is named in the kubeconfig. Where there are no credentials, the role's own ask for
+the cluster.
+
 It changes the file of KUBECONFIG that has the cluster, else the first one, else
 ~/.kube/config. What else is in it stays, comments too.`,
 		Example: `  mayfly kubeconfig --cluster my-cluster
   mayfly kubeconfig --cluster my-cluster --alias production --kubeconfig ./config
+  mayfly kubeconfig --cluster my-cluster --jwt --role deployer
   mayfly kubeconfig --cluster my-cluster --dry-run`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return k.run(cmd.Context()) }}
 	a.awsFlags(cmd)
+	k.flags(cmd)
 	f := cmd.Flags()
-	f.StringVar(&k.cluster, "cluster", "", "`NAME` of the cluster, as it is registered")
 	f.StringVar(&k.file, "kubeconfig", "", "`FILE` to change")
 	f.StringVar(&k.alias, "alias", "", "`NAME` of the context (default: the cluster's ARN)")
 	f.StringVar(&k.userAlias, "user-alias", "", "`NAME` of the user (default: the cluster's ARN)")
@@ -48,27 +56,22 @@ It changes the file of KUBECONFIG that has the cluster, else the first one, else
 
 // kubeconfig is what the verb is asked.
 type kubeconfig struct {
-	*app
-	cluster, file, alias, userAlias, namespace string
-	dryRun                                     bool
+	clusterJob
+	file, alias, userAlias, namespace string
+	dryRun                            bool
 }
 
 func (k *kubeconfig) run(ctx context.Context) error {
-	if k.cluster == "" {
-		return &usageError{errors.New("--cluster is missing")}
-	}
-	c, err := k.awsConfig(ctx)
-	if err != nil {
+	if err := k.check(); err != nil {
 		return err
 	}
-	c.Region = firstOf(c.Region, "us-east-1")
-	described, err := describeCluster(ctx, c, k.cluster)
+	described, err := k.describe(ctx)
 	if err != nil {
 		return err
 	}
 	in := kubeEntries{cluster: described, user: firstOf(k.userAlias, described.ARN), namespace: k.namespace}
 	in.context = firstOf(k.alias, in.user)
-	if in.plugin, err = kubeTokenPlugin(described, k.profile); err != nil {
+	if in.plugin, err = k.plugin(ctx, described); err != nil {
 		return err
 	}
 	if inPath(in.plugin.Command) {
@@ -95,6 +98,83 @@ func (k *kubeconfig) run(ctx context.Context) error {
 	}
 	fmt.Fprintf(k.stderr, "mayfly: %s %s in %s\n", verb, plain(in.context), path)
 	return nil
+}
+
+// check refuses what no server could answer.
+func (k *kubeconfig) check() error {
+	if err := k.clusterJob.check(); err != nil || !k.jwt {
+		return err
+	}
+	if k.realAWS() {
+		return &usageError{errors.New("AWS signs no tokens for clusters: --jwt and --audience go with a Mayfly server")}
+	}
+	if err := accesstoken.CheckAudience(k.audience); err != nil {
+		return &usageError{fmt.Errorf("--audience: %w", err)}
+	}
+	return nil
+}
+
+// describe asks for the cluster with the credentials that are at hand. Whoever has
+// none, and whom Mayfly signs for, asks with the role's.
+func (k *kubeconfig) describe(ctx context.Context) (ekswire.Cluster, error) {
+	c, err := k.awsConfig(ctx)
+	if err != nil {
+		return ekswire.Cluster{}, err
+	}
+	if k.jwt && c.Credentials.AccessKeyID == "" {
+		ex, err := k.exchanger(ctx)
+		if err != nil {
+			return ekswire.Cluster{}, err
+		}
+		s, err := ex.exchange(ctx)
+		if err != nil {
+			return ekswire.Cluster{}, err
+		}
+		c = ex.config
+		c.Credentials = s.Credentials
+	}
+	c.Region = firstOf(c.Region, "us-east-1")
+	return describeCluster(ctx, c, k.cluster)
+}
+
+// plugin is the credential plugin for the cluster. Of tokens that Mayfly signs it is
+// told all that it needs but the ID token: whoever runs kubectl later need not have
+// this environment. In a command of exec's it is exec who knows the role.
+func (k *kubeconfig) plugin(ctx context.Context, described ekswire.Cluster) (execPlugin, error) {
+	if !k.jwt {
+		return kubeTokenPlugin(described, k.profile)
+	}
+	p, err := kubeTokenPlugin(described, "")
+	if err != nil {
+		return p, err
+	}
+	p.Args = append(p.Args, "--jwt", "--audience", k.audience)
+	if k.role != "" || os.Getenv("AWS_ROLE_ARN") != "" || os.Getenv(clusterTokenURI) == "" {
+		role, err := k.roleARN(ctx)
+		if err != nil {
+			return p, err
+		}
+		p.Args = append(p.Args, "--role", role.String())
+	}
+	server, err := k.serverURL()
+	if err != nil {
+		return p, err
+	}
+	p.Args = append(p.Args, "--server", server)
+	for _, f := range [][2]string{{"--server-ca-file", k.serverCAFile()}, {"--id-token-file", k.token.file}} {
+		if f[1] == "" {
+			continue
+		}
+		path, err := filepath.Abs(f[1]) // kubectl may stand elsewhere
+		if err != nil {
+			return p, err
+		}
+		p.Args = append(p.Args, f[0], path)
+	}
+	if k.token.env != "" {
+		p.Args = append(p.Args, "--id-token-env", k.token.env)
+	}
+	return p, nil
 }
 
 // inPath reports whether PATH finds this program under its own name.

@@ -17,7 +17,7 @@ import (
 )
 
 func newKubeToken(a *app) *cobra.Command {
-	k := &kubeToken{job: job{app: a}}
+	k := &kubeToken{clusterJob: clusterJob{job: job{app: a}}}
 	cmd := &cobra.Command{Use: "kube-token --cluster NAME", Short: "Print a token for a cluster, as kubectl asks for one", Args: exactArgs(), Annotations: outputs("text", "json"),
 		Long: `kube-token is a credential plugin of kubectl and of whatever else reads a
 kubeconfig: it prints an ExecCredential, in the version that
@@ -38,37 +38,25 @@ command; elsewhere the ID token is exchanged for one of --role.`,
 			return k.run(cmd.Context())
 		}}
 	f := cmd.Flags()
-	f.StringVar(&k.cluster, "cluster", "", "`NAME` of the cluster, as it is registered")
 	f.StringVar(&a.profile, "profile", "", "`NAME` of the profile in ~/.aws whose credentials sign")
-	f.BoolVar(&k.jwt, "jwt", false, "a token that Mayfly signs")
-	f.StringVar(&k.role, "role", "", "name or ARN of the `ROLE` for which Mayfly signs (default $AWS_ROLE_ARN)")
-	f.StringVar(&k.account, "account", "", "`ID` of the account of a role that is named without one (default $MAYFLY_ACCOUNT_ID, else the server's)")
-	k.token.flags(cmd)
-	k.token.signedIn = k.signedIn
-	f.Lookup("audience").Usage = "`AUDIENCE` of the token that Mayfly signs (default kubernetes/NAME); implies --jwt"
+	k.flags(cmd)
 	return cmd
 }
 
 // kubeToken is what kube-token is asked.
-type kubeToken struct {
-	job
-	cluster string
-	jwt     bool
-}
+type kubeToken struct{ clusterJob }
 
 func (k *kubeToken) run(ctx context.Context) error {
-	if k.cluster == "" {
-		return &usageError{errors.New("--cluster is missing")}
+	if err := k.check(); err != nil {
+		return err
 	}
 	version, err := kubewire.DecodeExecInfo(os.Getenv("KUBERNETES_EXEC_INFO"))
 	if err != nil {
 		return hint(fmt.Errorf("KUBERNETES_EXEC_INFO: %w", err), "the apiVersion of the exec plugin in the kubeconfig is what kubectl puts there; mayfly kubeconfig writes one that is known")
 	}
 	ask := k.presigned
-	if k.jwt || k.token.audience != "" {
+	if k.jwt {
 		ask = k.signed
-	} else if k.token.given() || k.role != "" || k.account != "" {
-		return &usageError{errors.New("--role, --account and an ID token go with --jwt")}
 	}
 	token, until, err := ask(ctx)
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"mayfly.internal/internal/lab"
+	"mayfly.internal/internal/labgitlab"
 )
 
 // jobRuns runs mayfly as a job does: with an ID token, where the server is, and
@@ -252,6 +253,7 @@ func TestExecCanary(t *testing.T) {
 		{"credentials", "--role", "nobody"},
 		{"credentials", "--role", "gitlab-deployer", "--format", "none"},
 		{"kubeconfig", "--cluster", "none", "--kubeconfig", "k"},
+		{"kubeconfig", "--cluster", "none", "--jwt", "--role", "gitlab-deployer", "--kubeconfig", "k"},
 		{"kube-token"},
 		{"whoami"},
 		{"whoami", "-o", "json"},
@@ -303,7 +305,8 @@ func TestExecCanary(t *testing.T) {
 }
 
 // TestExecJWT: kubectl as a child, in a cluster that has no webhook and trusts what
-// Mayfly signs; the child's token is for that cluster alone.
+// Mayfly signs, the child's token being for that cluster alone; and by itself, with a
+// kubeconfig that stays.
 func TestExecJWT(t *testing.T) {
 	s := newStructured(t)
 	s.mayfly(t, "cluster", "register", lab.ClusterName, "--endpoint", s.cluster.Endpoint(), "--ca-file", s.cluster.CAFile(), "--region", lab.Region)
@@ -327,5 +330,33 @@ func TestExecJWT(t *testing.T) {
 		if out, err := s.jobRuns(t, token, nil, slices.Concat(in, args)...); err == nil {
 			t.Errorf("%s: %s", name, out)
 		}
+	}
+	s.staysJWT(token)
+}
+
+// staysJWT: a kubeconfig that stays, of whoever has an ID token and nothing else.
+func (s structured) staysJWT(token string) {
+	t := s.t
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "config")
+	if out, err := s.jobRuns(t, token, nil, "kubeconfig", "--cluster", lab.ClusterName, "--jwt", "--role", "gitlab-deployer", "--kubeconfig", file); err != nil {
+		t.Fatal(out, err)
+	}
+	kubectl := func(env map[string]string) (string, error) {
+		env["KUBECONFIG"] = file
+		return s.Run(t.Context(), env, filepath.Join(s.Dir, "bin", "kubectl"), "get", "configmap", "made", "-n", "production", "-o", "name")
+	}
+	if out, err := kubectl(map[string]string{"MAYFLY_ID_TOKEN": token}); err != nil || !strings.Contains(out, "configmap/made") {
+		t.Errorf("with the ID token: %s, %v", out, err)
+	}
+	feature := s.token(t, labgitlab.PipelineRequest{Project: project, Ref: "feature-1", RefType: "branch"})
+	for want, env := range map[string]map[string]string{"there is no ID token": {}, "Not authorized": {"MAYFLY_ID_TOKEN": feature}} {
+		if out, err := kubectl(env); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("want %q: %s, %v", want, out, err)
+		}
+	}
+	raw, err := os.ReadFile(file)
+	if err != nil || strings.Contains(string(raw), token) {
+		t.Errorf("%v\n%s", err, raw)
 	}
 }
