@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -104,11 +103,11 @@ func (x *execution) run(ctx context.Context, argv []string) error {
 	if ctx.Err() != nil {
 		return errors.New("asked to end before the command was started")
 	}
-	_, token, _, err := x.token.find()
+	_, token, where, err := x.token.find()
 	if err != nil {
 		return err
 	}
-	return child{argv, environment(os.Environ(), x.hidden(token), env)}.run(x.app, caught)
+	return child{argv, environment(os.Environ(), x.hidden(token, where), env)}.run(x.app, caught)
 }
 
 // checkCluster refuses what goes with a cluster where there is none.
@@ -193,9 +192,9 @@ var removedVariables = []string{
 // for what Mayfly answers, or none.
 var otherServers = []string{"AWS_ENDPOINT_URL_IAM", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL_EKS", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"}
 
-// hidden are the variables that a child does not see: those that hold the ID
+// hidden are the variables that a child does not see: those that lead to the ID
 // token, whatever their name, and those that lead to other credentials.
-func (x *execution) hidden(token string) func(name, value string) bool {
+func (x *execution) hidden(token, where string) func(name, value string) bool {
 	list := removedVariables
 	if x.realAWS() {
 		list = append(slices.Clone(list), "MAYFLY_SERVER")
@@ -203,7 +202,7 @@ func (x *execution) hidden(token string) func(name, value string) bool {
 		list = append(slices.Clone(list), otherServers...)
 	}
 	return func(name, value string) bool {
-		return strings.Contains(value, token) || slices.ContainsFunc(list, func(removed string) bool { return sameVariable(removed, name) })
+		return leadsToToken(value, token, where) || slices.ContainsFunc(list, func(removed string) bool { return sameVariable(removed, name) })
 	}
 }
 

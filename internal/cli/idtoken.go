@@ -124,6 +124,12 @@ func (t *idToken) person() (token jwt.Unverified, text, where string, err error)
 	return token, s.IDToken, "the sign-in", nil
 }
 
+// leadsToToken reports whether a variable's value holds a token, or is the name of
+// the file where it was found.
+func leadsToToken(value, token, where string) bool {
+	return strings.Contains(value, token) || value == where
+}
+
 func (t *idToken) fits(u jwt.Unverified) bool {
 	return t.audience == "" || slices.Contains(audienceOf(u), t.audience)
 }

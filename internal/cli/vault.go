@@ -95,6 +95,7 @@ func (v *vaultLogin) open(ctx context.Context) (*vaultSession, error) {
 	if err != nil {
 		return nil, err
 	}
+	hideMemory()
 	s, err := c.Login(ctx, firstOf(v.path, os.Getenv("VAULT_AUTH_PATH"), "jwt"), firstOf(v.role, os.Getenv("VAULT_ROLE"), os.Getenv("VAULT_AUTH_ROLE")), p.jwt)
 	if err != nil {
 		return nil, p.explain(err)

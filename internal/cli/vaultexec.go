@@ -171,10 +171,9 @@ func (v *vaultExec) run(ctx context.Context, argv []string) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("%s was not run: %w", argv[0], err)
 	}
-	given := func(name, value string) bool {
-		return name == v.session.proof.where || value == v.session.proof.idToken
-	}
-	return child{argv: argv, env: environment(os.Environ(), given, set)}.run(v.app, caught)
+	proof := v.session.proof
+	leads := func(_, value string) bool { return leadsToToken(value, proof.idToken, proof.where) }
+	return child{argv: argv, env: environment(os.Environ(), leads, set)}.run(v.app, caught)
 }
 
 // remove removes a private directory, or says what stays behind.
