@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // Exit statuses of a program that was not run (POSIX shell, "Exit Status for
@@ -57,6 +58,7 @@ func lookupVariable(set map[string]string, name string) (string, bool) {
 // release is called. Call it before making what must not be left behind. One that
 // we were started to ignore (nohup) stays ignored.
 func catchSignals() (caught <-chan os.Signal, release func()) {
+	unpipe := outlivePipes()
 	c := make(chan os.Signal, 16)
 	var list []os.Signal
 	for _, s := range passedSignals {
@@ -67,7 +69,18 @@ func catchSignals() (caught <-chan os.Signal, release func()) {
 	if len(list) > 0 { // none would mean all
 		signal.Notify(c, list...)
 	}
-	return c, func() { signal.Stop(c) }
+	return c, func() { signal.Stop(c); unpipe() }
+}
+
+// outlivePipes keeps us alive where nobody reads what we say any more (2>&1 | head),
+// until release is called: a pipe's end would end us before we have removed or
+// revoked what must not be left behind. What is written then is an error.
+func outlivePipes() (release func()) {
+	c := make(chan os.Signal, 1) // nobody reads it
+	if !signal.Ignored(syscall.SIGPIPE) {
+		signal.Notify(c, syscall.SIGPIPE)
+	}
+	return func() { signal.Stop(c) }
 }
 
 // run runs the child and waits for its end. Its own exit status comes back as a

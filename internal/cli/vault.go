@@ -96,6 +96,7 @@ func (v *vaultLogin) open(ctx context.Context) (*vaultSession, error) {
 		return nil, err
 	}
 	hideMemory()
+	outlivePipes() // for good: the token is revoked last
 	s, err := c.Login(ctx, firstOf(v.path, os.Getenv("VAULT_AUTH_PATH"), "jwt"), firstOf(v.role, os.Getenv("VAULT_ROLE"), os.Getenv("VAULT_AUTH_ROLE")), p.jwt)
 	if err != nil {
 		return nil, p.explain(err)
