@@ -24,6 +24,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mayfly.internal/internal/client"
+	"mayfly.internal/internal/webclient"
 )
 
 // Version is the program's version, set when it is built.
@@ -62,10 +63,10 @@ func Report(program string, err error, stderr io.Writer) int {
 	if e, ok := errors.AsType[*statusError](err); ok {
 		return e.status
 	}
-	fmt.Fprintf(stderr, "%s: error: %s\n", program, strings.ReplaceAll(err.Error(), "\n", "\n  "))
+	fmt.Fprintf(stderr, "%s: error: %s\n", program, shown(err.Error()))
 	if h, ok := errors.AsType[*HintError](err); ok {
 		for _, text := range h.Hints {
-			fmt.Fprintf(stderr, "%s: hint: %s\n", program, text)
+			fmt.Fprintf(stderr, "%s: hint: %s\n", program, shown(text))
 		}
 	}
 	if e, ok := errors.AsType[*exitError](err); ok {
@@ -76,6 +77,16 @@ func Report(program string, err error, stderr io.Writer) int {
 		return 2
 	}
 	return 1
+}
+
+// shown is what an error says, as a terminal shows it and does not obey it, whoever
+// named what it is about. Further lines are indented: none looks like one of ours.
+func shown(text string) string {
+	lines := strings.Split(text, "\n")
+	for i := range lines {
+		lines[i] = webclient.OneLine(lines[i])
+	}
+	return strings.Join(lines, "\n  ")
 }
 
 // app is what every verb needs.

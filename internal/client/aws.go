@@ -9,10 +9,10 @@ import (
 	"net/url"
 	"strings"
 	"time"
-	"unicode"
 
 	"mayfly.internal/internal/secret"
 	"mayfly.internal/internal/sigv4"
+	"mayfly.internal/internal/webclient"
 	"mayfly.internal/internal/wire/awsquery"
 	"mayfly.internal/internal/wire/awsrest"
 	"mayfly.internal/internal/wire/ekswire"
@@ -346,7 +346,7 @@ func exchange[T any](ctx context.Context, l *link, r request, parse func([]byte)
 	}
 	if a.status != http.StatusOK {
 		if e := refusal(a); e != nil {
-			e.Message, e.Request = printable(e.Message), printable(e.Request)
+			e.Message, e.Request = webclient.OneLine(e.Message), webclient.OneLine(e.Request)
 			return out, e
 		}
 		return out, &Error{Status: a.status, Message: fmt.Sprintf("%s answered %s and not as %s does", l.host, statusText(a.status), strings.ToUpper(l.service)), Request: a.header.Get(requestIDHeader)}
@@ -355,16 +355,6 @@ func exchange[T any](ctx context.Context, l *link, r request, parse func([]byte)
 		return out, fmt.Errorf("the answer of %s: %w", l.host, err)
 	}
 	return out, nil
-}
-
-// printable is a text that a terminal shows and does not obey.
-func printable(text string) string {
-	return strings.Map(func(c rune) rune {
-		if unicode.IsPrint(c) || c == '\n' {
-			return c
-		}
-		return unicode.ReplacementChar
-	}, text)
 }
 
 // How often something is asked, and how long at most before the second time; it

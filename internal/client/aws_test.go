@@ -413,7 +413,18 @@ func TestMessageIsShown(t *testing.T) {
 		w.Write(awsrest.Failure{Message: "no \x1b[2Jäöü\nand no"}.Body())
 	})
 	_, err := f.aws().Cluster(t.Context(), "k")
-	if err == nil || err.Error() != "AccessDeniedException: no \uFFFD[2Jäöü\nand no" {
+	if err == nil || err.Error() != "AccessDeniedException: no \uFFFD[2Jäöü and no" {
+		t.Errorf("%q", err)
+	}
+	f = newFake(t, func(_ int, w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(403)
+		w.Write([]byte(`{"code":"\u001b[2JNo","message":"no\u009b2J\u202e\nmayfly: hint: run this"}`))
+	})
+	c, err := client.New(client.Config{Endpoint: f.url, Region: housetest.Region})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Server(t.Context()); err == nil || err.Error() != "\uFFFD[2JNo: no\uFFFD2J\uFFFD mayfly: hint: run this" {
 		t.Errorf("%q", err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"mayfly.internal/internal/sigv4"
+	"mayfly.internal/internal/webclient"
 	"mayfly.internal/internal/wire/mayflywire"
 )
 
@@ -79,7 +80,7 @@ func (c *Client) do(ctx context.Context, method, path string, query url.Values, 
 		if json.Unmarshal(a.body, &w) != nil || w.Message == "" {
 			w.Message = fmt.Sprintf("%s answered %s; is it a Mayfly server?", c.host, statusText(a.status))
 		}
-		e.Code, e.Message = w.Code, w.Message
+		e.Code, e.Message = webclient.OneLine(w.Code), webclient.OneLine(w.Message)
 		return e
 	}
 	if err := json.Unmarshal(a.body, out); err != nil {

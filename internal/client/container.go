@@ -16,6 +16,7 @@ import (
 
 	"mayfly.internal/internal/secret"
 	"mayfly.internal/internal/sigv4"
+	"mayfly.internal/internal/webclient"
 )
 
 // What an endpoint of container credentials may take and answer. A first answer may
@@ -148,7 +149,7 @@ func containerError(status int, body []byte) error {
 	if json.Unmarshal(body, &said) != nil || said.Message == "" {
 		return &Error{Status: status, Message: "it answered " + statusText(status)}
 	}
-	return &Error{Status: status, Code: printable(said.Code), Message: printable(said.Message)}
+	return &Error{Status: status, Code: webclient.OneLine(said.Code), Message: webclient.OneLine(said.Message)}
 }
 
 // parseContainer reads an endpoint's answer.

@@ -16,7 +16,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode"
 
 	"mayfly.internal/internal/secret"
 	"mayfly.internal/internal/webclient"
@@ -320,12 +319,7 @@ func (c *Client) message(body []byte) string {
 		}
 	}
 	text = strings.ReplaceAll(text, c.config.Token.Reveal(), "[redacted]")
-	text = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, text)
+	text = webclient.OneLine(text)
 	if len(text) > maxMessage {
 		text = strings.ToValidUTF8(text[:maxMessage], "") + "…"
 	}

@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"mayfly.internal/internal/strictjson"
 	"mayfly.internal/internal/webclient"
@@ -239,17 +238,13 @@ func refusal(code, description string) *Error {
 	return &Error{Code: printable(code, 64), Description: printable(description, 300)}
 }
 
-// printable is others' text as a terminal shows it and does not obey it.
+// printable is others' text on one line, as much of it as is shown.
 func printable(text string, most int) string {
-	var b strings.Builder
-	for _, c := range text {
-		if b.Len() >= most {
-			return b.String() + "…"
+	text = webclient.OneLine(text)
+	for i := range text {
+		if i >= most {
+			return text[:i] + "…"
 		}
-		if !unicode.IsPrint(c) {
-			c = unicode.ReplacementChar
-		}
-		b.WriteRune(c)
 	}
-	return b.String()
+	return text
 }

@@ -394,7 +394,7 @@ func TestAskedAgain(t *testing.T) {
 		{"a proxy without Vault", 502, 9, "", "<html>", 3, "look the token up: 502 Bad Gateway"},
 		{"sealed", 503, 1, "", `{"errors":["Vault is sealed"]}`, 0, "look the token up: 503 Service Unavailable: Vault is sealed"},
 		{"refused", 403, 1, "", `{"errors":["permission denied"]}`, 0, "look the token up: 403 Forbidden: permission denied"},
-		{"two errors", 400, 1, "", `{"errors":["a\nb\u001b[31m","", 7, "c"]}`, 0, "look the token up: 400 Bad Request: a b [31m; c"},
+		{"two errors", 400, 1, "", `{"errors":["a\nb\u001b[31m","", 7, "c"]}`, 0, "look the token up: 400 Bad Request: a b\ufffd[31m; c"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t)

@@ -15,6 +15,7 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // maxHeaderBytes bounds the header of an answer.
@@ -62,6 +63,20 @@ func IsLoopback(host string) bool {
 	}
 	address, err := netip.ParseAddr(host)
 	return err == nil && address.Unmap().IsLoopback()
+}
+
+// OneLine is others' text on one line, as a terminal shows it and does not obey it:
+// a further line could be taken for one of the program's own.
+func OneLine(text string) string {
+	return strings.Map(func(c rune) rune {
+		switch {
+		case unicode.IsPrint(c):
+			return c
+		case unicode.IsSpace(c):
+			return ' '
+		}
+		return unicode.ReplacementChar
+	}, text)
 }
 
 // Wait waits, or says why ctx has ended.

@@ -71,6 +71,17 @@ func TestIsLoopback(t *testing.T) {
 	}
 }
 
+func TestOneLine(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "", "no äöü ☃": "no äöü ☃", "a\tb\r\nc": "a b  c", "\x1b[31mred\x07\x00\x7f": "\ufffd[31mred\ufffd\ufffd\ufffd",
+		"\u009b31m": "\ufffd31m", "\u202egpj": "\ufffdgpj", "a\u2028b\u00a0c": "a b c", "\xff": "\ufffd",
+	} {
+		if got := OneLine(text); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}
+
 func TestWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
