@@ -62,6 +62,8 @@ func TestCorpus(t *testing.T) {
 				if verdict := corpusCase(t, part["options"], mended, facts).verdict(t); !strings.HasPrefix(verdict, "proven\n") {
 					t.Errorf("mended, it is %s", verdict)
 				}
+			} else if strings.HasPrefix(got, "refuted\n") && part["not-mended"] == "" {
+				t.Error("it is neither mended nor said why nothing mends it")
 			}
 			expectCase(t, file, a, got)
 		})
