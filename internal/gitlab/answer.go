@@ -114,6 +114,15 @@ func text(v string) (string, error) {
 	return v, nil
 }
 
+func texts(all []string) ([]string, error) {
+	for _, v := range all {
+		if _, err := text(v); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
 type metadataAnswer struct {
 	Version    said[string] `json:"version"`
 	Enterprise said[truth]  `json:"enterprise"`
@@ -151,25 +160,23 @@ type projectAnswer struct {
 		Kind     said[string] `json:"kind"`
 		FullPath string       `json:"full_path"`
 	} `json:"namespace"`
-	DefaultBranch said[string] `json:"default_branch"`
-	Visibility    said[string] `json:"visibility"`
-	Archived      said[truth]  `json:"archived"`
-	EmptyRepo     said[truth]  `json:"empty_repo"`
-	ForkedFrom    said[struct {
-		Path string `json:"path_with_namespace"`
-	}] `json:"forked_from_project"`
-	SubComponents                said[[]string] `json:"ci_id_token_sub_claim_components"`
-	ProtectMergeRequestPipelines said[truth]    `json:"protect_merge_request_pipelines"`
-	ForkPipelinesInParent        said[truth]    `json:"ci_allow_fork_pipelines_to_run_in_parent_project"`
-	PipelineVariables            said[string]   `json:"ci_pipeline_variables_minimum_override_role"`
-	JobTokenMayPush              said[truth]    `json:"ci_push_repository_for_job_token_allowed"`
-	ConfigPath                   said[string]   `json:"ci_config_path"`
-	Mirror                       said[truth]    `json:"mirror"`
-	MirrorTriggers               said[truth]    `json:"mirror_trigger_builds"`
-	MergeMethod                  said[string]   `json:"merge_method"`
-	MergeNeedsPipeline           said[truth]    `json:"only_allow_merge_if_pipeline_succeeds"`
-	MergeOnSkipped               said[truth]    `json:"allow_merge_on_skipped_pipeline"`
-	MergeNeedsDiscussions        said[truth]    `json:"only_allow_merge_if_all_discussions_are_resolved"`
+	DefaultBranch                said[string]     `json:"default_branch"`
+	Visibility                   said[string]     `json:"visibility"`
+	Archived                     said[truth]      `json:"archived"`
+	EmptyRepo                    said[truth]      `json:"empty_repo"`
+	ForkedFrom                   said[pathAnswer] `json:"forked_from_project"`
+	SubComponents                said[[]string]   `json:"ci_id_token_sub_claim_components"`
+	ProtectMergeRequestPipelines said[truth]      `json:"protect_merge_request_pipelines"`
+	ForkPipelinesInParent        said[truth]      `json:"ci_allow_fork_pipelines_to_run_in_parent_project"`
+	PipelineVariables            said[string]     `json:"ci_pipeline_variables_minimum_override_role"`
+	JobTokenMayPush              said[truth]      `json:"ci_push_repository_for_job_token_allowed"`
+	ConfigPath                   said[string]     `json:"ci_config_path"`
+	Mirror                       said[truth]      `json:"mirror"`
+	MirrorTriggers               said[truth]      `json:"mirror_trigger_builds"`
+	MergeMethod                  said[string]     `json:"merge_method"`
+	MergeNeedsPipeline           said[truth]      `json:"only_allow_merge_if_pipeline_succeeds"`
+	MergeOnSkipped               said[truth]      `json:"allow_merge_on_skipped_pipeline"`
+	MergeNeedsDiscussions        said[truth]      `json:"only_allow_merge_if_all_discussions_are_resolved"`
 }
 
 func overrideRole(name string) (guard.Level, error) {
@@ -193,7 +200,7 @@ func (a *projectAnswer) put(p *guard.Project, s guard.Source) {
 	p.Visibility = factOf(a.Visibility, call, "visibility", word("private", "internal", "public")).From(s)
 	p.Archived = factOf(a.Archived, call, "archived", plain).From(s)
 	p.EmptyRepo = factOf(a.EmptyRepo, call, "empty_repo", plain).From(s)
-	p.SubComponents = factOf(a.SubComponents, call, "ci_id_token_sub_claim_components", same).From(s)
+	p.SubComponents = factOf(a.SubComponents, call, "ci_id_token_sub_claim_components", texts).From(s)
 	p.ProtectMergeRequestPipelines = factOf(a.ProtectMergeRequestPipelines, call, "protect_merge_request_pipelines", plain).From(s)
 	p.ForkPipelinesInParent = factOf(a.ForkPipelinesInParent, call, "ci_allow_fork_pipelines_to_run_in_parent_project", plain).From(s)
 	p.PipelineVariables = factOf(a.PipelineVariables, call, "ci_pipeline_variables_minimum_override_role", overrideRole).From(s)
@@ -213,8 +220,8 @@ func (a *projectAnswer) put(p *guard.Project, s guard.Source) {
 	}
 	p.ConfigPath = factOf(a.ConfigPath, call, "ci_config_path", text).From(s)
 	p.ForkedFrom = guard.Unknown[string](call + " shows no forked_from_project: it is no fork, or its parent is hidden from this token").From(s)
-	if a.ForkedFrom.there && !a.ForkedFrom.null && a.ForkedFrom.err == nil && a.ForkedFrom.value.Path != "" {
-		p.ForkedFrom = guard.Known(a.ForkedFrom.value.Path).From(s)
+	if parent, err := a.ForkedFrom.or(pathAnswer{}); err != nil || parent.Path != "" {
+		p.ForkedFrom = factOf(a.ForkedFrom, call, "forked_from_project", pathAnswer.path).From(s)
 	}
 }
 
@@ -629,10 +636,8 @@ func (a tokenAnswer) token() (guard.AccessToken, error) {
 	if err != nil {
 		return guard.AccessToken{}, fmt.Errorf("expires_at: %w", err)
 	}
-	for _, s := range a.Scopes {
-		if s == "" {
-			return guard.AccessToken{}, errors.New("a scope is empty")
-		}
+	if _, err := texts(a.Scopes); err != nil {
+		return guard.AccessToken{}, fmt.Errorf("scopes: %w", err)
 	}
 	return guard.AccessToken{ID: a.ID, User: max(a.User, 0), Level: level, Scopes: a.Scopes, Expires: time.Time(expires)}, positive(a.ID)
 }

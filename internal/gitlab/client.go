@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"mayfly.internal/internal/secret"
 	"mayfly.internal/internal/webclient"
@@ -241,20 +242,28 @@ func (c *Client) attempt(ctx context.Context, call, method, path string, query u
 		err = u.Err // it names the URL, which nobody needs
 	}
 	if err != nil {
-		return answer{}, fmt.Errorf("%s: ask %s: %w", call, c.base.Host, err)
+		return answer{}, fmt.Errorf("%s: ask %s: %w", call, c.base.Host, slow(err))
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	after := c.heed(resp)
 	switch {
 	case err != nil:
-		return answer{}, fmt.Errorf("%s: read the answer of %s: %w", call, c.base.Host, err)
+		return answer{}, fmt.Errorf("%s: read the answer of %s: %w", call, c.base.Host, slow(err))
 	case len(body) > maxAnswer:
 		return answer{}, &sizeError{call}
 	case resp.StatusCode != http.StatusOK && !(method == http.MethodPost && resp.StatusCode == http.StatusCreated):
 		return answer{}, &Error{Call: call, Status: resp.StatusCode, Message: c.message(body), after: after}
 	}
 	return answer{body, resp.Header}, nil
+}
+
+// slow says of an attempt that took too long how long that is.
+func slow(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("it takes longer than %s", requestTimeout)
+	}
+	return err
 }
 
 // heed reads how long to wait after a 429, which is this request's matter alone:
@@ -332,10 +341,19 @@ func get[T any](ctx context.Context, c *Client, path string) (out T, err error) 
 	if err != nil {
 		return out, err
 	}
-	if err := json.Unmarshal(a.body, &out); err != nil {
+	if err := decode(a.body, &out); err != nil {
 		return *new(T), garbage("GET "+path, err)
 	}
 	return out, nil
+}
+
+// decode reads JSON. Bytes that are no UTF-8 would be read as other names than
+// GitLab means.
+func decode(body []byte, to any) error {
+	if !utf8.Valid(body) {
+		return errors.New("it is not UTF-8")
+	}
+	return json.Unmarshal(body, to)
 }
 
 // GarbageError is an answer that is not what GitLab documents. What it holds is
@@ -351,7 +369,7 @@ func (e *GarbageError) Error() string {
 
 func garbage(call string, err error) error {
 	if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return &GarbageError{call, fmt.Sprintf("%s is a %s", cmp.Or(t.Field, "it"), t.Value)}
+		return &GarbageError{call, fmt.Sprintf("%s is of the kind %s", cmp.Or(t.Field, "it"), t.Value)}
 	}
 	if _, ok := errors.AsType[*json.SyntaxError](err); ok || errors.Is(err, io.ErrUnexpectedEOF) {
 		return &GarbageError{call, "it is not JSON"}
@@ -375,7 +393,7 @@ func pages[T any](ctx context.Context, c *Client, path string, query url.Values)
 			return nil, err
 		}
 		var page []T
-		if err := json.Unmarshal(a.body, &page); err != nil {
+		if err := decode(a.body, &page); err != nil {
 			return nil, garbage("GET "+path, err)
 		}
 		if page == nil {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -159,6 +160,24 @@ func TestCancel(t *testing.T) {
 	}
 }
 
+// An answer that drips is given up, and said so.
+func TestSlow(t *testing.T) {
+	f := newFake(t)
+	done := make(chan struct{})
+	f.does("/user", func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w, "[")
+		w.(http.Flusher).Flush()
+		<-done
+	})
+	c := f.client()
+	c.http.Timeout = 50 * time.Millisecond
+	_, err := get[struct{}](t.Context(), c, "/user")
+	close(done)
+	if err == nil || !strings.HasSuffix(err.Error(), ": it takes longer than 30s") || f.asked("/user") != maxAttempts {
+		t.Errorf("%v after %d attempts", err, f.asked("/user"))
+	}
+}
+
 // The token goes to the one host, and into no error.
 func TestTokenStays(t *testing.T) {
 	var elsewhere []string
@@ -274,7 +293,8 @@ func TestPages(t *testing.T) {
 			w.Header().Set("X-Next-Page", strconv.Itoa(n+1))
 			status(200, list(n, 1))(w, r)
 		}, 0, "GET /user: the list has more than 50000 entries"},
-		{"no list", status(200, `{"message":"hello"}`), 0, "GET /user: the answer is not understood: it is a object"},
+		{"no list", status(200, `{"message":"hello"}`), 0, "GET /user: the answer is not understood: it is of the kind object"},
+		{"not UTF-8", status(200, "[{\"name\":\"caf\xe9\"}]"), 0, "GET /user: the answer is not understood: it is not UTF-8"},
 		{"null", status(200, `null`), 0, "GET /user: the answer is not understood: it is no list"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

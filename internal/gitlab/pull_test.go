@@ -35,6 +35,25 @@ func (f *fake) encode(t *testing.T, facts *guard.Facts) string {
 	return strings.ReplaceAll(string(out), f.URL, "https://gitlab.example.com")
 }
 
+// What GitLab could never mean is unknown, and the file is read again.
+func TestPullOfNonsense(t *testing.T) {
+	f := newFake(t)
+	f.does("/projects/diaspora%2Fdiaspora-project-site", status(200, `{"id":3,"path_with_namespace":"diaspora/diaspora-project-site",
+		"forked_from_project":{"path_with_namespace":"x/y\n"},"ci_id_token_sub_claim_components":["project_path",""]}`))
+	facts, err := f.pull(t, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.encode(t, facts)
+	p := facts.Projects[0]
+	if got, want := p.ForkedFrom.Why(), `GET /projects/diaspora%2Fdiaspora-project-site: forked_from_project: "x/y\n" is no path`; got != want {
+		t.Errorf("forked from: %s", got)
+	}
+	if got, want := p.SubComponents.Why(), `GET /projects/diaspora%2Fdiaspora-project-site: ci_id_token_sub_claim_components: it is empty`; got != want {
+		t.Errorf("sub: %s", got)
+	}
+}
+
 // GitLab's published samples, and the facts they mean.
 func TestPull(t *testing.T) {
 	f := newFake(t)
