@@ -78,7 +78,7 @@ func (l *linting) run(files []string) error {
 			bad = bad || r.Severity >= lint.Warning
 			out = append(out, remarkJSON{file, r.Line, r.Column, r.Severity.String(), r.Rule, r.Statement, r.Message, r.Fix})
 			issues = append(issues, issue{rule: r.Rule, level: map[lint.Severity]string{lint.Error: "error", lint.Warning: "warning", lint.Hint: "note"}[r.Severity],
-				message: r.Message + ". Fix: " + r.Fix, file: file, line: r.Line, identity: r.Rule + "\x00" + r.Statement + "\x00" + r.Message})
+				message: r.Message + ". Fix: " + r.Fix, file: reportPath(file), line: r.Line, identity: r.Rule + "\x00" + r.Statement + "\x00" + r.Message})
 		}
 	}
 	if err := l.report(out, issues); err != nil {

@@ -259,7 +259,11 @@ func issuesOf(reports []proved) []issue {
 }
 
 func issueOf(r proved, s prove.StatementReport, f prove.Finding) issue {
-	one := issue{rule: firstOf(string(f.Guard), "unknown"), level: "error", file: firstOf(r.role.file, "roles/"+r.role.name), line: s.Line,
+	file := "roles/" + r.role.name
+	if r.role.file != "" {
+		file = reportPath(r.role.file)
+	}
+	one := issue{rule: firstOf(string(f.Guard), "unknown"), level: "error", file: file, line: s.Line,
 		message: r.role.name + ", " + s.Name + ": " + strings.Join(f.Walk, " → ")}
 	if f.Verdict == prove.Unknown {
 		one.level = "warning"

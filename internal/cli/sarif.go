@@ -1,6 +1,34 @@
 package cli
 
-import "slices"
+import (
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// reportPath is a file as reports name it, however it was named: from the
+// repository's root, where a pipeline says which that is, else from here.
+// (GitLab, "Code Quality report format": location.path.)
+func reportPath(file string) string {
+	if file == "-" {
+		return file
+	}
+	root := os.Getenv("CI_PROJECT_DIR")
+	if !filepath.IsAbs(root) {
+		root, _ = os.Getwd()
+	}
+	whole, err := filepath.Abs(file)
+	if err != nil {
+		return file
+	}
+	below, err := filepath.Rel(root, whole)
+	if err != nil || below == ".." || strings.HasPrefix(below, ".."+string(filepath.Separator)) {
+		return filepath.ToSlash(whole)
+	}
+	return filepath.ToSlash(below)
+}
 
 // The shapes of SARIF 2.1.0 (OASIS) that are written here.
 type (
@@ -57,7 +85,7 @@ func sarifOf(issues []issue) sarifLog {
 			run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, sarifRule{i.rule})
 		}
 		run.Results = append(run.Results, sarifResult{RuleID: i.rule, Level: i.level, Message: sarifText{plain(i.message)},
-			Locations:    []sarifLocation{{sarifPhysical{sarifArtifact{i.file}, sarifRegion{i.line}}}},
+			Locations:    []sarifLocation{{sarifPhysical{sarifArtifact{(&url.URL{Path: i.file}).String()}, sarifRegion{i.line}}}},
 			Fingerprints: map[string]string{"mayfly/v1": i.fingerprint()}})
 	}
 	return sarifLog{Schema: "https://json.schemastore.org/sarif-2.1.0.json", Version: "2.1.0", Runs: []sarifRun{run}}
