@@ -205,17 +205,3 @@ renew it.`,
 	cmd.Flags().BoolVar(&rbac, "rbac", false, "print only the Role that lets Mayfly read aws-auth where its authorizer is not used")
 	return cmd
 }
-
-// replaceFile writes a private file whole or not at all.
-func replaceFile(path, text string) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*") // 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // fails once it is renamed, as it should
-	_, err = f.WriteString(text)
-	if err := errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
-}

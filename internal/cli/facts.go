@@ -61,6 +61,11 @@ the file holds all that could be read.
 					return &usageError{fmt.Errorf("%q is no full path of a project or group, such as my_group/my-fancy_project", path)}
 				}
 			}
+			if out != "" && out != "-" {
+				if err := mayReplace(out); err != nil {
+					return fmt.Errorf("the facts: %w", err)
+				}
+			}
 			c, err := g.client(cmd.Context(), a)
 			if err != nil {
 				return err

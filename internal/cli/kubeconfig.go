@@ -229,25 +229,6 @@ func hasCluster(text []byte, name string) bool {
 	})
 }
 
-// rewrite replaces a file whole or not at all; a new one is private, and so is a
-// directory that it needs. A link stays one.
-func rewrite(path string, text []byte) error {
-	if to, err := filepath.EvalSymlinks(path); err == nil {
-		path = to
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	mode := fs.FileMode(0o600)
-	if was, err := os.Stat(path); err == nil {
-		mode = was.Mode().Perm()
-	}
-	if err := replaceFile(path, string(text)); err != nil {
-		return err
-	}
-	return os.Chmod(path, mode)
-}
-
 // kubeEntries are what a kubeconfig is told of a cluster, the names as aws eks
 // update-kubeconfig gives them.
 type kubeEntries struct {

@@ -3,7 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -66,6 +66,9 @@ func (l *linting) run(files []string) error {
 	} else if l.fix {
 		return &usageError{errors.New("--fix needs --facts, which know the ids")}
 	}
+	if l.fix && slices.Contains(files, "-") {
+		return &usageError{errors.New("--fix writes into a file, not standard input")}
+	}
 	var issues []issue
 	out := []remarkJSON{}
 	bad := false
@@ -106,28 +109,13 @@ func (l *linting) file(file string, options lint.Options) ([]lint.Remark, error)
 			fmt.Fprintf(l.stderr, "mayfly: %s: %s\n", file, plain(text))
 		}
 		if fixed != doc {
-			if err := l.write(file, fixed.Text()); err != nil {
+			if err := rewrite(file, fixed.Text()); err != nil {
 				return nil, err
 			}
 			doc = fixed
 		}
 	}
 	return lint.Check(doc, options), nil
-}
-
-// write puts a policy in the place of its file, with the mode that had.
-func (l *linting) write(file string, text []byte) error {
-	if file == "-" {
-		return &usageError{errors.New("--fix writes into a file, not standard input")}
-	}
-	info, err := os.Stat(file)
-	if err != nil {
-		return err
-	}
-	if err := replaceFile(file, string(text)); err != nil {
-		return err
-	}
-	return os.Chmod(file, info.Mode().Perm())
 }
 
 type remarkJSON struct {
