@@ -3,6 +3,9 @@ package cli
 import (
 	"bytes"
 	"errors"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -25,6 +28,28 @@ func TestReport(t *testing.T) {
 		var said bytes.Buffer
 		if status := Report("mayfly", tt.err, &said); status != tt.status || said.String() != tt.want {
 			t.Errorf("%s: %d, %q", name, status, said.String())
+		}
+	}
+}
+
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
+
+// Where the output cannot be written, nothing was said, and no command ends as if it
+// was.
+func TestOutputThatFails(t *testing.T) {
+	trust := filepath.Join(t.TempDir(), "trust.json")
+	policy := `{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Federated": "arn:aws:iam::111122223333:oidc-provider/gitlab.com"},
+		"Action": "sts:AssumeRoleWithWebIdentity", "Condition": {"StringLike": {"gitlab.com:sub": "project_path:acme/web:ref_type:branch:ref:*"}}}]}`
+	if err := os.WriteFile(trust, []byte(policy), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"diff", trust, trust}, {"diff", trust, trust, "-o", "json"}, {"who-can", "--policy", trust}, {"lint", trust},
+		{"prove", "--policy", trust}, {"prove", "--policy", trust, "-o", "sarif"}} {
+		var said strings.Builder
+		if status := Main(t.Context(), args, strings.NewReader(""), full{}, &said); status != 1 || !strings.HasPrefix(said.String(), "mayfly: error: ") || !strings.HasSuffix(said.String(), "no space left on device\n") {
+			t.Errorf("%v ends with %d: %s", args, status, said.String())
 		}
 	}
 }
