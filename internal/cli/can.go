@@ -81,6 +81,9 @@ func (c *can) ask(ctx context.Context) (mayflywire.TrustExplanation, error) {
 		if payload, err = strictjson.Parse(data); err != nil || payload.Kind() != strictjson.Object {
 			return mayflywire.TrustExplanation{}, fmt.Errorf("the claims: %s holds no JSON object with distinct names", c.claims)
 		}
+		if iss, _ := payload.Get("iss").Text(); iss == "" && c.policy == "" {
+			return mayflywire.TrustExplanation{}, fmt.Errorf("the claims: %s has no iss, and nobody knows whose token it would be", c.claims)
+		}
 		in.Claims = string(data)
 	} else {
 		token, text, where, err := c.token.find()

@@ -22,6 +22,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"mayfly.internal/internal/client"
 	"mayfly.internal/internal/webclient"
@@ -157,7 +158,7 @@ some.`}
 		if !slices.Contains(known, a.output) {
 			return &usageError{fmt.Errorf("-o %s: %s are known", a.output, inWords(known))}
 		}
-		return nil
+		return noneEmpty(cmd)
 	}
 	for _, g := range []struct {
 		id, title string
@@ -165,7 +166,7 @@ some.`}
 	}{
 		{"job", "In a job:", []*cobra.Command{newExec(a), newKubeToken(a), newKubeconfig(a), newCredentials(a), newVault(a), newWhoami(a), newDoctor(a)}},
 		{"person", "As a person:", []*cobra.Command{newLogin(a), newLogout(a)}},
-		{"trust", "Who is trusted:", []*cobra.Command{newProve(a), newWhoCan(a), newCan(a), newDiff(a), newLint(a), newFacts(a), newOnboard(a)}},
+		{groupTrust, "Who is trusted:", []*cobra.Command{newProve(a), newWhoCan(a), newCan(a), newDiff(a), newLint(a), newFacts(a), newOnboard(a)}},
 		{"server", "The server:", []*cobra.Command{newCluster(a), newAccessPolicy(a), newAudit(a), newDenials(a), newAttack(a)}},
 	} {
 		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
@@ -176,6 +177,32 @@ some.`}
 	}
 	return root
 }
+
+// noneEmpty refuses, of a verb about trust, a flag that is given and holds nothing:
+// in a pipeline that is a variable nobody has set, and without it the question would
+// be another one.
+func noneEmpty(cmd *cobra.Command) (err error) {
+	verb := cmd
+	for verb.HasParent() && verb.Parent().HasParent() {
+		verb = verb.Parent()
+	}
+	if verb.GroupID != groupTrust {
+		return nil
+	}
+	cmd.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
+		values := []string{f.Value.String()}
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			values = list.GetSlice()
+		}
+		if f.Changed && (len(values) == 0 || slices.Contains(values, "")) {
+			err = &usageError{fmt.Errorf("--%s is empty", f.Name)}
+		}
+	})
+	return err
+}
+
+// groupTrust is the group of the verbs about trust.
+const groupTrust = "trust"
 
 // outputFormats is the annotation of a command that has other output formats than
 // text and json.

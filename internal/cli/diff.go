@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -22,6 +23,9 @@ every token is thought possible.
 Exit status: 0 nobody new gets in, 1 somebody does, 3 unknown, 2 a wrong call.`,
 		Example: "  mayfly diff old-trust.json new-trust.json",
 		RunE: func(_ *cobra.Command, args []string) error {
+			if err := checkIssuers(gitlabs); err != nil {
+				return err
+			}
 			old, err := a.trustFile(args[0])
 			if err != nil {
 				return err
@@ -52,12 +56,23 @@ func gitlabProviders(urls []string, docs ...*policy.Document) []arn.Provider {
 	var out []arn.Provider
 	for _, d := range docs {
 		for _, p := range prove.Providers(d) {
-			if (p.URL == "gitlab.com" || slices.Contains(urls, "https://"+p.URL)) && !slices.Contains(out, p) {
+			is := func(url string) bool { return url == "https://"+p.URL || url == "https://"+p.URL+"/" }
+			if (p.URL == "gitlab.com" || slices.ContainsFunc(urls, is)) && !slices.Contains(out, p) {
 				out = append(out, p)
 			}
 		}
 	}
 	return out
+}
+
+// checkIssuers refuses what is no URL of an issuer.
+func checkIssuers(urls []string) error {
+	for _, text := range urls {
+		if host, https := strings.CutPrefix(text, "https://"); !https || host == "" {
+			return &usageError{fmt.Errorf("--gitlab %s: an https URL is wanted", text)}
+		}
+	}
+	return nil
 }
 
 // changeWords say what a policy became, by whether it is wider and narrower.

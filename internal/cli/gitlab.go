@@ -38,6 +38,19 @@ func (g *gitlabFlags) add(cmd *cobra.Command) {
 	complete(cmd, "tier", string(guard.Free), string(guard.Premium), string(guard.Ultimate))
 }
 
+// unasked refuses flags that mean nothing where no GitLab is asked.
+func (g *gitlabFlags) unasked() error {
+	for _, f := range [][2]string{{"gitlab-ca-file", g.caFile}, {"gitlab-token-file", g.token.File}, {"gitlab-token-env", g.token.Env}, {"gitlab-token-vault", g.token.Vault}, {"tier", g.tier}} {
+		if f[1] != "" {
+			return &usageError{fmt.Errorf("--%s goes with --gitlab", f[0])}
+		}
+	}
+	if g.rotate {
+		return &usageError{errors.New("--rotate goes with --gitlab")}
+	}
+	return nil
+}
+
 // statedTier is the tier --tier names.
 func (g *gitlabFlags) statedTier() (guard.Tier, error) {
 	t := guard.Tier(g.tier)

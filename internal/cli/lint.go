@@ -53,6 +53,9 @@ func (l *linting) run(files []string) error {
 	if len(files) == 0 {
 		return &usageError{errors.New("FILE is missing")}
 	}
+	if err := checkIssuers(l.gitlabs); err != nil {
+		return err
+	}
 	realm, err := realmOf(l.realm, false)
 	if err != nil {
 		return err

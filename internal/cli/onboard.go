@@ -95,6 +95,9 @@ func (o *onboarding) check() error {
 			return &usageError{fmt.Errorf("--%s is missing", f[0])}
 		}
 	}
+	if o.facts != "" {
+		return o.gitlab.unasked()
+	}
 	return nil
 }
 

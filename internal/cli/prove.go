@@ -99,6 +99,9 @@ func requirementList(list []guard.Requirement) string {
 }
 
 func (p *proving) run(ctx context.Context, args []string) error {
+	if p.members && p.output != "text" && p.output != "json" {
+		return &usageError{fmt.Errorf("-o %s names nobody: --show-members goes with text and json", p.output)}
+	}
 	guards, err := p.guardFile()
 	if err != nil {
 		return err
@@ -164,8 +167,15 @@ func (p *proving) proveDisjoint(ctx context.Context, args []string) error {
 	if len(p.disjoint) != 2 || p.disjoint[0] == p.disjoint[1] {
 		return &usageError{errors.New("--disjoint: two roles are wanted, like production-deployer,stage-deployer")}
 	}
-	if len(args) > 0 || p.roles.all {
+	switch {
+	case len(args) > 0 || p.roles.all:
 		return &usageError{errors.New("--disjoint names the roles itself")}
+	case p.require != "" || p.guards != "":
+		return &usageError{errors.New("--disjoint asks whether a job gets both, and requires nothing of it: --require and --guard-file do not go with it")}
+	case p.members:
+		return &usageError{errors.New("--show-members does not go with --disjoint")}
+	case p.output != "text" && p.output != "json":
+		return &usageError{fmt.Errorf("-o %s: --disjoint has text and json", p.output)}
 	}
 	if len(p.roles.files) == 0 {
 		args = p.disjoint
@@ -236,6 +246,9 @@ func (s *roleSource) load(ctx context.Context, a *app, names []string) ([]trusti
 	if kinds != 1 {
 		return nil, &usageError{errors.New("either roles, --all or --policy is wanted")}
 	}
+	if slices.Contains(names, "") {
+		return nil, &usageError{errors.New("a role's name is empty")}
+	}
 	if len(s.files) == 0 {
 		return s.ask(ctx, a, names)
 	}
@@ -244,6 +257,9 @@ func (s *roleSource) load(ctx context.Context, a *app, names []string) ([]trusti
 		name, file, named := strings.Cut(given, "=")
 		if !named {
 			name, file = given, given
+		}
+		if name == "" || file == "" {
+			return nil, &usageError{fmt.Errorf("--policy %s: [NAME=]FILE is wanted", given)}
 		}
 		trust, err := a.trustFile(file)
 		if err != nil {

@@ -54,10 +54,12 @@ func (s *worldSource) issuers(ctx context.Context, a *app, roles []trusting) ([]
 	switch {
 	case s.file != "" && s.gitlab.url != "":
 		return nil, &usageError{errors.New("either --facts or --gitlab is wanted")}
-	case s.file != "":
-		s.facts, err = a.factsFile(s.file)
 	case s.gitlab.url != "":
 		err = s.pull(ctx, a, roles)
+	default:
+		if err = s.gitlab.unasked(); err == nil && s.file != "" {
+			s.facts, err = a.factsFile(s.file)
+		}
 	}
 	if err != nil {
 		return nil, err
