@@ -479,10 +479,11 @@ func (c *smallCase) exchangeTakes(doc *policy.Document, j job) bool {
 
 // violation is whether a job breaks any requirement.
 func (c *smallCase) violation(j job) sure {
-	if p, known := c.facts.Project(j.path); known && !isOf(p, j) && j.runsIn != j.path { // another project's, under the path of one that is known
+	_, runsInKnown := c.facts.Project(j.runsIn)
+	if p, known := c.facts.Project(j.path); known && !runsInKnown && !isOf(p, j) && j.runsIn != j.path { // another project's, under the path of one that is known
 		return c.breaks(job{path: j.path, runsIn: j.path, id: j.id, namespaceID: j.namespaceID}, guard.Requirement{Kind: guard.ImmutableID}).and(is(slices.ContainsFunc(c.require, func(r guard.Requirement) bool { return r.Kind == guard.ImmutableID })))
 	}
-	if _, known := c.facts.Project(j.runsIn); j.person != "" || !known && !c.isElsewhere(j) {
+	if j.person != "" || !runsInKnown && !c.isElsewhere(j) {
 		return yes
 	}
 	out := no
