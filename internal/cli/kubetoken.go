@@ -13,6 +13,7 @@ import (
 
 	"mayfly.internal/internal/client"
 	"mayfly.internal/internal/sigv4"
+	"mayfly.internal/internal/webclient"
 	"mayfly.internal/internal/wire/kubewire"
 )
 
@@ -101,7 +102,7 @@ func (k *kubeToken) presigned(ctx context.Context) (token string, until time.Tim
 func bearer(server, cluster, region string, c sigv4.Credentials, now time.Time) (string, error) {
 	u, err := url.Parse(server)
 	if err != nil || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-		return "", &usageError{fmt.Errorf("%q is no URL of a server, such as https://mayfly.example.com", server)}
+		return "", &usageError{fmt.Errorf("%q is no URL of a server, such as https://mayfly.example.com", webclient.Named(server))}
 	}
 	path := firstOf(u.EscapedPath(), "/")
 	r := sigv4.Request{Method: "GET", Host: signedHost(u), Path: path, RawQuery: "Action=GetCallerIdentity&Version=2011-06-15", Headers: []sigv4.Header{{Name: clusterHeader, Value: cluster}}}

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"mayfly.internal/internal/webclient"
 )
 
 // signedIn is what a sign-in leaves behind: the ID token, and whose it is. It lies
@@ -58,8 +60,8 @@ func (a *app) loginServer() (string, error) {
 		return "", err
 	}
 	u, err := url.Parse(text)
-	if err != nil || u.Host == "" {
-		return "", &usageError{fmt.Errorf("%q is no URL of a server, such as https://mayfly.example.com", text)}
+	if err != nil || u.Host == "" || u.User != nil {
+		return "", &usageError{fmt.Errorf("%q is no URL of a server, such as https://mayfly.example.com", webclient.Named(text))}
 	}
 	u.Host = strings.ToLower(u.Host)
 	return strings.TrimRight(u.String(), "/"), nil

@@ -45,7 +45,10 @@ func newLink(c Config, endpoint, region, service string) (*link, error) {
 	}
 	base, err := url.Parse(endpoint)
 	if err != nil || base.Hostname() == "" || base.Scheme != "https" && base.Scheme != "http" || base.RawQuery != "" || base.Fragment != "" || base.User != nil {
-		return nil, fmt.Errorf("%q is no URL of a server, such as https://mayfly.example.com", endpoint)
+		return nil, fmt.Errorf("%q is no URL of a server, such as https://mayfly.example.com", webclient.Named(endpoint))
+	}
+	if base.Scheme == "http" && !webclient.IsLoopback(base.Hostname()) {
+		return nil, fmt.Errorf("%s is not https: no token goes there", endpoint)
 	}
 	var roots *x509.CertPool
 	if c.CAFile != "" {

@@ -108,7 +108,7 @@ func parseURL(text string) (*url.URL, error) {
 	base, err := url.Parse(strings.TrimSuffix(text, "/"))
 	switch {
 	case err != nil || base.Hostname() == "" || base.Scheme != "https" && base.Scheme != "http" || base.RawQuery != "" || base.ForceQuery || base.Fragment != "" || base.User != nil:
-		return nil, fmt.Errorf("%q is no URL of a GitLab, such as https://gitlab.com", text)
+		return nil, fmt.Errorf("%q is no URL of a GitLab, such as https://gitlab.com", webclient.Named(text))
 	case base.Scheme == "http" && !webclient.IsLoopback(base.Hostname()):
 		return nil, fmt.Errorf("%s is not https: no token goes there", text)
 	case strings.HasSuffix(base.Path, "/api/v4"):

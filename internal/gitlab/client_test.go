@@ -24,7 +24,7 @@ func TestNewRefuses(t *testing.T) {
 		{"gitlab.com", "t", `"gitlab.com" is no URL of a GitLab, such as https://gitlab.com`},
 		{"", "t", `"" is no URL of a GitLab, such as https://gitlab.com`},
 		{"ftp://gitlab.com", "t", `"ftp://gitlab.com" is no URL of a GitLab, such as https://gitlab.com`},
-		{"https://user:pw@gitlab.com", "t", `"https://user:pw@gitlab.com" is no URL of a GitLab, such as https://gitlab.com`},
+		{"https://user:pw@gitlab.com", "t", `"https://[redacted]@gitlab.com" is no URL of a GitLab, such as https://gitlab.com`},
 		{"https://gitlab.com?a=b", "t", `"https://gitlab.com?a=b" is no URL of a GitLab, such as https://gitlab.com`},
 		{"https://gitlab.com#a", "t", `"https://gitlab.com#a" is no URL of a GitLab, such as https://gitlab.com`},
 		{"http://gitlab.com", "t", "http://gitlab.com is not https: no token goes there"},

@@ -159,7 +159,7 @@ func endpoint(text string, https bool) (*url.URL, error) {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Hostname() == "" || u.Opaque != "" || u.User != nil || u.Fragment != "" || strings.HasSuffix(text, "#"):
-		return nil, fmt.Errorf("%q is no URL such as https://gitlab.com", text)
+		return nil, fmt.Errorf("%q is no URL such as https://gitlab.com", webclient.Named(text))
 	case u.Scheme == "https":
 		return u, nil
 	case u.Scheme != "http" || https || !webclient.IsLoopback(u.Hostname()):

@@ -56,7 +56,7 @@ func New(c Config) (*Client, error) {
 	base, err := url.Parse(strings.TrimSuffix(c.URL, "/"))
 	switch {
 	case err != nil || base.Hostname() == "" || base.Scheme != "https" && base.Scheme != "http" || base.RawQuery != "" || base.ForceQuery || base.Fragment != "" || base.User != nil:
-		return nil, fmt.Errorf("%q is no URL of a Vault server, such as https://vault.example.com:8200", c.URL)
+		return nil, fmt.Errorf("%q is no URL of a Vault server, such as https://vault.example.com:8200", webclient.Named(c.URL))
 	case base.Scheme == "http" && !webclient.IsLoopback(base.Hostname()):
 		return nil, fmt.Errorf("%s is not https: no token goes there", c.URL)
 	case strings.HasSuffix(base.Path, "/v1"):

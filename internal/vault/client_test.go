@@ -88,7 +88,7 @@ func TestNewRefuses(t *testing.T) {
 		{"", `"" is no URL of a Vault server, such as https://vault.example.com:8200`},
 		{"vault.example.com", `"vault.example.com" is no URL of a Vault server, such as https://vault.example.com:8200`},
 		{"ftp://vault.example.com", `"ftp://vault.example.com" is no URL of a Vault server, such as https://vault.example.com:8200`},
-		{"https://u:p@vault.example.com", `"https://u:p@vault.example.com" is no URL of a Vault server, such as https://vault.example.com:8200`},
+		{"https://u:p@vault.example.com", `"https://[redacted]@vault.example.com" is no URL of a Vault server, such as https://vault.example.com:8200`},
 		{"https://vault.example.com?a", `"https://vault.example.com?a" is no URL of a Vault server, such as https://vault.example.com:8200`},
 		{"https://vault.example.com#a", `"https://vault.example.com#a" is no URL of a Vault server, such as https://vault.example.com:8200`},
 		{"http://vault.example.com:8200", "http://vault.example.com:8200 is not https: no token goes there"},

@@ -65,6 +65,16 @@ func IsLoopback(host string) bool {
 	return err == nil && address.Unmap().IsLoopback()
 }
 
+// Named is what somebody gave as a URL, for an error: without the user and the
+// password that may be in it.
+func Named(text string) string {
+	from, to := strings.Index(text, "//")+len("//"), strings.LastIndexByte(text, '@')
+	if from < len("//") || to < from {
+		return text
+	}
+	return text[:from] + "[redacted]" + text[to:]
+}
+
 // OneLine is others' text on one line, as a terminal shows it and does not obey it:
 // a further line could be taken for one of the program's own.
 func OneLine(text string) string {

@@ -71,6 +71,18 @@ func TestIsLoopback(t *testing.T) {
 	}
 }
 
+func TestNamed(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "", "x": "x", "a@b": "a@b", "https://host:1/p": "https://host:1/p", "https://host/@p": "https://[redacted]@p", "@//": "@//",
+		"https://user:s3cret@host": "https://[redacted]@host", "https://glpat-s3cret@host/p": "https://[redacted]@host/p", "https://u:s3c%ret@%@host": "https://[redacted]@host",
+		"//u:s3cret@host": "//[redacted]@host",
+	} {
+		if got := Named(text); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}
+
 func TestOneLine(t *testing.T) {
 	for text, want := range map[string]string{
 		"": "", "no äöü ☃": "no äöü ☃", "a\tb\r\nc": "a b  c", "\x1b[31mred\x07\x00\x7f": "\ufffd[31mred\ufffd\ufffd\ufffd",
