@@ -271,6 +271,18 @@ func atLeastArgs(name string) cobra.PositionalArgs {
 	}
 }
 
+// notEmpty refuses a flag that is given with nothing in it, as a variable that nobody
+// has set leaves it ("$CLUSTER"): without it another cluster would be meant, or
+// another file.
+func notEmpty(cmd *cobra.Command, flags ...string) error {
+	for _, name := range flags {
+		if f := cmd.Flags().Lookup(name); f.Changed && f.Value.String() == "" {
+			return hint(&usageError{fmt.Errorf("--%s is empty", name)}, "is the variable set that it is given?")
+		}
+	}
+	return nil
+}
+
 func firstOf(values ...string) string {
 	for _, v := range values {
 		if v != "" {

@@ -36,6 +36,9 @@ command; elsewhere the ID token is exchanged for one of --role.`,
   mayfly kube-token --cluster my-cluster --profile production
   mayfly kube-token --cluster my-cluster --jwt --role deployer`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := notEmpty(cmd, "profile", "audience"); err != nil {
+				return err
+			}
 			return k.run(cmd.Context())
 		}}
 	f := cmd.Flags()
