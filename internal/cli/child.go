@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -70,6 +71,20 @@ func catchSignals() (caught <-chan os.Signal, release func()) {
 		signal.Notify(c, list...)
 	}
 	return c, func() { signal.Stop(c); unpipe() }
+}
+
+// privateDir makes a directory that only we may enter, for a child's files. Its path
+// is absolute: the child may go elsewhere.
+func privateDir(pattern string) (string, error) {
+	base, err := filepath.Abs(os.TempDir())
+	if err != nil {
+		return "", err
+	}
+	dir, err := os.MkdirTemp(base, pattern) // 0700
+	if err != nil {
+		return "", hint(err, "TMPDIR names a directory that can be written")
+	}
+	return dir, nil
 }
 
 // outlivePipes keeps us alive where nobody reads what we say any more (2>&1 | head),
@@ -136,7 +151,11 @@ func notRun(name string, err error) error {
 	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
 		status = notFound
 	}
-	return &exitError{status, fmt.Errorf("%s cannot be run: %w", name, err)}
+	err = fmt.Errorf("%s cannot be run: %w", name, err)
+	if errors.Is(err, syscall.E2BIG) {
+		err = hint(err, "its arguments and its environment are too large; mayfly vault exec hands a large secret on in a file: --file")
+	}
+	return &exitError{status, err}
 }
 
 // exitError is an error with an exit status of its own.

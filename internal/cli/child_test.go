@@ -67,6 +67,14 @@ func TestChild(t *testing.T) {
 	}
 }
 
+func TestChildTooLarge(t *testing.T) {
+	var said bytes.Buffer
+	err := child{argv: []string{"true"}, env: []string{"A=" + strings.Repeat("x", 4<<20)}}.run(&app{stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard}, nil)
+	if status := Report("mayfly", err, &said); status != 126 || !strings.HasPrefix(said.String(), "mayfly: error: true cannot be run: argument list too long\nmayfly: hint: ") || !strings.Contains(said.String(), "--file") {
+		t.Errorf("%d, %q", status, said.String())
+	}
+}
+
 // TestChildHearsSignals: each that reaches us goes on, and none ends us first.
 func TestChildHearsSignals(t *testing.T) {
 	if heardByChild(syscall.SIGINT) {

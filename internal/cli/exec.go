@@ -80,7 +80,7 @@ func (x *execution) run(ctx context.Context, argv []string) error {
 	if err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "mayfly-exec-") // 0700
+	dir, err := privateDir("mayfly-exec-")
 	if err != nil {
 		return err
 	}

@@ -146,7 +146,7 @@ func (v *vaultExec) run(ctx context.Context, argv []string) error {
 	}
 	caught, release := catchSignals()
 	defer release()
-	private, err := os.MkdirTemp("", "mayfly-vault-") // 0700
+	private, err := privateDir("mayfly-vault-")
 	if err != nil {
 		return err
 	}
