@@ -326,7 +326,17 @@ func (a *app) trustFile(path string) (*policy.Document, error) {
 	}
 	trust, err := policy.Parse(policy.Trust, text)
 	if err != nil {
-		return nil, fmt.Errorf("the policy: %s: %w", path, err)
+		err = fmt.Errorf("the policy: %s: %w", path, err)
+		if isMarked(text) {
+			err = hint(err, "it begins with a byte order mark: save it as UTF-8 without one")
+		}
+		return nil, err
 	}
 	return trust, nil
+}
+
+// isMarked reports whether a text begins with a byte order mark, as some editors
+// have it.
+func isMarked(text []byte) bool {
+	return slices.ContainsFunc([]string{"\xef\xbb\xbf", "\xff\xfe", "\xfe\xff"}, func(mark string) bool { return strings.HasPrefix(string(text), mark) })
 }

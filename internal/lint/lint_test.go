@@ -201,6 +201,7 @@ func TestPin(t *testing.T) {
 		"by its path":            {`"StringEquals":{` + goodSub + `}`, true},
 		"with a wildcard behind": {`"StringLike":{"sub":"project_path:acme/web:*"}`, true},
 		"by an unusual sub":      {`"StringEquals":{"sub":"project_path:acme/web:ref:main"}`, true},
+		"beside no key":          {`"StringEquals":{},"StringLike":{` + goodSub + `}`, true},
 		"by a pattern":           {`"StringLike":{"sub":"project_path:acme/*:ref_type:branch:ref:main"}`, false},
 		"of unknown id":          {`"StringEquals":{"sub":"project_path:acme/api:ref_type:branch:ref:main"}`, false},
 		"of no facts":            {`"StringEquals":{"sub":"project_path:acme/tools:ref_type:branch:ref:main"}`, false},
@@ -221,6 +222,31 @@ func TestPin(t *testing.T) {
 			t.Errorf("%s: not pinned: %s", name, fixed.Text())
 		}
 	}
+}
+
+// Whatever the policy, what is pinned is one, and pinned for good.
+func FuzzPin(f *testing.F) {
+	facts, err := guard.Decode([]byte("mayfly-facts: 1\ngitlab: https://gitlab.com\nprojects: [{path: acme/web, id: 7}]"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, conditions := range []string{`"StringEquals":{` + goodSub + `}`, `"StringEquals":{},"StringLike":{` + goodSub + `}`, good} {
+		f.Add(fmt.Sprintf(`{"Version":"2012-10-17","Statement":[%s]}`, statement(conditions)))
+		f.Add(fmt.Sprintf("{\n\"Statement\": %s }", statement(conditions)))
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		doc, err := policy.Parse(policy.Trust, []byte(text))
+		if err != nil || len(doc.Statements()) > 4 {
+			return
+		}
+		fixed, _, err := Pin(doc, Options{Facts: facts})
+		if err != nil {
+			return
+		}
+		if again, _, err := Pin(fixed, Options{Facts: facts}); err != nil || again != fixed {
+			t.Errorf("%s is pinned again: %v", fixed.Text(), err)
+		}
+	})
 }
 
 // BenchmarkCheck is a policy of hundreds of statements, each of which is held

@@ -88,7 +88,7 @@ type edit struct {
 }
 
 // pinEdit adds a key to the statement's StringEquals, or makes one. A statement
-// that names a project has conditions.
+// that names a project has operators; one of them may have no keys.
 func pinEdit(text []byte, condition strictjson.Value, key string, ids []string) edit {
 	value, _ := json.Marshal(ids)
 	if len(ids) == 1 {
@@ -100,6 +100,9 @@ func pinEdit(text []byte, condition strictjson.Value, key string, ids []string) 
 		if m.Name == "StringEquals" {
 			into = m.Value
 		}
+	}
+	if len(into.Members()) == 0 {
+		return edit{into.Offset() + 1, member}
 	}
 	first := into.Members()[0].NameOffset
 	if into.Offset() == condition.Offset() {
