@@ -193,6 +193,9 @@ func (d *door) rules() []ProtectedBranch {
 // pushes: whoever passes one rule passes, and one that allows force push allows it
 // to whom any lets push.
 func (d *door) pushes() {
+	if empty, _ := d.p.EmptyRepo.Value(); empty { // whatever came first was held to no rule
+		d.breaks(NoDirectPush, Reviewed)
+	}
 	rules := d.rules()
 	for _, r := range rules {
 		switch who, known := r.Push.Value(); {

@@ -116,6 +116,7 @@ func randomProject(r *rand.Rand) *Project {
 	if r.IntN(8) == 0 {
 		p.ProtectedTags = Fact[[]ProtectedTag]{}
 	}
+	p.EmptyRepo = []Fact[bool]{Known(false), Known(false), Known(true), {}}[r.IntN(4)]
 	p.Mirror, p.AuthorMayApprove, p.CommittersMayApprove, p.ResetApprovalsOnPush, p.ApprovalRulesOverridable = truth(), truth(), truth(), truth(), truth()
 	var rules []ApprovalRule
 	for range r.IntN(4) {

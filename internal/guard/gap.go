@@ -156,6 +156,7 @@ func (s *survey) branches() {
 	if !s.branchProtection() {
 		return
 	}
+	s.firstPush()
 	s.pushes()
 	s.mirror()
 	s.approvals()
@@ -207,6 +208,15 @@ func (s *survey) pushable(g Gap) {
 		g.Refs = s.w.Intersect(g.Refs, allowed)
 	}
 	s.add(g)
+}
+
+// firstPush: while the repository is empty no rule holds for its Maintainers. (GitLab,
+// app/models/protected_branch.rb, protected_ref_accessible_to?)
+func (s *survey) firstPush() {
+	if empty, _ := s.p.EmptyRepo.Value(); empty {
+		s.add(Gap{Guard: PushLevels, Breaks: s.needed(NoDirectPush, Reviewed), Refs: s.p.Refs(s.w, s.kind), Surely: true, Level: Maintainer, Source: s.p.EmptyRepo.Source(),
+			Who: "a Maintainer", Does: "pushes the first commit straight to branch %s", Why: "the repository is empty, and its first push is held to no rule", Fix: "make the first commit"})
+	}
 }
 
 // pushes: whoever passes one matching rule passes, so each rule that lets

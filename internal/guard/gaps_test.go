@@ -99,6 +99,10 @@ func TestBranchGaps(t *testing.T) {
 		{"not known, and nobody pushes", []string{branchRules("{name: main, push: no one, merge: maintainer}")}, "no-force-push", "main", ""},
 		{"force push, who pushes is not known", []string{branchRules("{name: main, merge: maintainer, force_push: true}")}, "no-force-push", "main", "force-pushes?"},
 
+		{"an empty repository", []string{"empty_repo: true"}, all, "main", "push-levels"},
+		{"an empty repository, of whose first push nothing is asked", []string{"empty_repo: true"}, "protected,no-force-push", "main", ""},
+		{"a repository with a commit", []string{"empty_repo: false"}, all, "main", ""},
+
 		{"a mirror", []string{"mirror: true"}, "no-direct-push", "main", "pull-mirroring"},
 		{"perhaps a mirror", []string{"-mirror"}, "no-direct-push", "main", "pull-mirroring?"},
 		{"a mirror is no matter of protection", []string{"mirror: true"}, "protected", "main", ""},
