@@ -77,7 +77,7 @@ const MostApprovals = maxApprovals
 // A push rule that refuses the ref's name counts for nothing here: the ref is
 // there.
 func (p *Project) Door(kind RefKind, ref string) []DoorAnswer {
-	d := &door{p: p, kind: kind, ref: ref}
+	d := &door{p: p, kind: kind, ref: ref, made: approvalCount{MostApprovals, MostApprovals, ""}}
 	switch kind {
 	case Tag:
 		d.tag()
@@ -104,7 +104,9 @@ type door struct {
 	broken [len(kindNames)]bool
 	unsure [len(kindNames)]Said // what is not known; nil: nothing
 	count  approvalCount
-	merged answer // whether anything can be merged into the branch
+	merged answer        // whether anything can be merged into the branch
+	merger Said          // why nobody knows whether anything can
+	made   approvalCount // what the branches need that it may have been made from
 }
 
 // approvalCount is how many approvals a merge needs surely, and perhaps.
@@ -142,27 +144,51 @@ func (d *door) says(k doorKey) Fact[string] {
 
 // reviews is how many approve before the ref changes.
 func (d *door) reviews() Fact[string] {
-	_, known := d.p.ApprovalRules.Value()
-	switch unsure := d.unsure[Reviewed]; {
-	case d.broken[Reviewed] || d.merged == yes && known && d.count.perhaps == 0:
-		return Known("0")
-	case unsure != nil:
-		return Unknown[string](unsure.Why()).From(unsure.Source())
-	case d.merged == no:
-		return Known(strconv.Itoa(MostApprovals))
-	case d.count.surely != d.count.perhaps:
-		return Unknown[string](d.count.why).From(d.p.ApprovalRules.Source())
+	n := d.needs()
+	if d.made.surely < n.surely {
+		n.surely, n.why = d.made.surely, d.made.why
 	}
-	return Known(strconv.Itoa(d.count.surely))
+	if n.perhaps = min(n.perhaps, d.made.perhaps); n.surely != n.perhaps {
+		return Unknown[string](n.why).From(d.p.ApprovalRules.Source())
+	}
+	return Known(strconv.Itoa(n.surely))
+}
+
+// needs is how many approvals a change of the ref needs, surely and perhaps.
+func (d *door) needs() approvalCount {
+	n := d.count
+	switch d.merged {
+	case no:
+		n.surely, n.perhaps = MostApprovals, MostApprovals
+	case perhaps: // how many would be needed does not say that any are
+		n.perhaps, n.why = MostApprovals, d.merger.Why()
+	}
+	unsure := d.unsure[Reviewed]
+	if _, known := d.p.ApprovalRules.Value(); !known && d.merged != no {
+		n.perhaps = MostApprovals
+	}
+	switch {
+	case d.broken[Reviewed]:
+		return approvalCount{}
+	case unsure != nil:
+		n.surely, n.why = 0, unsure.Why()
+	}
+	return n
 }
 
 // branch looks at the guards of a branch.
 func (d *door) branch() {
 	if d.isProtected() {
-		d.pushes()
-		d.mirror()
-		d.approvals()
+		d.guards()
+		d.creation()
 	}
+}
+
+// guards looks at those of a branch that is protected.
+func (d *door) guards() {
+	d.pushes()
+	d.mirror()
+	d.approvals()
 }
 
 // isProtected looks for the rules that protect the branch; false if nobody knows
@@ -291,7 +317,7 @@ func (d *door) approvals() {
 			d.unknown(who, Kind(k))
 		}
 	}
-	d.unknown(who, Reviewed) // how many would be needed does not say that any are
+	d.merger = who
 }
 
 func (d *door) merges() {

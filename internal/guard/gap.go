@@ -14,6 +14,7 @@ type Guard string
 
 const (
 	BranchProtection   Guard = "branch-protection"
+	BranchCreation     Guard = "branch-creation"
 	TagProtection      Guard = "tag-protection"
 	PushLevels         Guard = "push-levels"
 	TagCreators        Guard = "tag-creators"
@@ -160,6 +161,7 @@ func (s *survey) branches() {
 	s.pushes()
 	s.mirror()
 	s.approvals()
+	s.creations()
 }
 
 // branchProtection: a branch that no rule matches is anybody's with the role of a

@@ -62,7 +62,12 @@ func branchRules(rules ...string) string {
 
 // TestBranchGaps: each thing that stands open, and its neighbours that do not.
 func TestBranchGaps(t *testing.T) {
-	const all = "protected,reviewed=1,no-author-approval,no-force-push,no-direct-push"
+	const (
+		all      = "protected,reviewed=1,no-author-approval,no-force-push,no-direct-push"
+		releases = "{name: release/*, push: no one, merge: maintainer, force_push: false}"
+		lax      = "{name: main, push: maintainer, merge: maintainer, force_push: false}"
+		strictly = "{name: main, push: no one, merge: maintainer, force_push: false}"
+	)
 	for _, tt := range []struct {
 		name    string
 		keys    []string
@@ -140,6 +145,24 @@ func TestBranchGaps(t *testing.T) {
 		{"one rule of two asks them", []string{branchRules("{name: main, push: no one, merge: maintainer, code_owners: false}", "{name: '*', push: no one, merge: no one, code_owners: true}")}, "code-owners", "main", ""},
 		{"perhaps, and surely", []string{branchRules("{name: main, push: no one, merge: maintainer}", "{name: '*', push: no one, merge: no one, code_owners: true}")}, "code-owners", "main", ""},
 		{"perhaps", []string{branchRules("{name: main, push: no one, merge: maintainer}")}, "code-owners", "main", "code-owner-approval?"},
+
+		{"created from a branch that Maintainers push to", []string{branchRules(releases, lax)}, "no-direct-push", "release/1", "branch-creation"},
+		{"and so reviewed by nobody", []string{branchRules(releases, lax)}, "reviewed=1", "release/1", "branch-creation"},
+		{"that is protection still", []string{branchRules(releases, lax)}, "protected,no-force-push", "release/1", ""},
+		{"created from branches as good", []string{branchRules(releases, strictly)}, all, "release/1", ""},
+		{"a branch that a rule names is there", []string{branchRules(releases, lax, strings.Replace(releases, "release/*", "release/1", 1))}, all, "release/1", ""},
+		{"so is the default branch", []string{branchRules(releases, lax), "default_branch: release/1"}, all, "release/1", ""},
+		{"which nobody knows", []string{branchRules(releases, lax), "-default_branch"}, "no-direct-push", "release/1", "branch-creation?"},
+		{"by nobody", []string{branchRules(strings.Replace(releases, "maintainer", "no one", 1), lax)}, all, "release/1", ""},
+		{"perhaps by somebody", []string{branchRules(strings.Replace(releases, "merge: maintainer, ", "", 1), lax)}, "no-direct-push", "release/1", "branch-creation?"},
+		{"from one that perhaps somebody pushes to", []string{branchRules(releases, strings.Replace(lax, "push: maintainer, ", "", 1))}, "no-direct-push", "release/1", "branch-creation?"},
+		{"a rule for some of them", []string{branchRules(strings.Replace(releases, "no one", "maintainer", 1), strings.Replace(releases, "release/*", "'*'", 1))}, "no-direct-push", "dev", "branch-creation"},
+		{"from one without approvals", []string{branchRules(releases, strictly), "approval_rules: [{name: A, type: any_approver, required: 1, branches: [release/*]}]"}, all, "release/1", "branch-creation"},
+		{"from one with fewer", []string{branchRules(releases, strictly), "approval_rules: [{name: A, type: any_approver, required: 2, branches: [release/*]}, {name: B, type: any_approver, required: 1, branches: every}]"}, "reviewed=2", "release/1", "branch-creation"},
+		{"with as many as are asked", []string{branchRules(releases, strictly), "approval_rules: [{name: A, type: any_approver, required: 2, branches: [release/*]}, {name: B, type: any_approver, required: 1, branches: every}]"}, "reviewed=1", "release/1", ""},
+		{"from one without code owners", []string{branchRules(strings.Replace(releases, "}", ", code_owners: true}", 1), strings.Replace(strictly, "}", ", code_owners: false}", 1))}, "code-owners", "release/1", "branch-creation"},
+		{"where the push rule refuses the name", []string{branchRules(releases, lax), "push_rule: {branch_name: ^main$}"}, "no-direct-push", "release/1", ""},
+		{"a rule for names that no branch has", []string{branchRules(releases, strings.Replace(lax, "main", "'a b'", 1))}, all, "release/1", ""},
 
 		{"variables of Developers", []string{"pipeline_variables: developer"}, "no-variable-override", "main", "variable-override"},
 		{"variables of no one", []string{"pipeline_variables: no one"}, "no-variable-override", "main", ""},

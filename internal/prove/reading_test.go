@@ -256,8 +256,33 @@ func (r reader) tagBreaks(p *guard.Project, tag string, require guard.Requiremen
 
 func mirrored(p *guard.Project) sure { return whether(p.Mirror, no) }
 
-// branchBreaks: the branch is protected.
+// branchBreaks: the branch is protected. One that need not be there yet may be made
+// from any that is protected.
 func (r reader) branchBreaks(p *guard.Project, branch string, require guard.Requirement) sure {
+	out := r.changeBreaks(p, branch, require)
+	name, told := p.DefaultBranch.Value()
+	rules, _ := p.ProtectedBranches.Value()
+	made := no
+	for _, rule := range rules {
+		if glob(rule.Name, branch) {
+			made = made.or(somebody(rule.Merge))
+		}
+	}
+	switch {
+	case slices.Contains([]guard.Kind{guard.Protected, guard.NoForcePush}, require.Kind), told && name == branch,
+		slices.ContainsFunc(rules, func(rule guard.ProtectedBranch) bool { return rule.Name == branch }):
+		return out
+	case !told:
+		made = made.and(perhaps)
+	}
+	for _, rule := range rules {
+		from := strings.ReplaceAll(rule.Name, "*", "0")
+		out = out.or(made.and(pushable(p, branch)).and(r.changeBreaks(p, from, require)))
+	}
+	return out
+}
+
+func (r reader) changeBreaks(p *guard.Project, branch string, require guard.Requirement) sure {
 	push, merge, force, owners := no, no, no, no
 	rules, known := p.ProtectedBranches.Value()
 	if !known {
