@@ -294,19 +294,6 @@ func (s *Server) assemble(aws http.RoundTripper) error {
 	return nil
 }
 
-// wait lets time pass, unless the client goes away.
-func wait(ctx context.Context, d time.Duration) {
-	if d <= 0 {
-		return
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
-}
-
 // limit bounds what strangers may make the server do.
 func (s *Server) limit() *httpedge.Limit {
 	n := s.config.Limits.Refusals
