@@ -306,6 +306,7 @@ func exchangeAttempts() []attempt {
 		}
 		return req, err
 	})
+	header("type-encoded", "the form, said to be compressed", classForm, "Content-Encoding", func(*good) string { return "gzip" })
 	add("multipart", "the parameters as multipart/form-data", classDoor, func(ctx context.Context, g *good, form url.Values) (*http.Request, error) {
 		return textRequest(ctx, http.MethodPost, g.Endpoint+tokenPath, "multipart/form-data; boundary=x", multipart(form))
 	})

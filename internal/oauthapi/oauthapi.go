@@ -63,6 +63,9 @@ func request(w http.ResponseWriter, r *http.Request) (oauthwire.TokenRequest, er
 	if !isForm(r.Header.Values("Content-Type")) {
 		return oauthwire.TokenRequest{}, &formError{http.StatusBadRequest, "the Content-Type is not " + oauthwire.ContentType + " in UTF-8"}
 	}
+	if len(r.Header.Values("Content-Encoding")) > 0 { // RFC 9110 §15.5.16
+		return oauthwire.TokenRequest{}, &formError{http.StatusUnsupportedMediaType, "the body must not be encoded"}
+	}
 	body, err := httpedge.Body(w, r, oauthwire.MaxBodyBytes)
 	switch {
 	case errors.Is(err, httpedge.ErrTooLarge):

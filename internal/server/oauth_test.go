@@ -194,6 +194,7 @@ func TestTokenExchangeRefuses(t *testing.T) {
 		{"two types", header("Content-Type", oauthwire.ContentType, "application/json"), 400, "invalid_request", "Content-Type"},
 		{"other characters", header("Content-Type", oauthwire.ContentType+"; charset=utf-16"), 400, "invalid_request", "Content-Type"},
 		{"a type with more to it", header("Content-Type", oauthwire.ContentType+"; charset=utf-8; x=y"), 400, "invalid_request", "Content-Type"},
+		{"a body that is said to be compressed", header("Content-Encoding", "gzip"), 415, "invalid_request", "must not be encoded"},
 		{"parameters in the URL", post(tokenForm(good).Encode(), func(r *http.Request) { r.URL.RawQuery = "audience=x" }), 400, "invalid_request", "belong into the body"},
 		{"a body that is too long", post(strings.Repeat("a", oauthwire.MaxBodyBytes+1), func(*http.Request) {}), 413, "invalid_request", "longer than"},
 		{"a GET", func() answer { return w.send(w.request("GET", oauthwire.TokenPath+"?"+tokenForm(good).Encode(), "")) }, 405, "invalid_request", "by a POST"},
