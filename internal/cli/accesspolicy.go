@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"text/tabwriter"
 	"time"
 
@@ -98,21 +96,9 @@ func (a *app) writeAccessPolicy(ctx context.Context, path string, write func(con
 const maxRulesFile = 1 << 20
 
 func (a *app) readRules(path string) ([]mayflywire.Rule, string, error) {
-	in := a.stdin
-	if path != "-" {
-		f, err := os.Open(path)
-		if err != nil {
-			return nil, "", err
-		}
-		defer f.Close()
-		in = f
-	}
-	data, err := io.ReadAll(io.LimitReader(in, maxRulesFile+1))
+	data, err := a.readFile(path, maxRulesFile)
 	if err != nil {
 		return nil, "", err
-	}
-	if len(data) > maxRulesFile {
-		return nil, "", fmt.Errorf("%s is larger than %d bytes", path, maxRulesFile)
 	}
 	rules, note, err := parseRules(data)
 	if err != nil {

@@ -108,7 +108,7 @@ func (p child) run(a *app, caught <-chan os.Signal) error {
 	}
 	// Not exec.CommandContext: whoever asks us to end asks the child, which may
 	// have to clean up.
-	c := &exec.Cmd{Path: path, Args: p.argv, Env: p.env, Stdin: a.stdin, Stdout: unwatched(a.stdout), Stderr: a.stderr}
+	c := &exec.Cmd{Path: path, Args: p.argv, Env: p.env, Stdin: a.bareInput(), Stdout: a.bareOutput(), Stderr: a.stderr}
 	if err := c.Start(); err != nil {
 		return notRun(p.argv[0], err)
 	}

@@ -50,37 +50,14 @@ func (e *usageError) Unwrap() error { return e.err }
 
 // Main runs a command line and gives the exit status.
 func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	out := &watched{Writer: stdout}
-	root := newRoot(stdin, out, stderr)
+	out := &output{to: stdout}
+	root := newRoot(&input{ctx, stdin}, out, stderr)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
-	if _, said := errors.AsType[*statusError](err); out.err != nil && (err == nil || said) {
-		err = fmt.Errorf("the output: %w", out.err)
+	if _, verdict := errors.AsType[*statusError](err); out.err != nil && (err == nil || verdict) {
+		err = out.err
 	}
 	return Report("mayfly", err, stderr)
-}
-
-// watched is standard output: what could not be written was not said, and the
-// command has failed.
-type watched struct {
-	io.Writer
-	err error // the first
-}
-
-func (w *watched) Write(p []byte) (int, error) {
-	n, err := w.Writer.Write(p)
-	if w.err == nil {
-		w.err = err
-	}
-	return n, err
-}
-
-// unwatched is standard output itself, for who must know what it is.
-func unwatched(out io.Writer) io.Writer {
-	if w, ok := out.(*watched); ok {
-		return w.Writer
-	}
-	return out
 }
 
 // Report writes an error for a person and gives the exit status it means.

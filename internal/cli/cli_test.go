@@ -32,10 +32,6 @@ func TestReport(t *testing.T) {
 	}
 }
 
-type full struct{}
-
-func (full) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
-
 // Where the output cannot be written, nothing was said, and no command ends as if it
 // was.
 func TestOutputThatFails(t *testing.T) {
@@ -48,7 +44,7 @@ func TestOutputThatFails(t *testing.T) {
 	for _, args := range [][]string{{"diff", trust, trust}, {"diff", trust, trust, "-o", "json"}, {"who-can", "--policy", trust}, {"lint", trust},
 		{"prove", "--policy", trust}, {"prove", "--policy", trust, "-o", "sarif"}} {
 		var said strings.Builder
-		if status := Main(t.Context(), args, strings.NewReader(""), full{}, &said); status != 1 || !strings.HasPrefix(said.String(), "mayfly: error: ") || !strings.HasSuffix(said.String(), "no space left on device\n") {
+		if status := Main(t.Context(), args, strings.NewReader(""), &full{}, &said); status != 1 || !strings.HasPrefix(said.String(), "mayfly: error: ") || !strings.HasSuffix(said.String(), "no space left\n") {
 			t.Errorf("%v ends with %d: %s", args, status, said.String())
 		}
 	}

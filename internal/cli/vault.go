@@ -373,7 +373,7 @@ func (v *vaultRead) print(got vault.Secret) error {
 		if err != nil {
 			return err
 		}
-		if f, ok := unwatched(v.stdout).(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		if f, ok := v.bareOutput().(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 			text += "\n"
 		}
 		_, err = fmt.Fprint(v.stdout, text)
