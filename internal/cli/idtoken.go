@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -21,6 +22,8 @@ type idToken struct {
 	// signedIn is whether a person has signed in for the server that is meant; nil
 	// where persons have no business.
 	signedIn func() (signedIn, bool, error)
+
+	once string // what a pipe held, which can be read no second time
 }
 
 func (t *idToken) flags(cmd *cobra.Command) {
@@ -50,23 +53,48 @@ func (t *idToken) find() (token jwt.Unverified, text, where string, err error) {
 		return t.search()
 	}
 	if text == "" && where != t.env {
-		data, err := os.ReadFile(where)
-		if err != nil {
+		if text, err = t.read(where); err != nil {
 			return token, "", "", fmt.Errorf("the ID token: %w", err)
 		}
-		text = string(data)
 	}
 	text = strings.TrimSpace(text)
 	if text == "" {
 		return token, "", "", &usageError{fmt.Errorf("the ID token: %s is empty", where)}
 	}
 	if token, err = jwt.Parse(text); err != nil {
-		return token, "", "", fmt.Errorf("the ID token of %s: %w", where, err)
+		return token, "", "", hint(fmt.Errorf("the ID token of %s: %w", where, err), "is it that of id_tokens: in .gitlab-ci.yml? a variable of the project or group that has the same name goes before it")
 	}
 	if !t.fits(token) {
 		return token, "", "", fmt.Errorf("the ID token of %s is for %s, not for %q", where, quoted(audienceOf(token)), t.audience)
 	}
 	return token, text, where, nil
+}
+
+// maxTokenFile bounds a file with an ID token, which has some kilobytes.
+const maxTokenFile = 64 << 10
+
+// read reads a file, anew each time: somebody may renew the token. What is no file
+// but a pipe (<(…), /dev/stdin) is read once.
+func (t *idToken) read(path string) (string, error) {
+	if t.once != "" {
+		return t.once, nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxTokenFile+1))
+	if err == nil && len(data) > maxTokenFile {
+		err = fmt.Errorf("%s is larger than %d bytes", path, maxTokenFile)
+	}
+	if err != nil {
+		return "", err
+	}
+	if info, err := f.Stat(); err == nil && !info.Mode().IsRegular() {
+		t.once = string(data)
+	}
+	return string(data), nil
 }
 
 var errNoToken = errors.New("there is no ID token")
