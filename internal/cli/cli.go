@@ -209,18 +209,26 @@ const maxFile = 64 << 20
 // readFile reads a file of a person's, of at most so many bytes; - is standard
 // input.
 func (a *app) readFile(path string, most int64) ([]byte, error) {
-	in := a.stdin
-	if path != "-" {
-		f, err := os.Open(path)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		in = f
+	if path == "-" {
+		return readAll(a.stdin, path, most)
 	}
+	return readNamed(path, most)
+}
+
+// readNamed reads a file of at most so many bytes, whatever its name.
+func readNamed(path string, most int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return readAll(f, path, most)
+}
+
+func readAll(in io.Reader, name string, most int64) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(in, most+1))
 	if err == nil && int64(len(data)) > most {
-		err = fmt.Errorf("%s is larger than %d bytes", path, most)
+		err = fmt.Errorf("%s is larger than %d bytes", name, most)
 	}
 	return data, err
 }

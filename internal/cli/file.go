@@ -73,11 +73,8 @@ func mayReplace(path string) error {
 }
 
 // rewrite replaces a file whole or not at all, with the mode that it had; a new one
-// is private, and so is a directory that it needs.
+// is private.
 func rewrite(path string, text []byte) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
 	mode := fs.FileMode(0o600)
 	if was, err := os.Stat(path); err == nil {
 		mode = was.Mode().Perm()

@@ -3,7 +3,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strings"
@@ -84,10 +83,7 @@ func (t *idToken) read(path string) (string, error) {
 		return "", err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxTokenFile+1))
-	if err == nil && len(data) > maxTokenFile {
-		err = fmt.Errorf("%s is larger than %d bytes", path, maxTokenFile)
-	}
+	data, err := readAll(f, path, maxTokenFile)
 	if err != nil {
 		return "", err
 	}

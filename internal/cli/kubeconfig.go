@@ -13,11 +13,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
 
 	"mayfly.internal/internal/accesstoken"
+	"mayfly.internal/internal/webclient"
 	"mayfly.internal/internal/wire/ekswire"
 	"mayfly.internal/internal/wire/kubewire"
 )
@@ -86,15 +88,15 @@ func (k *kubeconfig) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	merged, err := mergeKubeconfig(text, in)
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
 	if k.dryRun {
-		_, err := k.stdout.Write(merged)
+		merged, err := mergeKubeconfig(text, in)
+		if err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		_, err = k.stdout.Write(merged)
 		return err
 	}
-	if err := rewrite(path, merged); err != nil {
+	if err := change(ctx, path, in); err != nil {
 		return err
 	}
 	verb := "added the context"
@@ -209,12 +211,12 @@ func (k *kubeconfig) choose(cluster string) (path string, text []byte, known boo
 		paths = []string{filepath.Join(home, ".kube", "config")}
 	}
 	for _, p := range paths {
-		text, err := k.readFile(p, maxKubeconfig)
+		text, err := readNamed(p, maxKubeconfig)
 		if err == nil && hasCluster(text, cluster) {
 			return p, text, true, nil
 		}
 	}
-	text, err = k.readFile(paths[0], maxKubeconfig)
+	text, err = readNamed(paths[0], maxKubeconfig)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
@@ -232,6 +234,74 @@ func hasCluster(text []byte, name string) bool {
 		v := value(one, "name")
 		return v != nil && v.Value == name
 	})
+}
+
+// change puts entries into a file, as it is once nobody else changes it. A link
+// stays one.
+func change(ctx context.Context, path string, in kubeEntries) error {
+	to := followLinks(path)
+	unlock, err := lock(ctx, to)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	text, err := readNamed(to, maxKubeconfig)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	merged, err := mergeKubeconfig(text, in)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return rewrite(to, merged)
+}
+
+const maxLinks = 40 // as Linux follows
+
+// followLinks is the file that a path leads to, also where it is not there yet.
+func followLinks(path string) string {
+	for range maxLinks {
+		to, err := os.Readlink(path)
+		if err != nil {
+			break // no link
+		}
+		if dir, _ := filepath.Split(path); !filepath.IsAbs(to) {
+			to = dir + to
+		}
+		path = to
+	}
+	return path
+}
+
+// How long another who changes a kubeconfig is waited for, and how often it is
+// looked whether it is done.
+const (
+	lockTime  = 5 * time.Second
+	lockPause = 20 * time.Millisecond
+)
+
+// lock keeps others from changing a kubeconfig while we do: kubectl config with the
+// same file (client-go, clientcmd), and who else is at work here. It makes the
+// directory that the file needs.
+func lock(ctx context.Context, path string) (unlock func(), err error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, err
+	}
+	name := path + ".lock"
+	for began := time.Now(); ; {
+		f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL, 0o600)
+		switch {
+		case err == nil:
+			return func() { os.Remove(name) }, f.Close()
+		case !errors.Is(err, fs.ErrExist):
+			return nil, err
+		case time.Since(began) > lockTime:
+			return nil, hint(fmt.Errorf("somebody else is changing %s", path), "if nobody is, it was left behind: remove "+name)
+		}
+		if err := webclient.Wait(ctx, lockPause); err != nil {
+			return nil, err
+		}
+	}
 }
 
 // kubeEntries are what a kubeconfig is told of a cluster, the names as aws eks
