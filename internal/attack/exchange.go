@@ -89,49 +89,68 @@ func subjectAttempts() []attempt {
 
 // exchangeAttempts bend the request for a token around a good ID token.
 func exchangeAttempts() []attempt {
-	var out []attempt
-	add := func(id, what, class string, make func(ctx context.Context, g *good, form url.Values) (*http.Request, error)) {
-		out = append(out, attempt{"exchange/" + id, what, class, func(ctx context.Context, g *good) (Verdict, string) {
-			req, err := make(ctx, g, g.subjectForm(g.forge().token()))
-			if err != nil {
-				return Broken, clip(err.Error())
-			}
-			verdict, answer, _ := send(g.HTTP, req, func(r reply) bool { return givesToken(r) || givesCredentials(r) })
-			return verdict, answer
-		}})
-	}
-	bend := func(id, what, class string, change func(g *good, form url.Values)) {
-		add(id, what, class, func(ctx context.Context, g *good, form url.Values) (*http.Request, error) {
-			change(g, form)
-			return formRequest(ctx, http.MethodPost, g.Endpoint+tokenPath, form)
-		})
-	}
-	role := func(id, what, class string, change func(role string) string) {
-		bend(id, what, class, func(_ *good, form url.Values) { form.Set("resource", change(form.Get("resource"))) })
-	}
-	audience := func(id, what string, change func(audience string) string) {
-		bend(id, what, classTarget, func(_ *good, form url.Values) { form.Set("audience", change(form.Get("audience"))) })
-	}
-	set := func(id, what, class string, change ...string) {
-		bend(id, what, class, func(_ *good, form url.Values) { changed(form, change...) })
-	}
-	body := func(id, what, class string, change func(body string, form url.Values) string) {
-		add(id, what, class, func(ctx context.Context, g *good, form url.Values) (*http.Request, error) {
-			return textRequest(ctx, http.MethodPost, g.Endpoint+tokenPath, formType, change(form.Encode(), form))
-		})
-	}
-	header := func(id, what, class, name string, value func(g *good) string) {
-		add(id, what, class, func(ctx context.Context, g *good, form url.Values) (*http.Request, error) {
-			req, err := formRequest(ctx, http.MethodPost, g.Endpoint+tokenPath, form)
-			if err == nil {
-				req.Header.Set(name, value(g))
-			}
-			return req, err
-		})
-	}
+	var x exchanges
+	x.resources()
+	x.audiences()
+	x.grants()
+	x.types()
+	x.clients()
+	x.forms()
+	x.doors()
+	return append(x.out, attempt{"exchange/oracle", "a role that does not exist is told apart from one that does not trust", "an oracle", issueOracle})
+}
 
+// exchanges are bent requests for a token.
+type exchanges struct{ out []attempt }
+
+func (x *exchanges) add(id, what, class string, make func(ctx context.Context, g *good, form url.Values) (*http.Request, error)) {
+	x.out = append(x.out, attempt{"exchange/" + id, what, class, func(ctx context.Context, g *good) (Verdict, string) {
+		req, err := make(ctx, g, g.subjectForm(g.forge().token()))
+		if err != nil {
+			return Broken, clip(err.Error())
+		}
+		verdict, answer, _ := send(g.HTTP, req, func(r reply) bool { return givesToken(r) || givesCredentials(r) })
+		return verdict, answer
+	}})
+}
+
+// bend changes the form.
+func (x *exchanges) bend(id, what, class string, change func(g *good, form url.Values)) {
+	x.add(id, what, class, func(ctx context.Context, g *good, form url.Values) (*http.Request, error) {
+		change(g, form)
+		return formRequest(ctx, http.MethodPost, g.Endpoint+tokenPath, form)
+	})
+}
+
+// set gives parameters other values; an empty one takes one away.
+func (x *exchanges) set(id, what, class string, change ...string) {
+	x.bend(id, what, class, func(_ *good, form url.Values) { changed(form, change...) })
+}
+
+// body changes the form as it is written.
+func (x *exchanges) body(id, what, class string, change func(body string, form url.Values) string) {
+	x.add(id, what, class, func(ctx context.Context, g *good, form url.Values) (*http.Request, error) {
+		return textRequest(ctx, http.MethodPost, g.Endpoint+tokenPath, formType, change(form.Encode(), form))
+	})
+}
+
+// header sets a header, to one value or to several.
+func (x *exchanges) header(id, what, class, name string, values func(g *good) []string) {
+	x.add(id, what, class, func(ctx context.Context, g *good, form url.Values) (*http.Request, error) {
+		req, err := formRequest(ctx, http.MethodPost, g.Endpoint+tokenPath, form)
+		if err == nil {
+			req.Header[name] = values(g)
+		}
+		return req, err
+	})
+}
+
+func (x *exchanges) resources() {
+	role := func(id, what, class string, change func(role string) string) {
+		x.bend(id, what, class, func(_ *good, form url.Values) { form.Set("resource", change(form.Get("resource"))) })
+	}
 	role("role-missing", "a role that does not exist", classRole, func(s string) string { return s + "-missing" })
-	bend("role-next", "a role that trusts no ID token", classRole, func(g *good, form url.Values) {
+	x.bend("role-next", "a role that trusts no ID token", classRole, func(g *good, form url.Values) {
 		if form.Set("resource", g.Next); g.Next == "" {
 			form.Set("resource", g.Role+"-next")
 		}
@@ -152,8 +171,13 @@ func exchangeAttempts() []attempt {
 	role("role-name", "the role's bare name", classInput, func(s string) string { return s[strings.LastIndexByte(s, '/')+1:] })
 	role("role-fragment", "a fragment behind the role", "RFC 8707 §2", func(s string) string { return s + "#x" })
 	role("resource-url", "a URL as resource", classTarget, func(string) string { return "https://api.invalid/" })
-	set("resource-missing", "no resource", classTarget, "resource", "")
+	x.set("resource-missing", "no resource", classTarget, "resource", "")
+}
 
+func (x *exchanges) audiences() {
+	audience := func(id, what string, change func(audience string) string) {
+		x.bend(id, what, classTarget, func(_ *good, form url.Values) { form.Set("audience", change(form.Get("audience"))) })
+	}
 	audience("audience-other", "somebody else as audience", func(string) string { return "https://vault.invalid" })
 	audience("audience-suffix", "an audience that begins with the good one", func(s string) string { return s + "-2" })
 	audience("audience-shorter", "an audience with which the good one begins", func(s string) string { return s[:len(s)-1] })
@@ -175,89 +199,91 @@ func exchangeAttempts() []attempt {
 	audience("audience-look-alike", "a letter of another alphabet", func(s string) string { return s + "\u0430" })
 	audience("audience-arn", "an audience that is the end of an ARN", func(s string) string { return "audience/" + s })
 	audience("audience-long", "an audience of 4 000 characters", func(s string) string { return s + strings.Repeat("a", 4000) })
-	bend("audience-self", "the target itself as audience", classTarget, func(g *good, form url.Values) { form.Set("audience", g.Endpoint) })
-	bend("audience-client", "the audience of ID tokens as audience", classTarget, func(g *good, form url.Values) { form.Set("audience", g.forge().text("aud")) })
-	set("audience-missing", "no audience", classTarget, "audience", "")
+	x.bend("audience-self", "the target itself as audience", classTarget, func(g *good, form url.Values) { form.Set("audience", g.Endpoint) })
+	x.bend("audience-client", "the audience of ID tokens as audience", classTarget, func(g *good, form url.Values) { form.Set("audience", g.forge().text("aud")) })
+	x.set("audience-missing", "no audience", classTarget, "audience", "")
+}
 
-	set("grant-missing", "no grant type", classGrant, "grant_type", "")
+func (x *exchanges) grants() {
+	x.set("grant-missing", "no grant type", classGrant, "grant_type", "")
 	for _, grant := range []string{"password", "client_credentials", "authorization_code", "refresh_token", "implicit", "urn:ietf:params:oauth:grant-type:saml2-bearer", "urn:ietf:params:oauth:grant-type:device_code", "urn:openid:params:grant-type:ciba"} {
-		set("grant-"+strings.ReplaceAll(grant[strings.LastIndexByte(grant, ':')+1:], "_", "-"), "the grant type "+grant, classGrant, "grant_type", grant)
+		x.set("grant-"+strings.ReplaceAll(grant[strings.LastIndexByte(grant, ':')+1:], "_", "-"), "the grant type "+grant, classGrant, "grant_type", grant)
 	}
-	set("grant-short", "the grant type without its URN", classGrant, "grant_type", "token-exchange")
-	set("grant-upper-case", "the grant type in upper case", classGrant, "grant_type", strings.ToUpper(grantExchange))
-	set("grant-space", "a space behind the grant type", classGrant, "grant_type", grantExchange+" ")
-	set("grant-two", "two grant types in one", classGrant, "grant_type", grantExchange+" "+grantBearer)
-	set("grant-bearer", "a subject token by the other grant", classGrant, "grant_type", grantBearer)
-	bend("grant-exchange-assertion", "an assertion by the other grant", classGrant, func(_ *good, form url.Values) {
+	x.set("grant-short", "the grant type without its URN", classGrant, "grant_type", "token-exchange")
+	x.set("grant-upper-case", "the grant type in upper case", classGrant, "grant_type", strings.ToUpper(grantExchange))
+	x.set("grant-space", "a space behind the grant type", classGrant, "grant_type", grantExchange+" ")
+	x.set("grant-two", "two grant types in one", classGrant, "grant_type", grantExchange+" "+grantBearer)
+	x.set("grant-bearer", "a subject token by the other grant", classGrant, "grant_type", grantBearer)
+	x.bend("grant-exchange-assertion", "an assertion by the other grant", classGrant, func(_ *good, form url.Values) {
 		changed(form, "assertion", form.Get("subject_token"), "subject_token", "", "subject_token_type", "")
 	})
-	bend("grant-both", "a bad assertion beside a good subject token", classForm, func(_ *good, form url.Values) { form.Set("assertion", "a.b.c") })
-	bend("grant-bearer-both", "a bad subject token beside a good assertion", classForm, func(_ *good, form url.Values) {
+	x.bend("grant-both", "a bad assertion beside a good subject token", classForm, func(_ *good, form url.Values) { form.Set("assertion", "a.b.c") })
+	x.bend("grant-bearer-both", "a bad subject token beside a good assertion", classForm, func(_ *good, form url.Values) {
 		changed(form, "grant_type", grantBearer, "assertion", form.Get("subject_token"), "subject_token", "a.b.c")
 	})
+}
 
-	set("subject-missing", "no subject token", classSubject, "subject_token", "")
-	bend("subject-empty", "a subject token without a value", classSubject, func(_ *good, form url.Values) { form.Set("subject_token", "") })
-	set("subject-type-missing", "no type of the subject token", classType, "subject_token_type", "")
+func (x *exchanges) types() {
+	x.set("subject-missing", "no subject token", classSubject, "subject_token", "")
+	x.bend("subject-empty", "a subject token without a value", classSubject, func(_ *good, form url.Values) { form.Set("subject_token", "") })
+	x.set("subject-type-missing", "no type of the subject token", classType, "subject_token_type", "")
 	for _, kind := range []string{"access_token", "refresh_token", "saml1", "saml2", "none"} {
-		set("subject-type-"+strings.ReplaceAll(kind, "_", "-"), "an ID token that is called "+kind, classType, "subject_token_type", tokenType+kind)
+		x.set("subject-type-"+strings.ReplaceAll(kind, "_", "-"), "an ID token that is called "+kind, classType, "subject_token_type", tokenType+kind)
 	}
-	set("subject-type-upper-case", "the type in upper case", classType, "subject_token_type", strings.ToUpper(tokenType+"id_token"))
-	set("subject-type-short", "the type without its URN", classType, "subject_token_type", "id_token")
+	x.set("subject-type-upper-case", "the type in upper case", classType, "subject_token_type", strings.ToUpper(tokenType+"id_token"))
+	x.set("subject-type-short", "the type without its URN", classType, "subject_token_type", "id_token")
 	for _, kind := range []string{"id_token", "refresh_token", "saml1", "saml2", "txn_token"} {
-		set("requested-"+strings.ReplaceAll(kind, "_", "-"), "a token of the type "+kind, classType, "requested_token_type", tokenType+kind)
+		x.set("requested-"+strings.ReplaceAll(kind, "_", "-"), "a token of the type "+kind, classType, "requested_token_type", tokenType+kind)
 	}
-	set("requested-aws", "AWS's credentials as a token", classType, "requested_token_type", "urn:ietf:params:aws:token-type:aws4_request")
-	bend("actor", "the same token as the actor's", classActor, func(_ *good, form url.Values) {
+	x.set("requested-aws", "AWS's credentials as a token", classType, "requested_token_type", "urn:ietf:params:aws:token-type:aws4_request")
+	x.bend("actor", "the same token as the actor's", classActor, func(_ *good, form url.Values) {
 		changed(form, "actor_token", form.Get("subject_token"), "actor_token_type", tokenType+"id_token")
 	})
-	bend("actor-own", "a token of the target's own as the actor's", classActor, func(g *good, form url.Values) {
+	x.bend("actor-own", "a token of the target's own as the actor's", classActor, func(g *good, form url.Values) {
 		changed(form, "actor_token", g.issued, "actor_token_type", tokenType+"access_token")
 	})
-	set("actor-type", "an actor's type and no actor", classActor, "actor_token_type", tokenType+"id_token")
-	set("actor-bad", "an actor's token that is none", classActor, "actor_token", "x", "actor_token_type", tokenType+"id_token")
-	set("scope", "a scope", classTarget, "scope", "openid offline_access")
-	set("scope-admin", "a scope that would be all", classTarget, "scope", "*")
+	x.set("actor-type", "an actor's type and no actor", classActor, "actor_token_type", tokenType+"id_token")
+	x.set("actor-bad", "an actor's token that is none", classActor, "actor_token", "x", "actor_token_type", tokenType+"id_token")
+	x.set("scope", "a scope", classTarget, "scope", "openid offline_access")
+	x.set("scope-admin", "a scope that would be all", classTarget, "scope", "*")
+}
 
-	set("client-id", "a client's id", classClient, "client_id", "admin")
-	set("client-secret", "a client's id and password", classClient, "client_id", "admin", "client_secret", "admin")
-	bend("client-assertion", "a client's assertion", "CVE-2025-27371: a client's assertion", func(_ *good, form url.Values) {
+func (x *exchanges) clients() {
+	x.set("client-id", "a client's id", classClient, "client_id", "admin")
+	x.set("client-secret", "a client's id and password", classClient, "client_id", "admin", "client_secret", "admin")
+	x.bend("client-assertion", "a client's assertion", "CVE-2025-27371: a client's assertion", func(_ *good, form url.Values) {
 		changed(form, "client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer", "client_assertion", form.Get("subject_token"))
 	})
-	header("authorization-basic", "a client's password in the header", classClient, "Authorization", func(*good) string { return "Basic YWRtaW46YWRtaW4=" })
-	header("authorization-bearer", "a token of the target's own in the header", classClient, "Authorization", func(g *good) string { return "Bearer " + g.issued })
-	header("authorization-id-token", "the ID token in the header", classClient, "Authorization", func(g *good) string { return "Bearer " + g.forge().token() })
-	add("authorization-second", "a client's password in a second header", classForm, func(ctx context.Context, g *good, form url.Values) (*http.Request, error) {
-		req, err := formRequest(ctx, http.MethodPost, g.Endpoint+tokenPath, form)
-		if err == nil {
-			req.Header["Authorization"] = []string{"", "Basic YWRtaW46YWRtaW4="}
-		}
-		return req, err
-	})
+	x.header("authorization-basic", "a client's password in the header", classClient, "Authorization", func(*good) []string { return []string{"Basic YWRtaW46YWRtaW4="} })
+	x.header("authorization-bearer", "a token of the target's own in the header", classClient, "Authorization", func(g *good) []string { return []string{"Bearer " + g.issued} })
+	x.header("authorization-id-token", "the ID token in the header", classClient, "Authorization", func(g *good) []string { return []string{"Bearer " + g.forge().token()} })
+	x.header("authorization-second", "a client's password in a second header", classForm, "Authorization", func(*good) []string { return []string{"", "Basic YWRtaW46YWRtaW4="} })
+}
 
+func (x *exchanges) forms() {
 	for _, name := range []string{"grant_type", "subject_token", "subject_token_type", "resource", "audience"} {
 		id := strings.ReplaceAll(name, "_", "-")
-		body(id+"-twice", name+" twice, the second the good one", classForm, func(body string, _ url.Values) string { return name + "=x&" + body })
-		body(id+"-case-twin", name+" twice, once in another case", classForm, func(body string, _ url.Values) string { return body + "&" + swapCase(name[:1]) + name[1:] + "=x" })
+		x.body(id+"-twice", name+" twice, the second the good one", classForm, func(body string, _ url.Values) string { return name + "=x&" + body })
+		x.body(id+"-case-twin", name+" twice, once in another case", classForm, func(body string, _ url.Values) string { return body + "&" + swapCase(name[:1]) + name[1:] + "=x" })
 	}
-	body("audience-again", "two audiences, the first the good one", classTarget, func(body string, _ url.Values) string { return body + "&audience=https%3A%2F%2Fvault.invalid" })
-	body("resource-again", "two roles, the first the good one", classTarget, func(body string, form url.Values) string {
+	x.body("audience-again", "two audiences, the first the good one", classTarget, func(body string, _ url.Values) string { return body + "&audience=https%3A%2F%2Fvault.invalid" })
+	x.body("resource-again", "two roles, the first the good one", classTarget, func(body string, form url.Values) string {
 		return body + "&resource=" + url.QueryEscape(form.Get("resource")+"-admin")
 	})
-	body("audience-brackets", "an audience[] beside the audience", classForm, func(body string, _ url.Values) string { return body + "&audience%5B%5D=https%3A%2F%2Fvault.invalid" })
-	body("unknown", "a life of a day", classInput, func(body string, _ url.Values) string { return body + "&expires_in=86400" })
-	body("unknown-claims", "claims of its own", classInput, func(body string, _ url.Values) string {
+	x.body("audience-brackets", "an audience[] beside the audience", classForm, func(body string, _ url.Values) string { return body + "&audience%5B%5D=https%3A%2F%2Fvault.invalid" })
+	x.body("unknown", "a life of a day", classInput, func(body string, _ url.Values) string { return body + "&expires_in=86400" })
+	x.body("unknown-claims", "claims of its own", classInput, func(body string, _ url.Values) string {
 		return body + "&claims=" + url.QueryEscape(`{"roles":["admin"]}`)
 	})
-	body("unknown-role", "the parameter of STS beside the resource", classForm, func(body string, form url.Values) string {
+	x.body("unknown-role", "the parameter of STS beside the resource", classForm, func(body string, form url.Values) string {
 		return body + "&RoleArn=" + url.QueryEscape(form.Get("resource")+"-admin")
 	})
-	body("broken-escape", "an escape that is none", classForm, func(body string, _ url.Values) string { return body + "&x=%zz" })
-	body("semicolon", "parameters with a semicolon between", classForm, func(body string, _ url.Values) string { return strings.ReplaceAll(body, "&", ";") })
-	body("broken-utf8", "an audience that is not UTF-8", classForm, func(body string, _ url.Values) string {
+	x.body("broken-escape", "an escape that is none", classForm, func(body string, _ url.Values) string { return body + "&x=%zz" })
+	x.body("semicolon", "parameters with a semicolon between", classForm, func(body string, _ url.Values) string { return strings.ReplaceAll(body, "&", ";") })
+	x.body("broken-utf8", "an audience that is not UTF-8", classForm, func(body string, _ url.Values) string {
 		return strings.Replace(body, "audience=", "audience=%ff%fe", 1)
 	})
-	body("many-parameters", "a thousand parameters", "size", func(body string, _ url.Values) string {
+	x.body("many-parameters", "a thousand parameters", "size", func(body string, _ url.Values) string {
 		var b strings.Builder
 		b.WriteString(body)
 		for i := range 1000 {
@@ -265,55 +291,50 @@ func exchangeAttempts() []attempt {
 		}
 		return b.String()
 	})
-	body("large", "a body of ten megabytes", "size", func(body string, _ url.Values) string { return body + "&x=" + strings.Repeat("a", 10<<20) })
+	x.body("large", "a body of ten megabytes", "size", func(body string, _ url.Values) string { return body + "&x=" + strings.Repeat("a", 10<<20) })
+}
 
-	add("get", "the token in the URL", classURL, func(ctx context.Context, g *good, form url.Values) (*http.Request, error) {
+func (x *exchanges) doors() {
+	x.add("get", "the token in the URL", classURL, func(ctx context.Context, g *good, form url.Values) (*http.Request, error) {
 		return http.NewRequestWithContext(ctx, http.MethodGet, g.Endpoint+tokenPath+"?"+form.Encode(), nil)
 	})
-	add("post-query", "the parameters in the URL of a POST", classURL, func(ctx context.Context, g *good, form url.Values) (*http.Request, error) {
+	x.add("post-query", "the parameters in the URL of a POST", classURL, func(ctx context.Context, g *good, form url.Values) (*http.Request, error) {
 		return textRequest(ctx, http.MethodPost, g.Endpoint+tokenPath+"?"+form.Encode(), formType, "")
 	})
-	add("query-besides", "another audience in the URL", classForm, func(ctx context.Context, g *good, form url.Values) (*http.Request, error) {
+	x.add("query-besides", "another audience in the URL", classForm, func(ctx context.Context, g *good, form url.Values) (*http.Request, error) {
 		return formRequest(ctx, http.MethodPost, g.Endpoint+tokenPath+"?audience=https%3A%2F%2Fvault.invalid", form)
 	})
-	add("get-body", "GET with a body", "one door", func(ctx context.Context, g *good, form url.Values) (*http.Request, error) {
+	x.add("get-body", "GET with a body", "one door", func(ctx context.Context, g *good, form url.Values) (*http.Request, error) {
 		return formRequest(ctx, http.MethodGet, g.Endpoint+tokenPath, form)
 	})
-	add("put", "PUT in place of POST", "one door", func(ctx context.Context, g *good, form url.Values) (*http.Request, error) {
+	x.add("put", "PUT in place of POST", "one door", func(ctx context.Context, g *good, form url.Values) (*http.Request, error) {
 		return formRequest(ctx, http.MethodPut, g.Endpoint+tokenPath, form)
 	})
 	for _, p := range [][3]string{{"path-slash", tokenPath + "/", "a slash behind the path"}, {"path-slash-before", "/" + tokenPath, "a slash before the path"}, {"path-other-case", strings.ToUpper(tokenPath), "the path in upper case"},
 		{"path-escaped", "/oauth/%74oken", "the path escaped"}, {"path-dots", "/healthz/.." + tokenPath, "the path by way of another"}, {"path-keys", keysPath, "the form at the keys' door"}, {"path-metadata", metadataPath, "the form at the metadata's door"}} {
-		add(p[0], p[2], "a path that a proxy reads otherwise", func(ctx context.Context, g *good, form url.Values) (*http.Request, error) {
+		x.add(p[0], p[2], "a path that a proxy reads otherwise", func(ctx context.Context, g *good, form url.Values) (*http.Request, error) {
 			return formRequest(ctx, http.MethodPost, g.Endpoint+p[1], form)
 		})
 	}
-	add("path-sts", "the form at the door of STS", "one door", func(ctx context.Context, g *good, form url.Values) (*http.Request, error) {
+	x.add("path-sts", "the form at the door of STS", "one door", func(ctx context.Context, g *good, form url.Values) (*http.Request, error) {
 		return formRequest(ctx, http.MethodPost, g.Endpoint, form)
 	})
-	add("sts-form", "the form of STS at this door", "one door", func(ctx context.Context, g *good, form url.Values) (*http.Request, error) {
+	x.add("sts-form", "the form of STS at this door", "one door", func(ctx context.Context, g *good, form url.Values) (*http.Request, error) {
 		return formRequest(ctx, http.MethodPost, g.Endpoint+tokenPath, g.form(form.Get("subject_token")))
 	})
 	for _, kind := range [][2]string{{"type-missing", ""}, {"type-text", "text/plain"}, {"type-json", "application/json"}, {"type-utf16", formType + "; charset=utf-16"}, {"type-list", formType + ", application/json"}} {
-		add(kind[0], fmt.Sprintf("the form as %q", kind[1]), classDoor, func(ctx context.Context, g *good, form url.Values) (*http.Request, error) {
+		x.add(kind[0], fmt.Sprintf("the form as %q", kind[1]), classDoor, func(ctx context.Context, g *good, form url.Values) (*http.Request, error) {
 			return textRequest(ctx, http.MethodPost, g.Endpoint+tokenPath, kind[1], form.Encode())
 		})
 	}
-	add("type-twice", "the form, and JSON in a second header", classForm, func(ctx context.Context, g *good, form url.Values) (*http.Request, error) {
-		req, err := formRequest(ctx, http.MethodPost, g.Endpoint+tokenPath, form)
-		if err == nil {
-			req.Header.Add("Content-Type", "application/json")
-		}
-		return req, err
-	})
-	header("type-encoded", "the form, said to be compressed", classForm, "Content-Encoding", func(*good) string { return "gzip" })
-	add("multipart", "the parameters as multipart/form-data", classDoor, func(ctx context.Context, g *good, form url.Values) (*http.Request, error) {
+	x.header("type-twice", "the form, and JSON in a second header", classForm, "Content-Type", func(*good) []string { return []string{formType, "application/json"} })
+	x.header("type-encoded", "the form, said to be compressed", classForm, "Content-Encoding", func(*good) []string { return []string{"gzip"} })
+	x.add("multipart", "the parameters as multipart/form-data", classDoor, func(ctx context.Context, g *good, form url.Values) (*http.Request, error) {
 		return textRequest(ctx, http.MethodPost, g.Endpoint+tokenPath, "multipart/form-data; boundary=x", multipart(form))
 	})
-	add("json", "the parameters as JSON", classDoor, func(ctx context.Context, g *good, form url.Values) (*http.Request, error) {
+	x.add("json", "the parameters as JSON", classDoor, func(ctx context.Context, g *good, form url.Values) (*http.Request, error) {
 		return textRequest(ctx, http.MethodPost, g.Endpoint+tokenPath, "application/json", jsonForm(form))
 	})
-	return append(out, attempt{"exchange/oracle", "a role that does not exist is told apart from one that does not trust", "an oracle", issueOracle})
 }
 
 // issueOracle asks as a stranger, with a good token of another project, for the
