@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -111,7 +112,14 @@ func (a *app) credentials(ctx context.Context) (client.Profile, error) {
 func environmentCredentials(ctx context.Context) (client.Profile, error) {
 	id := os.Getenv("AWS_ACCESS_KEY_ID")
 	if id == "" && client.HasContainerCredentials(os.Getenv) {
-		return client.ContainerCredentials(ctx, os.Getenv)
+		p, err := client.ContainerCredentials(ctx, os.Getenv)
+		if errors.Is(err, syscall.ECONNREFUSED) {
+			err = hint(err, "AWS_CONTAINER_CREDENTIALS_FULL_URI names them; those of mayfly exec end with its command")
+		}
+		return p, err
+	}
+	if id != "" && os.Getenv("AWS_SECRET_ACCESS_KEY") == "" {
+		return client.Profile{}, errors.New("AWS_ACCESS_KEY_ID is set, and AWS_SECRET_ACCESS_KEY is not")
 	}
 	p := client.Profile{Credentials: sigv4.Credentials{AccessKeyID: id, SecretKey: secret.New(os.Getenv("AWS_SECRET_ACCESS_KEY")), SessionToken: os.Getenv("AWS_SESSION_TOKEN")}}
 	if at, err := time.Parse(time.RFC3339, os.Getenv("AWS_CREDENTIAL_EXPIRATION")); err == nil {

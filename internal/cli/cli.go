@@ -15,9 +15,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -53,15 +55,20 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 	out := &output{to: stdout}
 	root := newRoot(&input{ctx, stdin}, out, stderr)
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if _, verdict := errors.AsType[*statusError](err); out.err != nil && (err == nil || verdict) {
 		err = out.err
 	}
-	return Report("mayfly", err, stderr)
+	return report("mayfly", err, stderr, cmd)
 }
 
 // Report writes an error for a person and gives the exit status it means.
 func Report(program string, err error, stderr io.Writer) int {
+	return report(program, err, stderr, nil)
+}
+
+// report is Report for an error of a command, which says more of how it is called.
+func report(program string, err error, stderr io.Writer, cmd *cobra.Command) int {
 	if err == nil {
 		return 0
 	}
@@ -77,11 +84,33 @@ func Report(program string, err error, stderr io.Writer) int {
 	if e, ok := errors.AsType[*exitError](err); ok {
 		return e.status
 	}
-	if _, ok := errors.AsType[*usageError](err); ok || strings.HasPrefix(err.Error(), "unknown command") {
-		fmt.Fprintf(stderr, "%s: hint: %s --help says what there is\n", program, program)
+	if _, ok := errors.AsType[*usageError](err); ok || strings.HasPrefix(err.Error(), unknownCommand) {
+		called := program
+		if cmd != nil {
+			called = cmd.CommandPath()
+			for _, meant := range likeCommands(cmd, err) {
+				fmt.Fprintf(stderr, "%s: hint: is %s %s meant?\n", program, called, meant)
+			}
+		}
+		fmt.Fprintf(stderr, "%s: hint: %s --help says what there is\n", program, called)
 		return 2
 	}
 	return 1
+}
+
+// unknownCommand is how cobra's error of a command that is not there begins.
+const unknownCommand = "unknown command "
+
+// likeCommands are the commands that are written like one that is not there.
+func likeCommands(cmd *cobra.Command, err error) []string {
+	rest, ok := strings.CutPrefix(err.Error(), unknownCommand)
+	quoted, err := strconv.QuotedPrefix(rest)
+	name, err2 := strconv.Unquote(quoted)
+	if !ok || err != nil || err2 != nil {
+		return nil
+	}
+	cmd.SuggestionsMinimumDistance = 2 // letters
+	return cmd.SuggestionsFor(name)
 }
 
 // shown is what an error says, as a terminal shows it and does not obey it, whoever
@@ -107,7 +136,7 @@ type app struct {
 
 func newRoot(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
 	a := &app{stdin: stdin, stdout: stdout, stderr: stderr}
-	root := &cobra.Command{Use: "mayfly", Short: "Deploy from CI jobs with no stored secret", Version: Version, SilenceErrors: true, SilenceUsage: true,
+	root := &cobra.Command{Use: "mayfly", Short: "Deploy from CI jobs with no stored secret", Version: Version, SilenceErrors: true, SilenceUsage: true, DisableSuggestions: true, // report has them
 		Long: `mayfly is what a job deploys with: it exchanges the job's ID token for a role's
 credentials and runs a command with them, at a Mayfly server or, with --aws, at
 AWS itself. To people it proves who can reach a role, says why a role lets a token
@@ -235,9 +264,12 @@ func readAll(in io.Reader, name string, most int64) ([]byte, error) {
 
 // exactArgs is cobra.ExactArgs with our exit status and the argument's name.
 func exactArgs(names ...string) cobra.PositionalArgs {
-	return func(_ *cobra.Command, args []string) error {
+	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < len(names) {
 			return &usageError{fmt.Errorf("%s is missing", names[len(args)])}
+		}
+		if len(args) > 0 && cmd.HasSubCommands() {
+			return &usageError{fmt.Errorf(unknownCommand+"%q for %q", args[0], cmd.CommandPath())}
 		}
 		if len(args) > len(names) {
 			return &usageError{fmt.Errorf("unexpected argument %q", args[len(names)])}
@@ -281,7 +313,7 @@ func firstOf(values ...string) string {
 func (a *app) serverURL() (string, error) {
 	server := firstOf(a.server, os.Getenv("MAYFLY_SERVER"), os.Getenv("AWS_ENDPOINT_URL_STS"), os.Getenv("AWS_ENDPOINT_URL"))
 	if server == "" {
-		return "", hint(errors.New("no server is named"), "name it with --server URL or MAYFLY_SERVER", "on the server's machine: eval \"$(mayflyd admin credentials)\"")
+		return "", hint(&usageError{errors.New("no server is named")}, "name it with --server URL or MAYFLY_SERVER", "on the server's machine: eval \"$(mayflyd admin credentials)\"")
 	}
 	return server, nil
 }
@@ -319,10 +351,10 @@ func explain(err error) error {
 		return hint(err, "is mayflyd running there? --server and MAYFLY_SERVER name the server")
 	}
 	if !ok {
-		return err
+		return explainReach(err)
 	}
 	switch {
-	case e.Code == "MissingAuthenticationToken":
+	case e.Code == "MissingAuthenticationToken", e.Code == "MissingAuthenticationTokenException":
 		return hint(err, "there are no credentials in AWS_ACCESS_KEY_ID; of a Mayfly server, on its machine: eval \"$(mayflyd admin credentials)\"")
 	case e.Code == "ExpiredToken", e.Code == "InvalidClientTokenId", e.Code == "ExpiredTokenException", e.Code == "UnrecognizedClientException":
 		return hint(err, "get new credentials; of a Mayfly server, on its machine: eval \"$(mayflyd admin credentials)\"")
@@ -330,6 +362,17 @@ func explain(err error) error {
 		return denied(err, e)
 	case e.Code == "AccessPolicyInUse":
 		return hint(err, "aws eks list-access-entries --cluster-name CLUSTER --associated-policy-arn ARN names them; aws eks disassociate-access-policy takes it from one")
+	}
+	return err
+}
+
+// explainReach adds what to do about a server that cannot be reached.
+func explainReach(err error) error {
+	if _, ok := errors.AsType[*net.DNSError](err); ok {
+		return hint(err, "the name is not known here: is it right, and does the runner's network know it?")
+	}
+	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
+		return hint(err, "nobody answers: is the way from this runner open?")
 	}
 	return err
 }

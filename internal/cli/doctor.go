@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -247,7 +246,7 @@ func (d *doctor) seeServer(ctx context.Context) (string, []fact, error) {
 	probe.Endpoint = c.STSEndpoint()
 	contact, err := client.Probe(ctx, probe)
 	if err != nil {
-		return "", nil, explainReach(explain(err))
+		return "", nil, explain(err)
 	}
 	if !contact.Date.IsZero() {
 		d.now = contact.Date
@@ -271,17 +270,6 @@ func (d *doctor) seeServer(ctx context.Context) (string, []fact, error) {
 		return "", nil, err
 	}
 	return "it answers", facts, nil
-}
-
-// explainReach adds what to do about a server that cannot be reached.
-func explainReach(err error) error {
-	if _, ok := errors.AsType[*net.DNSError](err); ok {
-		return hint(err, "the name is not known here: is it right, and does the runner's network know it?")
-	}
-	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
-		return hint(err, "nobody answers: is the way from this runner open?")
-	}
-	return err
 }
 
 // maxSkew is what servers allow a token's nbf and iat; signatures may be five

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -259,9 +260,12 @@ func explainSignIn(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return errors.New("the sign-in was given up")
 	}
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return hint(err, "is the provider there? --issuer names it")
+	}
 	e, ok := errors.AsType[*signin.Error](err)
 	if !ok {
-		return err
+		return explainReach(err)
 	}
 	wrapped := fmt.Errorf("the provider refuses: %w", err)
 	switch e.Code {

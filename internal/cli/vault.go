@@ -439,6 +439,8 @@ func (s *vaultSession) explain(err error) error {
 	return explainVault(err)
 }
 
+const notVault = "is it a Vault server? --vault-server and VAULT_ADDR name it"
+
 // explainVault adds what to do to an error of Vault's client, whatever was asked.
 func explainVault(err error) error {
 	if _, untrusted := errors.AsType[*tls.CertificateVerificationError](err); untrusted {
@@ -450,7 +452,7 @@ func explainVault(err error) error {
 	e, ok := errors.AsType[*vault.Error](err)
 	switch {
 	case !ok:
-		return err
+		return explainReach(err)
 	case e.Sealed():
 		return hint(err, "somebody must unseal it: vault operator unseal")
 	case e.Status == http.StatusTooManyRequests:
@@ -460,7 +462,7 @@ func explainVault(err error) error {
 	case e.Status == http.StatusNotFound && e.Says("no handler for route"):
 		return hint(err, "nothing is mounted there: is the namespace right? --namespace and VAULT_NAMESPACE name it")
 	case len(e.Messages) == 0 && e.Status != http.StatusNotFound:
-		return hint(err, "is it a Vault server? --vault-server and VAULT_ADDR name it")
+		return hint(err, notVault)
 	}
 	return err
 }
@@ -489,6 +491,9 @@ func (p proof) explain(err error) error {
 	}
 	if e.Status == http.StatusForbidden {
 		return hint(err, "is an auth method mounted there? --auth-path names it; or the role takes logins only from other addresses (token_bound_cidrs)")
+	}
+	if e.Status == http.StatusNotFound && len(e.Messages) == 0 {
+		return hint(err, notVault)
 	}
 	if e.Status != http.StatusBadRequest {
 		return explainVault(err)

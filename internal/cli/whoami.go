@@ -25,7 +25,6 @@ that trust policies ask for, which nobody has verified here, and when it ends.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return w.run(cmd.Context()) }}
 	a.awsFlags(cmd)
 	w.token.flags(cmd)
-	w.token.signedIn = w.signedIn
 	w.token.signedIn = a.signedIn
 	return cmd
 }

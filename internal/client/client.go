@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"mayfly.internal/internal/sigv4"
@@ -54,7 +55,7 @@ func (e *Error) Error() string {
 	if e.Code != "" {
 		text = e.Code + ": " + text
 	}
-	if e.Request != "" {
+	if e.Request != "" && !strings.Contains(text, e.Request) { // an OAuth error has it already
 		text += " (request " + e.Request + ")"
 	}
 	return text

@@ -243,7 +243,7 @@ func escape(path string) (string, error) {
 	var out []string
 	for segment := range strings.SplitSeq(path, "/") {
 		if segment == "" || segment == "." || segment == ".." || strings.ContainsFunc(segment, unicode.IsControl) {
-			return "", fmt.Errorf("%q is no path of Vault", path)
+			return "", fmt.Errorf("%q is no path of Vault, such as kv/my-app/db", path)
 		}
 		out = append(out, url.PathEscape(segment))
 	}

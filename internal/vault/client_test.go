@@ -256,7 +256,7 @@ func TestReadRefused(t *testing.T) {
 	}
 	before = len(w.Requests())
 	for _, path := range []string{"", "/", "kv/", "/kv/a", "kv//a", "kv/../sys/raw", "kv/./a", "..", "kv/a\nb", "kv/a\x00"} {
-		if _, err := s.Read(t.Context(), path, 0); err == nil || !strings.HasSuffix(err.Error(), "is no path of Vault") {
+		if _, err := s.Read(t.Context(), path, 0); err == nil || !strings.HasSuffix(err.Error(), "is no path of Vault, such as kv/my-app/db") {
 			t.Errorf("%q: %v", path, err)
 		}
 	}
