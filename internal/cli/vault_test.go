@@ -91,7 +91,8 @@ func TestRenewal(t *testing.T) {
 		ttl       time.Duration
 		renewable bool
 		longest   time.Duration // of its life
-		fails     bool
+		fails     error
+		until     time.Duration // it fails
 		after     time.Duration // what is looked at
 		at        []time.Duration
 		said      string
@@ -100,7 +101,13 @@ func TestRenewal(t *testing.T) {
 		{name: "not renewable", ttl: time.Hour, after: 2 * time.Hour, said: "it ends in 1h0m0s, and cannot be renewed"},
 		{name: "renewed for as long as it is wanted", ttl: 15 * time.Minute, renewable: true, longest: 24 * time.Hour, after: 40 * time.Minute, at: []time.Duration{10 * time.Minute, 20 * time.Minute, 30 * time.Minute}},
 		{name: "up to its longest life", ttl: 15 * time.Minute, renewable: true, longest: 30 * time.Minute, after: time.Hour, at: []time.Duration{10 * time.Minute, 20 * time.Minute, 26*time.Minute + 40*time.Second}, said: "it ends in 3m20s: Vault renews it no longer than that"},
-		{name: "Vault is gone", ttl: 15 * time.Minute, renewable: true, fails: true, after: time.Hour, at: []time.Duration{10 * time.Minute}, said: "it ends in about 5m0s, and was not renewed: no"},
+		{name: "Vault is gone", ttl: 36 * time.Second, renewable: true, fails: errors.New("no"), until: time.Hour, after: time.Hour, at: []time.Duration{24 * time.Second, 34 * time.Second, 44 * time.Second}, said: "it ends in about 12s, and was not renewed: no"},
+		{name: "Vault is gone for a while", ttl: 36 * time.Second, renewable: true, longest: time.Hour, fails: errors.New("no"), until: 30 * time.Second, after: time.Minute, at: []time.Duration{24 * time.Second, 34 * time.Second, 58 * time.Second},
+			said: "it ends in about 12s, and was not renewed: no; it is renewed after all"},
+		{name: "sealed for a while", ttl: 36 * time.Second, renewable: true, longest: time.Hour, fails: &vault.Error{Call: "renew", Status: 503}, until: 30 * time.Second, after: 50 * time.Second, at: []time.Duration{24 * time.Second, 34 * time.Second},
+			said: "it ends in about 12s, and was not renewed: renew: 503 Service Unavailable; it is renewed after all"},
+		{name: "refused", ttl: 15 * time.Minute, renewable: true, fails: &vault.Error{Call: "renew", Status: 403}, until: time.Hour, after: time.Hour, at: []time.Duration{10 * time.Minute}, said: "it ends in about 5m0s, and was not renewed: renew: 403 Forbidden"},
+		{name: "a hundred and fifty years", ttl: 150 * 365 * 24 * time.Hour, renewable: true, longest: 1 << 62, after: 24 * time.Hour},
 		{name: "a moment", ttl: time.Second, renewable: true, longest: time.Second, after: time.Minute, at: []time.Duration{time.Second}, said: "it ends in 0s: Vault renews it no longer than that"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -111,8 +118,8 @@ func TestRenewal(t *testing.T) {
 				var said []string
 				renew := func(context.Context) (time.Duration, error) {
 					at = append(at, time.Since(start))
-					if tt.fails {
-						return 0, errors.New("no")
+					if tt.fails != nil && time.Since(start) < tt.until {
+						return 0, tt.fails
 					}
 					return min(tt.ttl, tt.longest-time.Since(start)), nil
 				}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mayfly.internal/internal/vault"
+	"mayfly.internal/internal/webclient"
 )
 
 // vaultExec is a program that is run with secrets.
@@ -308,29 +310,45 @@ type renewal struct {
 	renew     func(context.Context) (time.Duration, error)
 }
 
-// keep renews it each time a third of its life is left, until ctx ends. It says
-// when there is no more to be had.
+// renewPause is how long after a renewal that failed there is another.
+const renewPause = 10 * time.Second
+
+// keep renews it each time a third of its life is left, until ctx ends; where Vault
+// does not answer, for as long as it lives. It says when there is no more to be had.
 func (r renewal) keep(ctx context.Context, say func(string)) {
 	if r.ttl > 0 && !r.renewable {
 		say(fmt.Sprintf("%s ends in %s, and cannot be renewed", r.what, r.ttl))
 	}
-	for r.ttl > 0 && r.renewable {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(max(r.ttl*2/3, time.Second)):
-		}
+	if r.ttl == 0 || !r.renewable {
+		return
+	}
+	ends, pause, told := time.Now().Add(r.ttl), r.ttl/3*2, false
+	for webclient.Wait(ctx, max(pause, time.Second)) == nil {
 		next, err := r.renew(ctx)
+		left := time.Until(ends)
 		switch {
 		case ctx.Err() != nil:
 			return
+		case err != nil && !told:
+			say(fmt.Sprintf("%s ends in about %s, and was not renewed: %v", r.what, max(left, 0).Round(time.Second), err))
+			fallthrough
 		case err != nil:
-			say(fmt.Sprintf("%s ends in about %s, and was not renewed: %v", r.what, r.ttl/3, err))
-			return
+			if told, pause = true, renewPause; left <= 0 || refused(err) {
+				return
+			}
+			continue
 		case next <= r.ttl/3+time.Second:
 			say(fmt.Sprintf("%s ends in %s: Vault renews it no longer than that", r.what, next))
 			return
+		case told:
+			say(r.what + " is renewed after all")
 		}
-		r.ttl = next
+		r.ttl, ends, pause, told = next, time.Now().Add(next), next/3*2, false
 	}
+}
+
+// refused reports whether Vault has answered, and will answer the same again.
+func refused(err error) bool {
+	e, ok := errors.AsType[*vault.Error](err)
+	return ok && e.Status < http.StatusInternalServerError && e.Status != http.StatusTooManyRequests
 }
