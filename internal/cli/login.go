@@ -80,15 +80,7 @@ func (l *login) run(ctx context.Context) error {
 		return explainSignIn(err)
 	}
 	s := signedIn{Server: server, Issuer: at.Issuer, ClientID: at.ClientID, Subject: token.Subject, Login: token.Login, Expires: token.Expires.UTC(), IDToken: token.Text.Reveal()}
-	remember, err := loginFile(os.UserConfigDir, server)
-	if err != nil {
-		return err
-	}
-	keep, err := loginFile(os.UserCacheDir, server)
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(writeLogin(remember, at), writeLogin(keep, s)); err != nil {
+	if err := keepLogin(at, s); err != nil {
 		return fmt.Errorf("keep the sign-in: %w", err)
 	}
 	fmt.Fprintf(l.stderr, "mayfly: signed in at %s as %s until %s (%s)\n", s.Issuer, s.who(), s.Expires.Local().Format(time.TimeOnly), left(s.Expires))
@@ -164,6 +156,9 @@ func (l *login) signIn(ctx context.Context, at loginProvider) (signin.Token, err
 		return signin.Token{}, err
 	}
 	defer p.Close()
+	if err := prepareLogin(at.Server); err != nil {
+		return signin.Token{}, hint(fmt.Errorf("a sign-in could not be kept: %w", err), "XDG_CACHE_HOME and XDG_CONFIG_HOME name directories that can be written")
+	}
 	opener := browser()
 	if l.device || opener == nil && p.HasDevice() {
 		return l.withCode(ctx, p)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -47,7 +48,7 @@ const maxLoginFile = 64 << 10
 func loginFile(dir func() (string, error), server string) (string, error) {
 	base, err := dir()
 	if err != nil {
-		return "", fmt.Errorf("where a sign-in is kept: %w", err)
+		return "", hint(fmt.Errorf("where a sign-in is kept: %w", err), "set HOME, or XDG_CACHE_HOME and XDG_CONFIG_HOME")
 	}
 	sum := sha256.Sum256([]byte(server))
 	return filepath.Join(base, "mayfly", "login", hex.EncodeToString(sum[:16])+".json"), nil
@@ -78,10 +79,16 @@ func readLogin(path string, into any) (found bool, err error) {
 		return false, err
 	case !mineAlone(info):
 		return false, hint(fmt.Errorf("%s is not a file of yours alone (%v): nothing of it is used", path, info.Mode()), "if nobody else has written it, remove it and sign in again: mayfly login")
-	case info.Size() > maxLoginFile:
-		return false, fmt.Errorf("%s is larger than %d bytes", path, maxLoginFile)
 	}
-	data, err := os.ReadFile(path)
+	f, err := os.Open(path)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	if opened, err := f.Stat(); err != nil || !os.SameFile(info, opened) {
+		return false, fmt.Errorf("%s was replaced as it was read: try again", path)
+	}
+	data, err := readAll(f, path, maxLoginFile)
 	if err != nil {
 		return false, err
 	}
@@ -89,6 +96,44 @@ func readLogin(path string, into any) (found bool, err error) {
 		return false, hint(fmt.Errorf("%s is not what this version writes", path), "remove it and sign in again: mayfly login")
 	}
 	return true, nil
+}
+
+// loginFiles are the files of a server's sign-in: where to sign in, and the sign-in.
+func loginFiles(server string) (remember, keep string, err error) {
+	remember, err1 := loginFile(os.UserConfigDir, server)
+	keep, err2 := loginFile(os.UserCacheDir, server)
+	return remember, keep, cmp.Or(err1, err2)
+}
+
+// prepareLogin sees whether a sign-in could be kept, before somebody signs in for
+// nothing.
+func prepareLogin(server string) error {
+	remember, keep, err := loginFiles(server)
+	if err != nil {
+		return err
+	}
+	for _, path := range []string{remember, keep} {
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return err
+		}
+		f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(f.Close(), os.Remove(f.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keepLogin writes both files.
+func keepLogin(at loginProvider, s signedIn) error {
+	remember, keep, err := loginFiles(at.Server)
+	if err != nil {
+		return err
+	}
+	return errors.Join(writeLogin(remember, at), writeLogin(keep, s))
 }
 
 // writeLogin writes a private file, in a private directory, whole or not at all:
