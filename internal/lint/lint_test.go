@@ -58,6 +58,7 @@ func TestGoodPolicyHasNoRemarks(t *testing.T) {
 		`"StringEquals":{"sub":"project_id:7:ref_type:branch:ref:main","pipeline_source":"push"}`,
 		`"StringEquals":{` + goodSub + `,` + pinned + `,"aud":"sts","user_id":"1","environment":"production","environment_protected":"true"}`,
 		`"StringLike":{"sub":"project_path:acme/web:ref_type:branch:ref:release/*"},"StringEquals":{` + pinned + `}`,
+		`"StringEquals":{` + goodSub + `,"project_id":"7","pipeline_source":"dependency_management_security_update"}`, // the newest of the sources
 		`"StringLike":{"sub":"project_path:acme/web:*"},"StringEquals":{` + pinned + `,"ref_type":"branch","ref":"main"}`,
 	} {
 		for _, realm := range []prove.Realm{prove.Mayfly, prove.AWS} {

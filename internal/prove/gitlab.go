@@ -88,7 +88,7 @@ const (
 // child pipeline has the ref of the one it belongs to, a merge request's too.
 var (
 	refSources = []string{"push", "web", "trigger", "schedule", "api", "external", "pipeline", "chat", "webide", "parent_pipeline", "ondemand_dast_scan",
-		"ondemand_dast_validation", "security_orchestration_policy", "container_registry_push", "duo_workflow", "pipeline_execution_policy_schedule", "unknown"}
+		"ondemand_dast_validation", "security_orchestration_policy", "container_registry_push", "duo_workflow", "pipeline_execution_policy_schedule", "dependency_management_security_update", "unknown"}
 	mergeSources = []string{"merge_request_event", "parent_pipeline", "external_pull_request_event"}
 	tiers        = []string{"production", "staging", "testing", "development", "other"}
 	actions      = []string{"start", "prepare", "stop", "verify", "access"}
