@@ -471,6 +471,16 @@ func forPeople(several *yaml.TypeError) error {
 	return errors.Join(errs...)
 }
 
+// plainURL is a host's URL in its usual spelling: small letters, no default port, no
+// path.
+func plainURL(u *url.URL) string {
+	host := strings.ToLower(u.Host)
+	if port := u.Port(); port == "" || port == map[string]string{"https": "443", "http": "80"}[u.Scheme] {
+		host = strings.TrimSuffix(host, ":"+u.Port())
+	}
+	return u.Scheme + "://" + host
+}
+
 // Check says everything that is wrong with a configuration, one line each.
 func (c Config) Check() error {
 	var errs []error
@@ -480,6 +490,8 @@ func (c Config) Check() error {
 	}
 	if u, err := url.Parse(c.PublicURL); c.PublicURL != "" && (err != nil || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.User != nil || u.Fragment != "") {
 		bad("public_url: %q is no URL of a host, such as https://mayfly.example.com", c.PublicURL)
+	} else if c.PublicURL != "" && plainURL(u) != strings.TrimSuffix(c.PublicURL, "/") {
+		bad("public_url: %q is to be written %s: as the issuer of tokens it is compared letter by letter", c.PublicURL, plainURL(u))
 	}
 	if !eks.IsRegion(c.Region) {
 		bad("region: %q is no region's name, such as eu-central-1", c.Region)

@@ -292,3 +292,19 @@ func TestDefaultData(t *testing.T) {
 		t.Error(got, err)
 	}
 }
+
+// TestPublicURL: it is the issuer of what the server signs, and has one spelling.
+func TestPublicURL(t *testing.T) {
+	for url, want := range map[string]string{
+		"https://mayfly.example.com": "", "https://mayfly.example.com/": "", "https://mayfly.example.com:8443": "", "http://127.0.0.1:8080": "", "https://[2001:db8::1]:8443": "", "": "",
+		"HTTPS://mayfly.example.com": "is to be written https://mayfly.example.com:", "https://Mayfly.example.com": "is to be written https://mayfly.example.com:",
+		"https://mayfly.example.com:443": "is to be written https://mayfly.example.com:", "https://[2001:db8::1]:443/": "is to be written https://[2001:db8::1]:",
+		"http://127.0.0.1:80": "is to be written http://127.0.0.1:", "https://mayfly.example.com//": "is to be written https://mayfly.example.com:", "https://mayfly.example.com:": "is to be written",
+		"https://mayfly.example.com/x": "no URL of a host", "ftp://mayfly.example.com": "no URL of a host", "https://u@mayfly.example.com": "no URL of a host",
+	} {
+		err := Config{PublicURL: url}.Check()
+		if got := err != nil && strings.Contains(err.Error(), "public_url: "); got != (want != "") || got && !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", url, err, want)
+		}
+	}
+}
