@@ -116,11 +116,7 @@ func prepareLogin(server string) error {
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			return err
 		}
-		f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-		if err != nil {
-			return err
-		}
-		if err := errors.Join(f.Close(), os.Remove(f.Name())); err != nil {
+		if err := mayReplace(path); err != nil {
 			return err
 		}
 	}
