@@ -172,7 +172,7 @@ some.`}
 	}{
 		{"job", "In a job:", []*cobra.Command{newExec(a), newKubeToken(a), newKubeconfig(a), newCredentials(a), newVault(a), newWhoami(a), newDoctor(a)}},
 		{"person", "As a person:", []*cobra.Command{newLogin(a), newLogout(a)}},
-		{groupTrust, "Who is trusted:", []*cobra.Command{newProve(a), newWhoCan(a), newCan(a), newDiff(a), newLint(a), newFacts(a), newOnboard(a)}},
+		{"trust", "Who is trusted:", []*cobra.Command{newProve(a), newWhoCan(a), newCan(a), newDiff(a), newLint(a), newFacts(a), newOnboard(a)}},
 		{"server", "The server:", []*cobra.Command{newCluster(a), newAccessPolicy(a), newAudit(a), newDenials(a), newAttack(a)}},
 	} {
 		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
@@ -184,31 +184,21 @@ some.`}
 	return root
 }
 
-// noneEmpty refuses, of a verb about trust, a flag that is given and holds nothing:
-// in a pipeline that is a variable nobody has set, and without it the question would
-// be another one.
+// noneEmpty refuses a flag that is given and holds nothing: in a pipeline that is a
+// variable nobody has set, and without it the question would be another one, or the
+// cluster. Where the flag's place is a variable's by default, that holds.
 func noneEmpty(cmd *cobra.Command) (err error) {
-	verb := cmd
-	for verb.HasParent() && verb.Parent().HasParent() {
-		verb = verb.Parent()
-	}
-	if verb.GroupID != groupTrust {
-		return nil
-	}
 	cmd.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
 		values := []string{f.Value.String()}
 		if list, ok := f.Value.(pflag.SliceValue); ok {
 			values = list.GetSlice()
 		}
-		if f.Changed && (len(values) == 0 || slices.Contains(values, "")) {
-			err = &usageError{fmt.Errorf("--%s is empty", f.Name)}
+		if f.Changed && (len(values) == 0 || slices.Contains(values, "")) && !strings.Contains(f.Usage, "(default $") {
+			err = hint(&usageError{fmt.Errorf("--%s is empty", f.Name)}, "is the variable set that it is given?")
 		}
 	})
 	return err
 }
-
-// groupTrust is the group of the verbs about trust.
-const groupTrust = "trust"
 
 // outputFormats is the annotation of a command that has other output formats than
 // text and json.
@@ -286,18 +276,6 @@ func atLeastArgs(name string) cobra.PositionalArgs {
 		}
 		return nil
 	}
-}
-
-// notEmpty refuses a flag that is given with nothing in it, as a variable that nobody
-// has set leaves it ("$CLUSTER"): without it another cluster would be meant, or
-// another file.
-func notEmpty(cmd *cobra.Command, flags ...string) error {
-	for _, name := range flags {
-		if f := cmd.Flags().Lookup(name); f.Changed && f.Value.String() == "" {
-			return hint(&usageError{fmt.Errorf("--%s is empty", name)}, "is the variable set that it is given?")
-		}
-	}
-	return nil
 }
 
 func firstOf(values ...string) string {

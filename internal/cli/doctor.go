@@ -60,12 +60,7 @@ Exit status: 0 all that was asked works, 1 something does not, 2 a wrong call.`,
   mayfly doctor --role deployer --cluster my-cluster --namespace production
   mayfly doctor --role deployer --cluster my-cluster --namespace production \
       --can 'patch deployments.apps' --can 'get pods/log' -o json`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := notEmpty(cmd, "cluster", "namespace"); err != nil {
-				return err
-			}
-			return d.run(cmd.Context())
-		}}
+		RunE: func(cmd *cobra.Command, _ []string) error { return d.run(cmd.Context()) }}
 	d.flags(cmd)
 	f := cmd.Flags()
 	f.StringVar(&d.cluster, "cluster", "", "`NAME` of the cluster to deploy to")

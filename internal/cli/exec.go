@@ -48,12 +48,7 @@ With --aws all of it is asked of AWS itself.`,
 		Example: `  mayfly exec --role deployer -- terraform apply
   mayfly exec --role deployer --cluster my-cluster --namespace web -- kubectl apply -f web.yaml
   mayfly exec --role deployer --static --duration 1h -- ./old-program`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := notEmpty(cmd, "cluster", "namespace", "cluster-audience"); err != nil {
-				return err
-			}
-			return x.run(cmd.Context(), args)
-		}}
+		RunE: func(cmd *cobra.Command, args []string) error { return x.run(cmd.Context(), args) }}
 	x.flags(cmd)
 	f := cmd.Flags()
 	f.SetInterspersed(false) // flags behind the command are its own

@@ -44,12 +44,7 @@ It changes the file of KUBECONFIG that has the cluster, else the first one, else
   mayfly kubeconfig --cluster my-cluster --alias production --kubeconfig ./config
   mayfly kubeconfig --cluster my-cluster --jwt --role deployer
   mayfly kubeconfig --cluster my-cluster --dry-run`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := notEmpty(cmd, "profile", "kubeconfig", "namespace"); err != nil {
-				return err
-			}
-			return k.run(cmd.Context())
-		}}
+		RunE: func(cmd *cobra.Command, _ []string) error { return k.run(cmd.Context()) }}
 	a.awsFlags(cmd)
 	k.flags(cmd)
 	f := cmd.Flags()

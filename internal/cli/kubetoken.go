@@ -35,12 +35,7 @@ command; elsewhere the ID token is exchanged for one of --role.`,
 		Example: `  mayfly kube-token --cluster my-cluster
   mayfly kube-token --cluster my-cluster --profile production
   mayfly kube-token --cluster my-cluster --jwt --role deployer`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := notEmpty(cmd, "profile", "audience"); err != nil {
-				return err
-			}
-			return k.run(cmd.Context())
-		}}
+		RunE: func(cmd *cobra.Command, _ []string) error { return k.run(cmd.Context()) }}
 	f := cmd.Flags()
 	f.StringVar(&a.profile, "profile", "", "`NAME` of the profile in ~/.aws whose credentials sign")
 	k.flags(cmd)
