@@ -139,6 +139,9 @@ func (p child) run(a *app, caught <-chan os.Signal) error {
 	return nil
 }
 
+// errNotStarted is why a child is not run when we have been asked to end.
+var errNotStarted = errors.New("asked to end before the command was started")
+
 // notRun is the error of a program that could not be run.
 func notRun(name string, err error) error {
 	if e, ok := errors.AsType[*exec.Error](err); ok {

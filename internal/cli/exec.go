@@ -101,7 +101,7 @@ func (x *execution) run(ctx context.Context, argv []string) error {
 		maps.Copy(env, x.endpointVariables(e))
 	}
 	if ctx.Err() != nil {
-		return errors.New("asked to end before the command was started")
+		return errNotStarted
 	}
 	_, token, where, err := x.token.find()
 	if err != nil {

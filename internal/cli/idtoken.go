@@ -40,6 +40,8 @@ func (t *idToken) find() (token jwt.Unverified, text, where string, err error) {
 	switch {
 	case t.file != "" && t.env != "":
 		return token, "", "", &usageError{errors.New("--id-token-file and --id-token-env: one of them is wanted")}
+	case t.env != "" && !isVariable(t.env): // which is not repeated: it may be the token
+		return token, "", "", hint(&usageError{errors.New("--id-token-env: what is named is no variable")}, "the variable's name is wanted, not what it holds: --id-token-env MAYFLY_ID_TOKEN")
 	case t.env != "":
 		text, where = os.Getenv(t.env), t.env
 	case t.file != "":
@@ -50,6 +52,9 @@ func (t *idToken) find() (token jwt.Unverified, text, where string, err error) {
 		where = os.Getenv("AWS_WEB_IDENTITY_TOKEN_FILE")
 	default:
 		return t.search()
+	}
+	if _, err := jwt.Parse(where); err == nil {
+		return token, "", "", &usageError{errors.New("--id-token-file and AWS_WEB_IDENTITY_TOKEN_FILE: the name of a file is wanted, not the token itself")}
 	}
 	if text == "" && where != t.env {
 		if text, err = t.read(where); err != nil {

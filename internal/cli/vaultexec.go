@@ -170,8 +170,8 @@ func (v *vaultExec) run(ctx context.Context, argv []string) error {
 	keeping, done := context.WithCancel(context.WithoutCancel(ctx)) // a program that was asked to end may take its time
 	defer done()
 	v.keep(keeping)
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("%s was not run: %w", argv[0], err)
+	if ctx.Err() != nil {
+		return errNotStarted
 	}
 	proof := v.session.proof
 	leads := func(_, value string) bool { return leadsToToken(value, proof.idToken, proof.where) }
