@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode"
 
 	"mayfly.internal/internal/secret"
 	"mayfly.internal/internal/vault"
@@ -49,6 +50,11 @@ func (s TokenSource) Load(ctx context.Context, getenv func(string) string) (secr
 			return secret.String{}, fmt.Errorf("the token for GitLab, from Vault: %w", err)
 		}
 		return t, nil
+	}
+	if strings.ContainsFunc(s.Env, func(r rune) bool {
+		return r != '_' && (r > unicode.MaxASCII || !unicode.IsLetter(r) && !unicode.IsDigit(r))
+	}) {
+		return secret.String{}, errors.New("the name of the environment variable that holds the token for GitLab is none") // it may be the token
 	}
 	text := strings.TrimSpace(getenv(s.Env))
 	if text == "" {

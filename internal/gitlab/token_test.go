@@ -130,6 +130,7 @@ func TestLoad(t *testing.T) {
 	}{
 		{TokenSource{}, "a token for GitLab comes from a file, an environment variable or Vault: one of the three"},
 		{TokenSource{File: "a", Env: "b"}, "a token for GitLab comes from a file, an environment variable or Vault: one of the three"},
+		{TokenSource{Env: "glpat-s3cret"}, "the name of the environment variable that holds the token for GitLab is none"},
 		{TokenSource{Env: "OTHER"}, "the environment variable OTHER, which should hold the token for GitLab, is not set"},
 		{TokenSource{File: "/nonexistent"}, "the token for GitLab: open /nonexistent: no such file or directory"},
 		{TokenSource{Vault: "secret/data/x"}, `the token for GitLab, from Vault: "secret/data/x" is no PATH#FIELD, such as secret/ci/gitlab#token`},
