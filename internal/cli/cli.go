@@ -54,6 +54,7 @@ func (e *usageError) Unwrap() error { return e.err }
 func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	out := &output{to: stdout}
 	root := newRoot(&input{ctx, stdin}, out, stderr)
+	refuseUnknown(root)
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
 	if _, verdict := errors.AsType[*statusError](err); out.err != nil && (err == nil || verdict) {

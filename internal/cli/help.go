@@ -15,6 +15,28 @@ const helpWidth = 96
 // Commands is the tree of commands, for what documents them. They run nothing.
 func Commands() *cobra.Command { return newRoot(strings.NewReader(""), io.Discard, io.Discard) }
 
+// refuseUnknown has cobra's own commands, help and completion, refuse what they do not
+// know: what they print instead would pass for what was asked for.
+func refuseUnknown(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "help":
+			c.Args = func(_ *cobra.Command, args []string) error {
+				at, rest, err := root.Find(args)
+				if err == nil && len(rest) > 0 {
+					err = &usageError{fmt.Errorf(unknownCommand+"%q for %q", rest[0], at.CommandPath())}
+				}
+				return err
+			}
+		case "completion":
+			c.Args = exactArgs()
+			c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+		}
+	}
+}
+
 // usage prints what follows a command's description, as cobra does, in lines that
 // a terminal does not break.
 func usage(c *cobra.Command) error {
