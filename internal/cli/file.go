@@ -84,3 +84,12 @@ func rewrite(path string, text []byte) error {
 	}
 	return os.Chmod(path, mode)
 }
+
+// absolute is the path of a file for a program that may stand elsewhere; of none
+// it is none.
+func absolute(path string) (string, error) {
+	if path == "" {
+		return "", nil
+	}
+	return filepath.Abs(path)
+}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -223,7 +222,7 @@ func (x *exchanger) variables() (map[string]string, error) {
 		out["MAYFLY_SERVER"], out["AWS_ENDPOINT_URL"] = c.Endpoint, c.Endpoint
 	}
 	if c.CAFile != "" {
-		file, err := filepath.Abs(c.CAFile) // whoever reads it may stand elsewhere
+		file, err := absolute(c.CAFile)
 		if err != nil {
 			return nil, err
 		}

@@ -236,7 +236,11 @@ func (v *vaultExec) gather(ctx context.Context, p vaultPlan, private string) (ma
 		}
 	}
 	if v.withToken {
-		for name, value := range map[string]string{"VAULT_TOKEN": v.session.Auth().Token.Reveal(), "VAULT_ADDR": v.address(), "VAULT_NAMESPACE": v.inNamespace(), "VAULT_CACERT": v.caFile()} {
+		ca, err := absolute(v.caFile())
+		if err != nil {
+			return nil, err
+		}
+		for name, value := range map[string]string{"VAULT_TOKEN": v.session.Auth().Token.Reveal(), "VAULT_ADDR": v.address(), "VAULT_NAMESPACE": v.inNamespace(), "VAULT_CACERT": ca} {
 			if value != "" {
 				if err := put(name, value, "--with-token"); err != nil {
 					return nil, err
