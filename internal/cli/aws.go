@@ -68,6 +68,9 @@ func (a *app) oneServer() error {
 func (a *app) awsConfigOf(p client.Profile) (client.AWSConfig, error) {
 	c := client.AWSConfig{Config: client.Config{Region: firstOf(a.region, os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION"), p.Region), CAFile: firstOf(a.serverCAFile(), p.CAFile),
 		Credentials: p.Credentials, UserAgent: "mayfly/" + Version}}
+	if !client.IsRegion(c.Region) {
+		return client.AWSConfig{}, &usageError{fmt.Errorf("%q is no region, such as eu-central-1", c.Region)}
+	}
 	if !a.realAWS() {
 		var err error
 		c.Endpoint, err = a.serverURL()

@@ -69,10 +69,15 @@ func newAWS(c Config, iam, iamRegion, sts, eks string) (*AWS, error) {
 	return &AWS{i, s, e}, nil
 }
 
+// IsRegion reports whether a text is written as a region, or empty, which names none.
+func IsRegion(text string) bool {
+	return strings.Trim(text, "abcdefghijklmnopqrstuvwxyz0123456789-") == "" && strings.Trim(text, "-") == text
+}
+
 // checkRegion refuses what is no region of the partition aws: those of others
 // have hosts and ARNs of their own.
 func checkRegion(region string) error {
-	if region == "" || strings.Trim(region, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" || strings.Trim(region, "-") != region {
+	if region == "" || !IsRegion(region) {
 		return fmt.Errorf("%q is no region, such as eu-central-1", region)
 	}
 	for _, prefix := range []string{"cn-", "us-gov-", "us-iso", "eu-isoe-", "eusc-"} {
