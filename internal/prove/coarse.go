@@ -33,7 +33,7 @@ func (j *judgement) coarse() {
 		}
 		f := Finding{Verdict: Unknown, Requires: j.require, Guard: guardKnownProjects, Kind: s.origin.kind(), Fix: "name the one project that is meant by project_id, and give its facts",
 			Why: strings.Join(append([]string{s.origin.odd()}, slices.Compact(slices.Clone(r.unmodelled))...), "; ")}
-		if paths, all := j.values(s, r, template(trackNamespace, "/", trackName)); all {
+		if paths, all := j.values(s, r, template(trackNamespace, "/", trackName)); all && len(paths) > 0 { // none where it is too large
 			f.Project = paths[0]
 		}
 		j.finding(f)

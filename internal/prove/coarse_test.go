@@ -7,6 +7,7 @@ import (
 	"mayfly.internal/internal/arn"
 	"mayfly.internal/internal/guard"
 	"mayfly.internal/internal/policy"
+	"mayfly.internal/internal/regular"
 )
 
 // TestCoarse: strangers' merge requests run in other strangers' projects, and their
@@ -134,5 +135,33 @@ func TestCoarseBoth(t *testing.T) {
 		if o, err := NewWorld(nil, &Issuer{Provider: gitlab, Facts: f}).Disjoint(parse(pair[0]), parse(pair[1])); err != nil || o.Verdict == Proven {
 			t.Errorf("%v: %+v %v", pair, o, err)
 		}
+	}
+}
+
+// TestCoarseTooLarge: wherever the work ends, what is left says nothing for sure.
+func TestCoarseTooLarge(t *testing.T) {
+	doc, err := policy.Parse(policy.Trust, []byte(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Federated":"`+gitlab.String()+`"},"Action":"sts:AssumeRoleWithWebIdentity",
+		"Condition":{"StringNotLike":{"gitlab.example.com:sub":["*protected:true","project_path:*/web:ref:main"]},"StringLike":{"gitlab.example.com:project_path":["acme/??i","other/x"]}}}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := 0
+	for states := 1; states < 200_000; states += states/8 + 1 {
+		is := NewWorld(guard.Default(), &Issuer{Provider: gitlab}).issuers[0]
+		out := &StatementReport{}
+		work, st := regular.NewWork(states), doc.Statements()[0]
+		j := &judgement{issuerWorld: is, work: work, doc: doc, statement: st, filter: newFilter(regular.NewWork(maxStates), gitlab.URL, st), out: out, taken: map[*Shape]region{}, sure: map[*Shape][]box{}}
+		j.coarse()
+		if work.Err() != nil {
+			ended++
+		}
+		for _, f := range out.Findings {
+			if f.Verdict != Unknown {
+				t.Errorf("%d states: %+v", states, f)
+			}
+		}
+	}
+	if ended < 10 {
+		t.Errorf("the work ended %d times", ended)
 	}
 }
