@@ -151,6 +151,8 @@ func TestDoorVerdicts(t *testing.T) {
 		{"facts are missing, and the exchange is not asked for them", unknown, pinned + "," + strings.Replace(all, `"mayfly:guard/author-approval":"false",`, "", 1), Mayfly, Unknown},
 		{"too few approvals are asked for", unknown, pinned + "," + strings.Replace(all, `approvals":"1"`, `approvals":"0"`, 1), Mayfly, Unknown},
 		{"not pinned", facts, strings.Split(pinned, `,"StringEquals"`)[0] + "," + all, Mayfly, Refuted},
+		{"every project of a group", facts, `"StringLike":{"gitlab.example.com:sub":"project_path:acme/*"},` + all, Mayfly, Refuted},
+		{"a sub that only strangers make", facts, `"StringLike":{"gitlab.example.com:sub":"project_path:*:deployment_tier:production"},` + all, Mayfly, Refuted},
 		{"a key that there is not", facts, pinned + `,"BoolIfExists":{"mayfly:guard/nonesuch":"true"}`, Mayfly, Proven},
 		{"a key that AWS never fills", facts, pinned + "," + all, AWS, Proven},
 		{"a key that AWS never fills, and IfExists", facts, strings.Split(pinned, `,"StringEquals"`)[0] + `,"BoolIfExists":{"mayfly:guard/protected":"true"}`, AWS, Refuted},
