@@ -19,28 +19,31 @@ import (
 // every such token. They hold more, for it is forgotten how sub hangs together with
 // other claims: what they do not let in, nobody gets, and what they do is unknown.
 
-// coarse judges the odd tokens of projects nothing is known of. It looks only at
-// what is proven without them.
-func (j *judgement) coarse() {
+// coarse judges the odd tokens of projects nothing is known of, by work of its own:
+// what is too large here leaves what was found. It looks only at what is proven
+// without them.
+func (j *judgement) coarse(work *regular.Work) {
 	reused := j.mayBeReused()
 	if !j.filter.mayBeOther(j.Facts) && !reused {
 		return
 	}
-	for s := range j.coarseOf(j.work, j.statement, reused) {
-		r := s.allows(j.work, j.doc, j.statement, j.Provider)
-		if r.empty() {
+	look := *j
+	look.work = work
+	for s := range j.coarseOf(work, j.statement, reused) {
+		r := s.allows(work, j.doc, j.statement, j.Provider)
+		if r.empty() || work.Err() != nil {
 			continue
 		}
 		f := Finding{Verdict: Unknown, Requires: j.require, Guard: guardKnownProjects, Kind: s.origin.kind(), Fix: "name the one project that is meant by project_id, and give its facts",
 			Why: strings.Join(append([]string{s.origin.odd()}, slices.Compact(slices.Clone(r.unmodelled))...), "; ")}
-		if paths, all := j.values(s, r, template(trackNamespace, "/", trackName)); all && len(paths) > 0 { // none where it is too large
+		if paths, all := look.values(s, r, template(trackNamespace, "/", trackName)); all && len(paths) > 0 { // none where it is too large
 			f.Project = paths[0]
 		}
 		j.finding(f)
 		return // one finding says it
 	}
-	if j.err != nil {
-		j.finding(Finding{Verdict: Unknown, Why: "odd tokens of other projects: " + j.err.Error()})
+	if err := cmp.Or(j.err, work.Err()); err != nil {
+		j.finding(Finding{Verdict: Unknown, Why: "odd tokens of other projects: " + err.Error()})
 	}
 }
 

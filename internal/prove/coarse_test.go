@@ -150,8 +150,8 @@ func TestCoarseTooLarge(t *testing.T) {
 		is := NewWorld(guard.Default(), &Issuer{Provider: gitlab}).issuers[0]
 		out := &StatementReport{}
 		work, st := regular.NewWork(states), doc.Statements()[0]
-		j := &judgement{issuerWorld: is, work: work, doc: doc, statement: st, filter: newFilter(regular.NewWork(maxStates), gitlab.URL, st), out: out, taken: map[*Shape]region{}, sure: map[*Shape][]box{}}
-		j.coarse()
+		j := &judgement{issuerWorld: is, work: regular.NewWork(maxStates), doc: doc, statement: st, filter: newFilter(regular.NewWork(maxStates), gitlab.URL, st), out: out, taken: map[*Shape]region{}, sure: map[*Shape][]box{}}
+		j.coarse(work)
 		if work.Err() != nil {
 			ended++
 		}

@@ -35,7 +35,7 @@ func (is *issuerWorld) judge(role string, doc *policy.Document, st *policy.State
 		}
 	}
 	if len(out.Findings) == 0 {
-		j.coarse()
+		j.coarse(regular.NewWork(maxStates))
 	}
 	if err := work.Err(); err != nil {
 		*out = StatementReport{Name: out.Name, Sid: out.Sid, Line: out.Line, EndLine: out.EndLine, Verdict: Proven,
