@@ -62,6 +62,7 @@ func TestCoarse(t *testing.T) {
 
 // TestCoarseDeny: a Deny may leave those alone that run elsewhere.
 func TestCoarseDeny(t *testing.T) {
+	t.Parallel()
 	f, err := guard.Decode([]byte(strings.Replace(facts, "    tier: premium\n", "    tier: premium\n    forked_from: none\n", 1)))
 	if err != nil {
 		t.Fatal(err)
@@ -82,6 +83,7 @@ func TestCoarseDeny(t *testing.T) {
 // TestCoarseBoth: what is let in of strangers counts where two policies are
 // compared.
 func TestCoarseBoth(t *testing.T) {
+	t.Parallel()
 	f, err := guard.Decode([]byte(strings.Replace(facts, "    tier: premium\n", "    tier: premium\n    forked_from: none\n", 1)))
 	if err != nil {
 		t.Fatal(err)
@@ -140,13 +142,14 @@ func TestCoarseBoth(t *testing.T) {
 
 // TestCoarseTooLarge: wherever the work ends, what is left says nothing for sure.
 func TestCoarseTooLarge(t *testing.T) {
+	t.Parallel()
 	doc, err := policy.Parse(policy.Trust, []byte(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Federated":"`+gitlab.String()+`"},"Action":"sts:AssumeRoleWithWebIdentity",
 		"Condition":{"StringNotLike":{"gitlab.example.com:sub":["*protected:true","project_path:*/web:ref:main"]},"StringLike":{"gitlab.example.com:project_path":["acme/??i","other/x"]}}}]}`))
 	if err != nil {
 		t.Fatal(err)
 	}
 	ended := 0
-	for states := 1; states < 200_000; states += states/8 + 1 {
+	for states := 1; states < 200_000; states += states/Fewer(8) + 1 {
 		is := NewWorld(guard.Default(), &Issuer{Provider: gitlab}).issuers[0]
 		out := &StatementReport{}
 		work, st := regular.NewWork(states), doc.Statements()[0]
@@ -161,7 +164,7 @@ func TestCoarseTooLarge(t *testing.T) {
 			}
 		}
 	}
-	if ended < 10 {
+	if ended < Fewer(10) {
 		t.Errorf("the work ended %d times", ended)
 	}
 }
