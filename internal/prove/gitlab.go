@@ -546,23 +546,20 @@ func (b *shapeBuilder) loginAudience(accepted regular.Language) regular.Language
 	return b.w.Intersect(accepted, names().application)
 }
 
-// environmentGroup: the job's YAML names the environment and its tier; whether it
-// is protected is GitLab's to say.
+// environmentGroup: the job's YAML names the environment and, in the claim, its tier;
+// whether it is protected is GitLab's to say.
 func (b *shapeBuilder) environmentGroup() Group {
 	w, o := b.w, b.origin
 	g := Group{Tracks: 4, Optional: true, Keys: []Key{b.key("environment", 1), b.key("environment_protected", 2), b.key("deployment_tier", 3), b.key("environment_action", 4)}}
-	tier, action, name := regular.OneOf(tiers...), regular.OneOf(actions...), names().environment
-	yes, no := regular.Literal("true"), regular.Literal("false")
-	either := regular.OneOf("true", "false")
-	g.Words = w.Join(name, either, tier, action)
+	tier, action := regular.OneOf(tiers...), regular.OneOf(actions...)
+	states := w.Join(names().environment, regular.OneOf("true", "false"))
 	if o.class == KnownProject || o.class == ForkOfKnown { // a fork's job deploys where it runs
-		byName, byTier, known := b.protectedEnvironments()
-		open := w.Join(w.Subtract(name, byName), no, w.Subtract(tier, byTier), action)
-		if !known {
-			open, g.Open = w.Join(w.Subtract(name, byName), either, w.Subtract(tier, byTier), action), []int{2}
+		var open bool
+		if states, open = b.environmentStates(); open {
+			g.Open = []int{2}
 		}
-		g.Words = w.Union(w.Join(byName, yes, tier, action), w.Join(name, yes, byTier, action), open)
 	}
+	g.Words = w.Join(states, tier, action)
 	switch e := o.environment; {
 	case e == nil:
 	case *e == environment{}:
@@ -574,22 +571,58 @@ func (b *shapeBuilder) environmentGroup() Group {
 	return g
 }
 
-// protectedEnvironments are the environments of the project where a job runs that
-// are surely protected, by name and by tier; false if others may be.
-func (b *shapeBuilder) protectedEnvironments() (byName, byTier regular.Language, known bool) {
-	own, shared := b.origin.project.ProtectedEnvironments, b.origin.project.GroupProtectedEnvironments
-	if own.State() == guard.StateAbsent { // the tier has none of either
-		return byName, byTier, true
+// environmentStates are the names of the environments of the project where a job
+// runs, each with what GitLab says of its protection; open: of some it says one of the
+// two, and nobody knows which.
+//
+// A group protects by the tier that an environment has, which is not the one that the
+// claim says: that is the job's YAML's, and an environment keeps the tier it was made
+// with. Whoever makes one chooses. (GitLab, Ci::Deployable#environment_tier and
+// Environments::CreateForJobService.)
+func (b *shapeBuilder) environmentStates() (states regular.Language, open bool) {
+	w, p := b.w, b.origin.project
+	own, shared := p.ProtectedEnvironments, p.GroupProtectedEnvironments
+	yes, no, either := regular.Literal("true"), regular.Literal("false"), regular.OneOf("true", "false")
+	byName := w.Intersect(names().environment, oneOfNames(own))
+	rest := w.Subtract(names().environment, byName)
+	states = w.Join(byName, yes)
+	protected, _ := shared.Value()
+	is := func(tier string) bool {
+		return slices.ContainsFunc(protected, func(e guard.ProtectedEnvironment) bool { return e.Name == tier })
 	}
-	list := func(f guard.Fact[[]guard.ProtectedEnvironment], all regular.Language) regular.Language {
-		var words []string
-		environments, _ := f.Value()
-		for _, e := range environments {
-			words = append(words, e.Name)
+	there, listed := p.Environments.Value()
+	untold := slices.ContainsFunc(there, func(e guard.Environment) bool { return e.Tier == "" })
+	switch {
+	case own.State() == guard.StateAbsent: // the tier has none of either
+		return w.Join(names().environment, no), false
+	case own.State() == guard.StateUnknown || shared.State() == guard.StateUnknown:
+		return w.Union(states, w.Join(rest, either)), true
+	case !slices.ContainsFunc(tiers, is):
+		return w.Union(states, w.Join(rest, no)), false
+	case !slices.ContainsFunc(tiers, func(t string) bool { return !is(t) }):
+		return w.Union(states, w.Join(rest, yes)), false
+	case !listed || untold:
+		return w.Union(states, w.Join(rest, either)), true
+	}
+	var all [2][]string // those that are not protected by their tier, and those that are
+	for _, e := range there {
+		i := 0
+		if is(e.Tier) {
+			i = 1
 		}
-		return b.w.Intersect(all, regular.OneOf(words...))
+		all[i] = append(all[i], e.Name)
 	}
-	return list(own, names().environment), list(shared, regular.OneOf(tiers...)), own.State() != guard.StateUnknown && shared.State() != guard.StateUnknown
+	loose, tight := w.Intersect(rest, regular.OneOf(all[0]...)), w.Intersect(rest, regular.OneOf(all[1]...))
+	return w.Union(states, w.Join(loose, no), w.Join(tight, yes), w.Join(w.Subtract(rest, w.Union(loose, tight)), either)), false
+}
+
+func oneOfNames(f guard.Fact[[]guard.ProtectedEnvironment]) regular.Language {
+	var words []string
+	list, _ := f.Value()
+	for _, e := range list {
+		words = append(words, e.Name)
+	}
+	return regular.OneOf(words...)
 }
 
 // requestGroups are what whoever asks chooses besides the token.

@@ -155,7 +155,8 @@ func claimFacts(o origin) []claimFact {
 	out = append(out, claimFact{[]string{"project_visibility"}, "its visibility", &p.Visibility})
 	if o.environment == nil || *o.environment != (environment{}) { // else the jobs have none
 		out = append(out, claimFact{[]string{"environment_protected"}, "its protected environments", &p.ProtectedEnvironments},
-			claimFact{[]string{"environment_protected"}, "its groups' protected environments", &p.GroupProtectedEnvironments})
+			claimFact{[]string{"environment_protected"}, "its groups' protected environments", &p.GroupProtectedEnvironments},
+			claimFact{[]string{"environment_protected"}, "the tiers of its environments", environmentTiers(p)})
 	}
 	switch {
 	case o.class == ForkOfKnown:
@@ -168,6 +169,16 @@ func claimFacts(o origin) []claimFact {
 		out = append(out, claimFact{[]string{"ref_protected"}, "whether merge requests' pipelines can be protected", &p.ProtectMergeRequestPipelines})
 	}
 	return out
+}
+
+// environmentTiers are the project's environments, or why nobody knows the tier of one
+// of them, where a group protects some tiers and not others.
+func environmentTiers(p *guard.Project) guard.Said {
+	if list, known := p.Environments.Value(); known && slices.ContainsFunc(list, func(e guard.Environment) bool { return e.Tier == "" }) {
+		untold := guard.Unknown[string]("the facts do not say")
+		return &untold
+	}
+	return &p.Environments
 }
 
 // asks reports whether the statement, or one that denies, looks at a claim, by

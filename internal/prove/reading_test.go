@@ -516,7 +516,7 @@ func (r reader) turnsOut(j job) []job {
 	if j.kind != guard.MergeRequest { // there it is the target that decides, which is chosen
 		vary([]string{"true", "false"}, func(j *job, v string) { j.protected = v })
 	}
-	if j.environment != nil {
+	if j.environment != nil && !environmentChosen(p, j.environment) {
 		vary([]string{"true", "false"}, func(j *job, v string) {
 			e := *j.environment
 			e.protected, j.environment = v, &e
@@ -537,27 +537,68 @@ func environmentFits(p *guard.Project, e *environment) sure {
 	switch {
 	case e == nil:
 		return yes
+	case environmentChosen(p, e):
+		return yes
 	case e.protected == "false":
 		return not(environmentIs(p, e))
 	}
 	return environmentIs(p, e)
 }
 
-// environmentIs is whether an environment is protected: by its name, or its tier
-// in a group.
-func environmentIs(p *guard.Project, e *environment) sure {
-	out := no
-	for _, one := range []struct {
-		list guard.Fact[[]guard.ProtectedEnvironment]
-		name string
-	}{{p.ProtectedEnvironments, e.name}, {p.GroupProtectedEnvironments, e.tier}} {
-		list, known := one.list.Value()
-		if !known && one.list.State() != guard.StateAbsent {
-			out = out.or(perhaps)
+// namesEnvironment is whether some list of protected environments has a name.
+func namesEnvironment(f guard.Fact[[]guard.ProtectedEnvironment], name string) bool {
+	list, _ := f.Value()
+	return slices.ContainsFunc(list, func(g guard.ProtectedEnvironment) bool { return g.Name == name })
+}
+
+// madeEnvironment is the environment that there is, if it is known what there is.
+func madeEnvironment(p *guard.Project, name string) (made guard.Environment, known bool) {
+	list, known := p.Environments.Value()
+	for _, e := range list {
+		known = known && e.Tier != ""
+		if e.Name == name {
+			made = e
 		}
-		out = out.or(is(slices.ContainsFunc(list, func(g guard.ProtectedEnvironment) bool { return g.Name == one.name })))
 	}
-	return out
+	return made, known
+}
+
+// environmentChosen is whether the job's author chooses whether an environment is
+// protected: there is none of its name, and a group protects some tiers.
+func environmentChosen(p *guard.Project, e *environment) bool {
+	some, all := false, true
+	for _, tier := range []string{"production", "staging", "testing", "development", "other"} {
+		some, all = some || namesEnvironment(p.GroupProtectedEnvironments, tier), all && namesEnvironment(p.GroupProtectedEnvironments, tier)
+	}
+	made, known := madeEnvironment(p, e.name)
+	return p.ProtectedEnvironments.State() == guard.StateKnown && !namesEnvironment(p.ProtectedEnvironments, e.name) && some && !all && known && made.Name == ""
+}
+
+// environmentIs is whether an environment is protected: by its name, or in a group by
+// the tier it was made with, whatever the job calls it now.
+func environmentIs(p *guard.Project, e *environment) sure {
+	switch own, shared := p.ProtectedEnvironments, p.GroupProtectedEnvironments; {
+	case namesEnvironment(own, e.name):
+		return yes
+	case own.State() == guard.StateAbsent:
+		return no
+	case own.State() == guard.StateUnknown || shared.State() == guard.StateUnknown:
+		return perhaps
+	}
+	made, known := madeEnvironment(p, e.name)
+	out := map[bool]sure{}
+	for _, tier := range []string{"production", "staging", "testing", "development", "other"} {
+		if !known || made.Tier == tier || made.Name == "" {
+			out[namesEnvironment(p.GroupProtectedEnvironments, tier)] = yes
+		}
+	}
+	switch {
+	case len(out) == 2:
+		return perhaps
+	case out[true] == yes:
+		return yes
+	}
+	return no
 }
 
 func number(text string) bool {

@@ -136,6 +136,9 @@ func (d dice) paid(p *guard.Project, unknown int) {
 	p.GroupProtectedEnvironments = maybe(d, unknown, func() []guard.ProtectedEnvironment {
 		return pick(d, nil, nil, []guard.ProtectedEnvironment{{Name: "staging"}})
 	})
+	p.Environments = maybe(d, unknown, func() []guard.Environment {
+		return pick(d, nil, []guard.Environment{{Name: "stage", Tier: "staging"}}, []guard.Environment{{Name: "stage", Tier: "other"}, {Name: "production", Tier: "production"}}, []guard.Environment{{Name: "stage"}})
+	})
 }
 
 // requirements are some, at random.
