@@ -93,6 +93,9 @@ func (j *judgement) gap(s *Shape, r region, gap guard.Gap, group int, bad part) 
 	}
 	if gap.Surely {
 		taken, settled := within(j.work, r.surely, group, bad), j.settled(s, group, bad)
+		if j.work.Err() != nil {
+			return // what is left over says nothing
+		}
 		if len(taken) > 0 {
 			f.Verdict = Refuted
 			if why := j.unsettled(s, settled, group); len(why) > 0 {
