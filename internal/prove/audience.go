@@ -24,7 +24,7 @@ func (is *issuerWorld) several(role string, doc *policy.Document, st *policy.Sta
 	if is.many == nil {
 		issuer := *is.Issuer
 		issuer.several = true
-		is.many = &issuerWorld{Issuer: &issuer, require: is.require, projects: map[string]*projectWorld{}}
+		is.many = &issuerWorld{Issuer: &issuer, require: is.require, projects: map[string]*projectWorld{}, states: is.states}
 	}
 	var many StatementReport
 	is.many.judge(role, doc, st, &many)
@@ -41,7 +41,7 @@ func (is *issuerWorld) several(role string, doc *policy.Document, st *policy.Sta
 // statement where, but for its audience, no other does.
 func (is *issuerWorld) tellsSeveral(doc *policy.Document, st *policy.Statement) bool {
 	key := is.Provider.URL + ":aud"
-	w := regular.NewWork(maxStates)
+	w := regular.NewWork(is.budget())
 	accepted := regular.Text()
 	if len(is.Audiences) > 0 {
 		accepted = regular.OneOf(is.Audiences...)

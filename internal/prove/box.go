@@ -51,12 +51,8 @@ func (b box) exclude(w *regular.Work, group int, bounds part) box {
 	return out
 }
 
-// and is the requests that are in both boxes, of one shape. One that was made before
-// the shape was given more groups (askedBy) says nothing of those: it holds them all.
+// and is the requests that are in both boxes, of one shape.
 func (b box) and(w *regular.Work, c box) box {
-	if n := len(b.parts); n < len(c.parts) {
-		b.parts = append(slices.Clone(b.parts), b.shape.all().parts[n:]...)
-	}
 	for i, p := range c.parts {
 		b = b.limit(w, i, p)
 	}

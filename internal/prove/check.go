@@ -1,6 +1,7 @@
 package prove
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -13,6 +14,9 @@ import (
 
 // maxStates is what the question about one statement may cost.
 const maxStates = 1 << 20
+
+// strangersShare is the part of it that looking for a stranger's unusual sub may cost.
+const strangersShare = 8
 
 // World is what roles are judged in: the GitLabs whose jobs may reach them, and
 // what must hold of those jobs. It is made once for many roles and is not safe
@@ -34,13 +38,16 @@ type issuerWorld struct {
 	person   *Shape
 	many     *issuerWorld // the same, of tokens for several audiences; made at need
 	err      error
+	states   int // what a question may cost; 0: maxStates
 }
+
+func (is *issuerWorld) budget() int { return cmp.Or(is.states, maxStates) }
 
 type projectWorld struct {
 	*guard.Project
 	shapes []*Shape
-	forks  []*Shape // made at need
-	reused []*Shape // made at need: of another project under its path
+	forks  []*Shape          // made at need
+	reused map[bool][]*Shape // :: in other letters → made at need: of another project under its path
 	gaps   map[guard.RefKind][]guard.Gap
 	// elsewhere are made at need: of its merge requests that run in another project
 	// and break something.
@@ -164,8 +171,8 @@ func (is *issuerWorld) world(p *guard.Project) *projectWorld {
 	if known := is.projects[p.Path]; known != nil {
 		return known
 	}
-	work := regular.NewWork(maxStates)
-	pw := &projectWorld{Project: p, gaps: map[guard.RefKind][]guard.Gap{}, kin: map[*Shape][]*Shape{}}
+	work := regular.NewWork(is.budget())
+	pw := &projectWorld{Project: p, gaps: map[guard.RefKind][]guard.Gap{}, reused: map[bool][]*Shape{}, kin: map[*Shape][]*Shape{}}
 	pw.shapes = is.shapes(work, p)
 	for _, kind := range []guard.RefKind{guard.Branch, guard.Tag, guard.MergeRequest} {
 		pw.gaps[kind] = p.Gaps(work, kind, is.require)

@@ -22,12 +22,12 @@ import (
 // coarse judges the odd tokens of projects nothing is known of, by work of its own:
 // what is too large here leaves what was found. It looks only at what is proven
 // without them.
-func (j *judgement) coarse(work *regular.Work) {
+func (j *judgement) coarse() {
 	reused := j.mayBeReused()
 	if !j.filter.mayBeOther(j.Facts) && !reused {
 		return
 	}
-	look := *j
+	work, look := regular.NewWork(j.budget()), *j
 	look.work = work
 	for s := range j.coarseOf(work, j.statement, reused) {
 		r := s.allows(work, j.doc, j.statement, j.Provider)
@@ -66,7 +66,9 @@ func (j *judgement) mayBeReused() bool {
 			return false // an id is never used again
 		}
 	}
-	return slices.ContainsFunc(j.Facts.Projects, func(p guard.Project) bool { return j.filter.mayBe(&p) && !j.filter.pins(&p) })
+	return slices.ContainsFunc(j.Facts.Projects, func(p guard.Project) bool {
+		return (j.filter.mayBeReused(&p, false) || j.filter.mayBeReused(&p, true)) && !j.filter.pins(&p)
+	})
 }
 
 // coarseOf are the coarse shapes that a statement may be about, made at need; with
@@ -98,7 +100,7 @@ func (is *issuerWorld) coarseBehind(o origin, lead string) []*Shape {
 		if is.odd == nil {
 			is.odd = map[string][]*Shape{}
 		}
-		work := regular.NewWork(maxStates)
+		work := regular.NewWork(is.budget())
 		switch {
 		case o.class == RunsElsewhere:
 			is.odd[name] = is.strangersElsewhere(work, o, lead)

@@ -306,7 +306,7 @@ func (w *World) Disjoint(a, b *policy.Document) (Overlap, error) {
 
 // both looks for a job that two statements let in; true if there is one.
 func (is *issuerWorld) both(out *Overlap, docs [2]*policy.Document, statements [2]*policy.Statement) (bool, error) {
-	work := regular.NewWork(maxStates)
+	work := regular.NewWork(is.budget())
 	look := func(s *Shape) bool {
 		s.askedBy(docs[:]...)
 		ra := s.allows(work, docs[0], statements[0], is.Provider)
@@ -337,16 +337,18 @@ func (is *issuerWorld) both(out *Overlap, docs [2]*policy.Document, statements [
 	filters := [2]filter{newFilter(work, is.Provider.URL, statements[0]), newFilter(work, is.Provider.URL, statements[1])}
 	for i := 0; is.Facts != nil && i < len(is.Facts.Projects); i++ {
 		p := &is.Facts.Projects[i]
-		if !filters[0].mayBe(p) || !filters[1].mayBe(p) {
-			continue
+		for _, spelt := range []bool{false, true} {
+			if !filters[0].mayBeReused(p, spelt) || !filters[1].mayBeReused(p, spelt) {
+				continue
+			}
+			if slices.ContainsFunc(is.reusedOf(p, spelt), look) {
+				return true, work.Err()
+			}
+			origins = append(origins, origin{class: ReusedPath, project: p, spelt: spelt}, origin{class: ReusedPath, project: p, ref: guard.Tag, spelt: spelt})
 		}
-		if slices.ContainsFunc(is.reusedOf(p), look) {
-			return true, work.Err()
-		}
-		origins = append(origins, origin{class: ReusedPath, project: p}, origin{class: ReusedPath, project: p, ref: guard.Tag})
 	}
 	for _, o := range origins {
-		few := regular.NewWork(maxStrangers)
+		few := regular.NewWork(is.budget() / strangersShare)
 		for s := range is.strangers(few, o, docs[:], statements[:]) {
 			if look(s) {
 				return true, cmp.Or(work.Err(), few.Err())

@@ -156,7 +156,7 @@ func (is *issuerWorld) unusual(o origin, lead string) *Shape {
 	}
 	name := lead + " of " + o.String()
 	if is.free[name] == nil {
-		work := regular.NewWork(maxStates)
+		work := regular.NewWork(is.budget())
 		is.free[name] = is.unlinked(work, o, lead)
 		is.err = cmp.Or(is.err, work.Err())
 	}
@@ -175,9 +175,11 @@ func (is *issuerWorld) strangers(w *regular.Work, o origin, docs []*policy.Docum
 			if slices.ContainsFunc(within, func(l regular.Language) bool { return !l.Begins(lead + ":") }) {
 				continue
 			}
-			taken := []box{is.unusual(o, lead).all()}
+			free := is.unusual(o, lead)
+			free.askedBy(docs...)
+			taken := []box{free.all()}
 			for k, st := range statements {
-				taken = both(w, taken, is.unusual(o, lead).allows(w, docs[k], st, is.Provider).perhaps)
+				taken = both(w, taken, free.allows(w, docs[k], st, is.Provider).perhaps)
 			}
 			if len(taken) == 0 {
 				continue
@@ -194,13 +196,10 @@ func (is *issuerWorld) strangers(w *regular.Work, o origin, docs []*policy.Docum
 	}
 }
 
-// maxStrangers is what looking for a stranger's unusual sub may cost.
-const maxStrangers = maxStates / 8
-
 // stranger is the first of the strangers whom a statement lets in; an error if
 // there are too many to look at.
 func (j *judgement) stranger(o origin) (*Shape, region, error) {
-	w := regular.NewWork(maxStrangers)
+	w := regular.NewWork(j.budget() / strangersShare)
 	for s := range j.strangers(w, o, []*policy.Document{j.doc}, []*policy.Statement{j.statement}) {
 		if r := s.allows(w, j.doc, j.statement, j.Provider); !r.empty() && w.Err() == nil {
 			return s, r, nil

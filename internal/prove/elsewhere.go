@@ -33,7 +33,7 @@ func (j *judgement) elsewhere(p *guard.Project) {
 	}
 	pw := j.world(p)
 	if !pw.lookedElsewhere {
-		work := regular.NewWork(maxStates)
+		work := regular.NewWork(j.budget())
 		pw.elsewhere, pw.lookedElsewhere = j.elsewhereOf(work, p, j.brokenElsewhere(work, pw)), true
 		j.err = cmp.Or(j.err, work.Err())
 	}

@@ -17,6 +17,7 @@ type filter struct {
 	subjects []regular.Language            // one of each must have the project's sub as a beginning
 	exact    map[string][]regular.Language // :: claim → languages its value must be in
 	leads    [][]string                    // one of each must be the first component of sub, whole
+	spelt    [][]string                    // one of each must have the project's path in it, in small letters
 }
 
 // newFilter reads the conditions that confine the project: positive ones on text
@@ -32,6 +33,13 @@ func newFilter(w *regular.Work, prefix string, st *policy.Statement) filter {
 		var l regular.Language
 		for _, v := range c.Values() {
 			l = w.Union(l, valueLanguage(w, c.Operator(), v, nil))
+		}
+		if c.IsKey(prefix+":sub") || c.IsKey(prefix+":project_path") {
+			var texts []string
+			for _, v := range c.Values() {
+				texts = append(texts, strings.ToLower(v.Text()))
+			}
+			f.spelt = append(f.spelt, texts)
 		}
 		if c.IsKey(prefix + ":sub") {
 			f.subjects = append(f.subjects, l)
@@ -71,6 +79,18 @@ func (f filter) mayBe(p *guard.Project) bool {
 		}
 	}
 	return true
+}
+
+// mayBeReused reports whether the statement may be about a project's path, as it is
+// or in other letters.
+func (f filter) mayBeReused(p *guard.Project, spelt bool) bool {
+	if !spelt {
+		return f.mayBe(p)
+	}
+	path := strings.ToLower(p.Path)
+	return len(f.spelt) > 0 && !slices.ContainsFunc(f.spelt, func(texts []string) bool {
+		return !slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(text, path) })
+	})
 }
 
 // mayBeAt reports whether the claims of a project's path that the statement asks

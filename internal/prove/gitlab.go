@@ -68,6 +68,7 @@ type origin struct {
 	protected   string // ref_protected; empty: it varies
 	environment *environment
 	reused      bool // the project may also be one that took the path of a known one
+	spelt       bool // the path that was taken is written in other letters
 }
 
 // environment is what a customised sub says of a job's environment.
@@ -108,7 +109,7 @@ func (is *Issuer) shapes(w *regular.Work, p *guard.Project) []*Shape {
 
 // reusedShapes are the shapes of the tokens of another project under a project's
 // path, whose owner makes sub as the project does, or as GitLab does by default.
-func (is *Issuer) reusedShapes(w *regular.Work, p *guard.Project) []*Shape {
+func (is *Issuer) reusedShapes(w *regular.Work, p *guard.Project, spelt bool) []*Shape {
 	var out []*Shape
 	lists := [][]string{defaultComponents}
 	own := subComponents(p)
@@ -117,7 +118,7 @@ func (is *Issuer) reusedShapes(w *regular.Work, p *guard.Project) []*Shape {
 	}
 	for _, kind := range []guard.RefKind{guard.Branch, guard.Tag} {
 		for _, components := range lists {
-			for _, v := range variants(origin{class: ReusedPath, project: p, ref: kind, components: components}, components) {
+			for _, v := range variants(origin{class: ReusedPath, project: p, ref: kind, components: components, spelt: spelt}, components) {
 				out = append(out, is.shape(w, v))
 			}
 		}
@@ -210,6 +211,9 @@ func (o origin) String() string {
 	case OtherProject:
 		return "a " + kind + " pipeline of another project"
 	case ReusedPath:
+		if o.spelt {
+			return "a " + kind + " pipeline of another project that has taken the path " + o.project.Path + " in other letters"
+		}
 		return "a " + kind + " pipeline of another project that has taken the path " + o.project.Path
 	case ForkOfKnown:
 		return "a merge request pipeline from a fork, run in " + o.project.Path
@@ -353,7 +357,7 @@ func (b *shapeBuilder) project() regular.Language {
 		return w.Join(b.ownID(p), idOf(p.NamespaceID), regular.Literal(p.Namespace()), regular.Literal(p.Path[len(p.Namespace())+1:]))
 	case ReusedPath: // neither the project nor the group is who it was, nor another that is known
 		return w.Join(w.Subtract(guard.Numbers(), b.knownIDs()), w.Subtract(guard.Numbers(), knownID(p.NamespaceID)),
-			regular.Literal(p.Namespace()), regular.Literal(p.Path[len(p.Namespace())+1:]))
+			b.reusedPath())
 	case ForkOfKnown: // its owner's group may be the very same, its id and path are not
 		return w.Join(b.otherIDs(), guard.Numbers(), b.otherPaths())
 	}
@@ -365,8 +369,21 @@ func (b *shapeBuilder) project() regular.Language {
 		one := *b
 		one.origin.class, one.origin.project = ReusedPath, &b.issuer.Facts.Projects[i]
 		all = append(all, one.project())
+		one.origin.spelt = true
+		all = append(all, one.project())
 	}
 	return w.Union(all...)
+}
+
+// reusedPath is the path that another project took, as two tracks. Paths that differ
+// in the case of letters alone are one to GitLab.
+func (b *shapeBuilder) reusedPath() regular.Language {
+	p := b.origin.project
+	path := b.w.Join(regular.Literal(p.Namespace()), regular.Literal(p.Path[len(p.Namespace())+1:]))
+	if b.origin.spelt {
+		return b.w.Subtract(pathOf(b.w, p), path)
+	}
+	return path
 }
 
 // knownIDs are the ids of the projects that are known.

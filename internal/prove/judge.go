@@ -15,14 +15,17 @@ func (is *issuerWorld) judge(role string, doc *policy.Document, st *policy.State
 	if key := iam.SharedKey(is.Provider); is.Realm == Mayfly && key != "" && !st.TestsKey(key) {
 		return // the exchange lets nobody in by such a statement
 	}
-	work := regular.NewWork(maxStates)
+	work := regular.NewWork(is.budget())
 	filter := newFilter(work, is.Provider.URL, st)
 	j := &judgement{issuerWorld: is, work: work, role: role, doc: doc, statement: st, filter: filter, out: out, taken: map[*Shape]region{}, sure: map[*Shape][]box{}}
 	if is.Facts != nil {
 		for i := range is.Facts.Projects {
 			p := &is.Facts.Projects[i]
-			if filter.mayBe(p) {
+			switch {
+			case filter.mayBe(p):
 				j.project(p)
+			case filter.mayBeReused(p, true):
+				j.reused(p, true)
 			}
 			j.forks(p)
 		}
@@ -35,7 +38,7 @@ func (is *issuerWorld) judge(role string, doc *policy.Document, st *policy.State
 		}
 	}
 	if len(out.Findings) == 0 {
-		j.coarse(regular.NewWork(maxStates))
+		j.coarse()
 	}
 	if err := work.Err(); err != nil {
 		*out = StatementReport{Name: out.Name, Sid: out.Sid, Line: out.Line, EndLine: out.EndLine, Verdict: Proven,
@@ -82,7 +85,7 @@ func (j *judgement) project(p *guard.Project) {
 		}
 		j.environment(s, r)
 	}
-	j.reused(p)
+	j.reused(p, false)
 }
 
 // gap adds a finding if the region reaches into a gap.

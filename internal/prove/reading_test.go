@@ -209,8 +209,8 @@ func (r reader) breaks(j job, require guard.Requirement) sure {
 		j.runsIn = j.path // the branch is guarded as it is
 	}
 	p, _ := r.facts.Project(j.runsIn)
-	own := j.path == p.Path && j.runsIn == p.Path
-	if !own || !isOf(p, j) {
+	own := strings.EqualFold(j.path, p.Path) && j.runsIn == j.path
+	if !own || j.path != p.Path || !isOf(p, j) {
 		return is(!own || require.Kind == guard.ImmutableID) // a fork's job breaks them all; one under a path used again breaks the one
 	}
 	switch require.Kind {
@@ -393,8 +393,8 @@ func (r reader) mint(j job) (there, fits sure) {
 	}
 	for i := range r.facts.Projects {
 		p := &r.facts.Projects[i]
-		if strings.EqualFold(p.Path, j.path) || p.ID.State() == guard.StateKnown && idIs(p.ID, j.id) {
-			return no, no // paths are unique whatever their letters' case, and ids are
+		if p.ID.State() == guard.StateKnown && idIs(p.ID, j.id) {
+			return no, no // ids are unique; paths too, whatever their letters' case, but they may become free
 		}
 		if ns, known := p.NamespaceID.Value(); known && (parent(p.Path) == parent(j.path)) != (strconv.FormatInt(ns, 10) == j.namespaceID) {
 			return no, no

@@ -93,7 +93,7 @@ func TestEveryClaim(t *testing.T) {
 		t.Fatal(err)
 	}
 	is := NewWorld(nil, &Issuer{Provider: gitlab, Facts: f}).issuers[0]
-	shapes := slices.Concat(is.world(&f.Projects[0]).shapes, is.otherShapes(), is.reusedOf(&f.Projects[0]),
+	shapes := slices.Concat(is.world(&f.Projects[0]).shapes, is.otherShapes(), is.reusedOf(&f.Projects[0], false),
 		[]*Shape{is.shape(regular.NewWork(maxStates), origin{class: ForkOfKnown, project: &f.Projects[0], ref: guard.MergeRequest})})
 	for claim := range setters {
 		if claim == "user_identities" || claim == "job_config" {

@@ -20,7 +20,7 @@ func (is *issuerWorld) forksOf(p *guard.Project, doc *policy.Document, st *polic
 	}
 	pw := is.world(p)
 	if pw.forks == nil {
-		work := regular.NewWork(maxStates)
+		work := regular.NewWork(is.budget())
 		for _, v := range variants(origin{class: ForkOfKnown, project: p, ref: guard.MergeRequest}, subComponents(p)) {
 			pw.forks = append(pw.forks, is.shape(work, v))
 		}
@@ -29,19 +29,20 @@ func (is *issuerWorld) forksOf(p *guard.Project, doc *policy.Document, st *polic
 	return pw.forks
 }
 
-// reused judges whether another project under the same path gets in.
-func (j *judgement) reused(p *guard.Project) {
+// reused judges whether another project under the same path gets in, written as it is
+// or in other letters.
+func (j *judgement) reused(p *guard.Project, spelt bool) {
 	if j.filter.pins(p) || !hasKind(j.require, guard.ImmutableID) {
 		return
 	}
-	for _, s := range j.reusedOf(p) {
+	for _, s := range j.reusedOf(p, spelt) {
 		if r := s.allows(j.work, j.doc, j.statement, j.Provider); !r.empty() {
 			j.whole(s, r, reusedPath(p))
 			return // one finding says it, of branches or tags
 		}
 	}
 	for _, kind := range []guard.RefKind{guard.Branch, guard.Tag} {
-		s, r, err := j.stranger(origin{class: ReusedPath, project: p, ref: kind})
+		s, r, err := j.stranger(origin{class: ReusedPath, project: p, ref: kind, spelt: spelt})
 		if err != nil {
 			j.finding(Finding{Verdict: Unknown, Guard: guardImmutableID, Project: p.Path, Why: err.Error()})
 		}
@@ -53,14 +54,14 @@ func (j *judgement) reused(p *guard.Project) {
 }
 
 // reusedOf are the shapes of another project's tokens under the path of one.
-func (is *issuerWorld) reusedOf(p *guard.Project) []*Shape {
+func (is *issuerWorld) reusedOf(p *guard.Project, spelt bool) []*Shape {
 	pw := is.world(p)
-	if pw.reused == nil {
-		work := regular.NewWork(maxStates)
-		pw.reused = is.reusedShapes(work, p)
+	if pw.reused[spelt] == nil {
+		work := regular.NewWork(is.budget())
+		pw.reused[spelt] = is.reusedShapes(work, p, spelt)
 		is.err = cmp.Or(is.err, work.Err())
 	}
-	return pw.reused
+	return pw.reused[spelt]
 }
 
 // forks judges what the statement lets in of a project's forks.
@@ -115,7 +116,7 @@ func isRoot(p *guard.Project) bool {
 // otherShapes are the shapes of the projects nothing is known of.
 func (is *issuerWorld) otherShapes() []*Shape {
 	if is.others == nil {
-		work := regular.NewWork(maxStates * 4)
+		work := regular.NewWork(is.budget() * 4)
 		for _, kind := range []guard.RefKind{guard.Branch, guard.Tag} {
 			for _, components := range [][]string{defaultComponents, idComponents} {
 				is.others = append(is.others, is.shape(work, origin{class: OtherProject, ref: kind, components: components}))
@@ -135,7 +136,7 @@ func (is *issuerWorld) personShapes(st *policy.Statement) []*Shape {
 		return nil
 	}
 	if is.person == nil {
-		is.person = is.shape(regular.NewWork(maxStates), origin{class: Person})
+		is.person = is.shape(regular.NewWork(is.budget()), origin{class: Person})
 	}
 	return []*Shape{is.person}
 }
@@ -173,13 +174,13 @@ func (j *judgement) others() {
 func (j *judgement) anotherProject(s *Shape, r region) bool {
 	if paths, all := j.values(s, r, template(trackNamespace, "/", trackName)); all {
 		for _, path := range paths {
-			j.finding(Finding{Verdict: Unknown, Project: path, Why: "nothing is known of the project", Fix: "mayfly facts pull --project " + path + " reads its facts"})
+			j.finding(Finding{Verdict: Unknown, Project: path, Why: "nothing is known of the project", Fix: "mayfly facts pull --gitlab https://" + j.Provider.URL + " --project " + path + " reads its facts"})
 		}
 		return false // the tags' are the same; findings are not repeated
 	}
 	if ids, all := j.values(s, r, template(trackProjectID)); all {
 		for _, id := range ids {
-			j.finding(Finding{Verdict: Unknown, Why: "nothing is known of the project with the id " + id, Fix: "mayfly facts pull --project PATH reads its facts"})
+			j.finding(Finding{Verdict: Unknown, Why: "nothing is known of the project with the id " + id, Fix: "mayfly facts pull --gitlab https://" + j.Provider.URL + " --project PATH reads its facts"})
 		}
 		return false
 	}

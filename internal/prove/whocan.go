@@ -77,7 +77,7 @@ func (is *issuerWorld) oddWay(doc *policy.Document, st *policy.Statement) string
 	if list, err := is.whoCan(doc, st); err != nil || len(list) > 0 {
 		return ""
 	}
-	work := regular.NewWork(maxStates)
+	work := regular.NewWork(is.budget())
 	takes := func(s *Shape) bool { return !s.allows(work, doc, st, is.Provider).empty() }
 	for _, s := range is.elsewhereAll(work, st) {
 		if takes(s) {
@@ -93,7 +93,7 @@ func (is *issuerWorld) oddWay(doc *policy.Document, st *policy.Statement) string
 }
 
 func (is *issuerWorld) whoCan(doc *policy.Document, st *policy.Statement) ([]Access, error) {
-	work := regular.NewWork(maxStates)
+	work := regular.NewWork(is.budget())
 	shapes, err := is.reachable(work, doc, st)
 	if err != nil {
 		return nil, err
