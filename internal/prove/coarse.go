@@ -182,17 +182,24 @@ type behindLead struct{ any, odd regular.Language }
 
 // oddBehind is what a stranger's sub may say behind its lead, for each kind of ref.
 // GitLab takes any component any number of times. Which project it names there is
-// left open.
+// left open, and how names of projects and refs are made: none has a colon.
 var oddBehind = sync.OnceValue(func() (out struct{ branches, tags behindLead }) {
 	w := regular.NewWork(1 << 20)
+	name := w.Subtract(regular.Text(), w.Union(regular.Literal(""), w.Concat(regular.Text(), regular.Literal(":"), regular.Text())))
+	component := func(c string) regular.Language {
+		if c == "ref" || strings.HasSuffix(c, "_path") {
+			return w.Concat(regular.Literal(c+":"), name)
+		}
+		return customSubjects().component[c]
+	}
 	for i, refType := range []string{"branch", "tag"} {
 		each := map[string]regular.Language{"ref_type": regular.OneOf("ref_type:" + refType)}
 		for _, name := range behinds[1:] {
-			each[name] = customSubjects().component[name]
+			each[name] = component(name)
 		}
 		var project, all []regular.Language
 		for _, name := range leads {
-			project = append(project, w.Concat(regular.Literal(":"), customSubjects().component[name]))
+			project = append(project, w.Concat(regular.Literal(":"), component(name)))
 		}
 		for _, name := range behinds {
 			all = append(all, w.Concat(regular.Literal(":"), each[name]))

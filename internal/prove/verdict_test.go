@@ -768,6 +768,7 @@ func TestVerdict(t *testing.T) {
 		5610, // an environment that no rule names, which AWS does not see
 		2049, // of two tokens one is made, and each breaks what is required
 	}
+	seeds = seeds[:prove.Fewer(len(seeds))] // all but under the race detector
 	for seed := range int64(prove.Fewer(12)) {
 		seeds = append(seeds, seed)
 	}
