@@ -32,20 +32,19 @@ func (r ProtectedBranch) example() (string, bool) {
 // creations: branches that can be made from weaker ones.
 func (s *survey) creations() {
 	rules, _ := s.p.ProtectedBranches.Value()
-	weak, there := slices.Clone(s.gaps), []regular.Language{}
+	var there []regular.Language
 	for _, r := range rules {
 		if !r.wild() {
 			there = append(there, regular.Literal(r.Name))
 		}
 	}
-	name, told := s.p.DefaultBranch.Value()
-	if told {
+	if name, told := s.p.DefaultBranch.Value(); told {
 		there = append(there, regular.Literal(name))
 	}
+	weak := slices.Clone(s.gaps)
 	var out []Gap
 	for _, r := range rules {
-		who, known := r.Merge.Value()
-		if who = someone(who); !r.wild() || known && len(who) == 0 {
+		if who, known := r.Merge.Value(); !r.wild() || known && len(someone(who)) == 0 {
 			continue
 		}
 		for _, requirement := range s.needed(inherited...) {
@@ -53,21 +52,8 @@ func (s *survey) creations() {
 			if !ok {
 				continue
 			}
-			g := Gap{Guard: BranchCreation, Breaks: []Requirement{requirement}, Refs: s.w.Subtract(matching(s.w, r.Name), s.w.Union(append(broken(weak, requirement), there...)...)),
-				Surely: true, Page: pageRepository, Source: s.p.ProtectedBranches.Source(), Does: "creates branch %s from branch " + branch,
-				Why: fmt.Sprintf("whoever may merge into %q may create such branches, from any that is protected, and of branch %s: %s", r.Name, branch, from.Why),
-				Fix: "guard every protected branch as well, or let the rule name its branch in full"}
-			switch {
-			case !known:
-				g.Surely, g.Does, g.Why, g.Source = false, "", "who may merge: "+r.Merge.Why()+"; if anybody: "+g.Why, r.Merge.Source()
-			case !told:
-				g.Surely, g.Does, g.Why, g.Source = false, "", "which branch is the default one, and so is there: "+s.p.DefaultBranch.Why()+"; if it is another: "+g.Why, s.p.DefaultBranch.Source()
-			case !from.Surely:
-				g.Surely, g.Does, g.Source = false, "", from.Source
-			default:
-				g.Who, g.Level = whoAre(who)
-				g.Level = max(g.Level, from.Level)
-			}
+			g := s.creation(r, from, branch)
+			g.Breaks, g.Refs = []Requirement{requirement}, s.w.Subtract(matching(s.w, r.Name), s.w.Union(append(broken(weak, requirement), there...)...))
 			if i := slices.IndexFunc(out, func(o Gap) bool { return o.Why == g.Why && o.Refs.Equal(g.Refs) }); i >= 0 {
 				out[i].Breaks = append(out[i].Breaks, requirement)
 				continue
@@ -78,6 +64,28 @@ func (s *survey) creations() {
 	for _, g := range out {
 		s.pushable(g)
 	}
+}
+
+// creation is the gap of the branches of a rule that can be made from one where
+// another gap is.
+func (s *survey) creation(r ProtectedBranch, from Gap, branch string) Gap {
+	g := Gap{Guard: BranchCreation, Surely: true, Page: pageRepository, Source: s.p.ProtectedBranches.Source(), Does: "creates branch %s from branch " + branch,
+		Why: fmt.Sprintf("whoever may merge into %q may create such branches, from any that is protected, and of branch %s: %s", r.Name, branch, from.Why),
+		Fix: "guard every protected branch as well, or let the rule name its branch in full"}
+	who, known := r.Merge.Value()
+	_, told := s.p.DefaultBranch.Value()
+	switch {
+	case !known:
+		g.Surely, g.Does, g.Why, g.Source = false, "", "who may merge: "+r.Merge.Why()+"; if anybody: "+g.Why, r.Merge.Source()
+	case !told:
+		g.Surely, g.Does, g.Why, g.Source = false, "", "which branch is the default one, and so is there: "+s.p.DefaultBranch.Why()+"; if it is another: "+g.Why, s.p.DefaultBranch.Source()
+	case !from.Surely:
+		g.Surely, g.Does, g.Source = false, "", from.Source
+	default:
+		g.Who, g.Level = whoAre(someone(who))
+		g.Level = max(g.Level, from.Level)
+	}
+	return g
 }
 
 // weakest is a gap for a requirement at some protected branch, a sure one if there
