@@ -59,8 +59,8 @@ func (b box) and(w *regular.Work, c box) box {
 	return b
 }
 
-// both is the requests that are in one of each, as boxes.
-func both(w *regular.Work, a, b []box) []box {
+// intersect is the requests that are in one of each, as boxes.
+func intersect(w *regular.Work, a, b []box) []box {
 	var out []box
 	for _, x := range a {
 		for _, y := range b {

@@ -124,15 +124,13 @@ func (is *issuerWorld) coarseBehind(o origin, lead string) []*Shape {
 func (is *Issuer) strangersElsewhere(w *regular.Work, o origin, lead string) []*Shape {
 	b := &shapeBuilder{w: w, issuer: is, origin: o}
 	ids, paths := b.strangersRunIn()
-	runsIn := Group{Tracks: 4, Words: w.Join(ids, guard.Numbers(), paths), Keys: []Key{b.key("job_project_id", 1), b.key("job_namespace_id", 2),
-		b.key("job_project_path", 3, "/", 4), b.key("job_namespace_path", 3)}}
 	var out []*Shape
 	add := func(components []string, sub func(g *Group)) {
 		one := *b
 		one.origin.components = components
 		g := one.originGroup()
 		sub(&g)
-		s := is.finish(w, one.origin, append([]Group{g, runsIn}, one.otherGroups()...))
+		s := is.finish(w, one.origin, append([]Group{g, b.runsIn(ids, paths)}, one.otherGroups()...))
 		s.unlinked = true
 		out = append(out, s)
 	}

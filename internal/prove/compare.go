@@ -375,7 +375,7 @@ func (is *issuerWorld) both(out *Overlap, docs [2]*policy.Document, statements [
 
 // meet is a request that is in one of the first boxes and one of the second.
 func meet(w *regular.Work, a, b []box) ([]member, bool) {
-	for _, x := range both(w, a, b) {
+	for _, x := range intersect(w, a, b) {
 		if m, ok := x.pick(); ok {
 			return m, true
 		}

@@ -179,7 +179,7 @@ func (is *issuerWorld) strangers(w *regular.Work, o origin, docs []*policy.Docum
 			free.askedBy(docs...)
 			taken := []box{free.all()}
 			for k, st := range statements {
-				taken = both(w, taken, free.allows(w, docs[k], st, is.Provider).perhaps)
+				taken = intersect(w, taken, free.allows(w, docs[k], st, is.Provider).perhaps)
 			}
 			if len(taken) == 0 {
 				continue

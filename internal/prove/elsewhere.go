@@ -177,6 +177,12 @@ func (b *shapeBuilder) runsInGroup() Group {
 		on, told := p.ForkPipelinesInParent.Value()
 		return told && !on || isRoot(p) && isRoot(b.origin.project) // which no one can be a fork of
 	})
+	return b.runsIn(ids, paths)
+}
+
+// runsIn is the group that says where a job runs, apart from where it comes from: in
+// a project of some ids and, as two tracks, paths.
+func (b *shapeBuilder) runsIn(ids, paths regular.Language) Group {
 	return Group{Tracks: 4, Words: b.w.Join(ids, guard.Numbers(), paths), Keys: []Key{b.key("job_project_id", 1), b.key("job_namespace_id", 2),
 		b.key("job_project_path", 3, "/", 4), b.key("job_namespace_path", 3)}}
 }

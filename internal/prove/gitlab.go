@@ -357,7 +357,7 @@ func (b *shapeBuilder) project() regular.Language {
 		return w.Join(b.ownID(p), idOf(p.NamespaceID), regular.Literal(p.Namespace()), regular.Literal(p.Path[len(p.Namespace())+1:]))
 	case ReusedPath: // neither the project nor the group is who it was, nor another that is known
 		return w.Join(w.Subtract(guard.Numbers(), b.knownIDs()), w.Subtract(guard.Numbers(), knownID(p.NamespaceID)),
-			b.reusedPath())
+			b.takenPath())
 	case ForkOfKnown: // its owner's group may be the very same, its id and path are not
 		return w.Join(b.otherIDs(), guard.Numbers(), b.otherPaths())
 	}
@@ -375,9 +375,9 @@ func (b *shapeBuilder) project() regular.Language {
 	return w.Union(all...)
 }
 
-// reusedPath is the path that another project took, as two tracks. Paths that differ
+// takenPath is the path that another project took, as two tracks. Paths that differ
 // in the case of letters alone are one to GitLab.
-func (b *shapeBuilder) reusedPath() regular.Language {
+func (b *shapeBuilder) takenPath() regular.Language {
 	p := b.origin.project
 	path := b.w.Join(regular.Literal(p.Namespace()), regular.Literal(p.Path[len(p.Namespace())+1:]))
 	if b.origin.spelt {
